@@ -1,0 +1,1 @@
+"""Side-by-side measurements against the best peers. One module an area, each with ``run(quick) -> list[row]``."""
