@@ -1,0 +1,946 @@
+"""The command line: every verb with ``--json``, an example in its help, and stable exit codes.
+
+Covers: options, progress bars, how results are printed. Exit codes: 0 ok, 1 error, 2 usage, 3 gate refused.
+Does not cover: what verbs do (`curate.ops`), how the store is reached (`curate.client`). Heavy libraries are
+imported by the verb that needs them, so that ``goldpair --help`` starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from curate.errors import EXIT_ERROR, EXIT_REFUSED, GoldpairError, RefusedError, UsageError
+
+app = typer.Typer(
+    name="goldpair",
+    help="From raw private records to a specialist model that is proven to be better.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+review_app = typer.Typer(
+    help="Decide on pairs from a script; people use the Review page.", no_args_is_help=True
+)
+snapshot_app = typer.Typer(
+    help="Freeze approved pairs; verify, compare and export snapshots.", no_args_is_help=True
+)
+models_app = typer.Typer(help="Model versions.", no_args_is_help=True)
+jobs_app = typer.Typer(help="Long-running work.", no_args_is_help=True)
+findings_app = typer.Typer(help="Personal data that waits for a person.", no_args_is_help=True)
+clusters_app = typer.Typer(help="Near-duplicates that wait for a person.", no_args_is_help=True)
+users_app = typer.Typer(help="People and roles.", no_args_is_help=True)
+audit_app = typer.Typer(help="The event log.", no_args_is_help=True)
+for sub, name in (
+    (review_app, "review"),
+    (snapshot_app, "snapshot"),
+    (models_app, "models"),
+    (jobs_app, "jobs"),
+    (findings_app, "findings"),
+    (clusters_app, "clusters"),
+    (users_app, "users"),
+    (audit_app, "audit"),
+):
+    app.add_typer(sub, name=name)
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workspace", "-w", envvar="GOLDPAIR_WORKSPACE", help="Workspace folder; else the nearest above."
+    ),
+]
+UserOption = Annotated[
+    str | None,
+    typer.Option("--user", envvar="GOLDPAIR_USER", help="Act as this user; else cli_user of goldpair.toml."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+TaskArgument = Annotated[str, typer.Argument(help="Task pack, e.g. sarcastic-bot.")]
+SnapshotArgument = Annotated[str, typer.Argument(help="Snapshot id, the start of it, or a folder.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the job and return; see goldpair jobs.")]
+
+
+def example(*lines: str) -> str:
+    return "[bold]Example[/bold]\n\n" + "\n\n".join(f"  $ {line}" for line in lines)
+
+
+# --- printing -----------------------------------------------------------------------------------------------
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _print(result: dict[str, Any], as_json: bool, show: Any = None) -> None:
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+    elif show is not None:
+        show(result)
+    else:
+        _show_fields(result)
+
+
+def _show_fields(result: dict[str, Any]) -> None:
+    for key, value in result.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            _show_table(value)
+        else:
+            print(
+                f"{key}: {json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value}"
+            )
+
+
+def _show_table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> None:
+    """Rows as a table. Cells are plain text: record text is never read as markup."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not rows:
+        print("Nothing here.")
+        return
+    table = Table(box=None, pad_edge=False)
+    columns = columns or [c for c in rows[0] if not isinstance(rows[0][c], dict | list)]
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if row.get(c) is None else str(row.get(c))) for c in columns))
+    _console().print(table)
+
+
+class _Bar:
+    """One progress bar with rate and time left on standard error; silent with --json."""
+
+    def __init__(self, title: str, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=Console(stderr=True),
+            disable=quiet,
+            transient=False,
+        )
+        self.title = title
+        self.task = self.progress.add_task(title, total=None, rate="", note="")
+
+    def __enter__(self) -> _Bar:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        rate = state.get("rate")
+        self.progress.update(
+            self.task,
+            completed=state.get("done") or 0,
+            total=state.get("total"),
+            rate=f"{rate:,.1f}/s" if rate else "",
+            note=str(state.get("message") or "")[:60],
+        )
+
+
+def _client(workspace: Path | None, user: str | None) -> Any:
+    from curate.client import Client
+    from curate.workspace import Workspace
+
+    return Client(Workspace.open(workspace), user)
+
+
+def _job(
+    client: Any, title: str, as_json: bool, no_wait: bool, operation: str, **fields: Any
+) -> dict[str, Any]:
+    """Start a job and, unless told otherwise, wait for it with a progress bar."""
+    started = client.call(operation, **fields)
+    if no_wait:
+        return started
+    try:
+        with _Bar(title, quiet=as_json) as bar:
+            status = client.wait(started["job"], bar)
+    except KeyboardInterrupt:
+        typer.echo(f"The job goes on: goldpair jobs show {started['job']}", err=True)
+        raise
+    return {**started, **(status.get("result") or {})}
+
+
+# --- setting up ---------------------------------------------------------------------------------------------
+
+
+@app.command(epilog=example("goldpair init my-team", "cd my-team && goldpair doctor"))
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make the workspace in.")],
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing when it exists already.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a workspace: store, folders, secret key, an admin user for this machine's owner."""
+    from curate import users
+    from curate.client import running_server
+    from curate.store import Store
+    from curate.workspace import Workspace
+
+    workspace = Workspace.create(folder)
+    if running_server(workspace) is None:
+        store = Store.open(workspace.store)
+        try:
+            users.ensure_owner(store, workspace.settings.cli_user)
+        finally:
+            store.close()
+    if not quiet or as_json:
+        _print(
+            {"workspace": str(workspace.root)},
+            as_json,
+            lambda r: print(
+                f"Workspace {r['workspace']} is ready. Next: goldpair import TASK FILE -w {folder}"
+            ),
+        )
+
+
+@app.command(epilog=example("goldpair doctor", "goldpair doctor --json"))
+def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+    """What is installed, what is missing, what that disables, how to get it; what uses the disk."""
+    from curate import doctor as checks
+    from curate.errors import NotFound
+    from curate.workspace import Workspace
+
+    try:
+        found = Workspace.open(workspace)
+    except NotFound:
+        if workspace:
+            raise
+        found = None
+    result = checks.examine(found)
+    _print(result, as_json, checks.show)
+
+
+@app.command(epilog=example("goldpair demo", "goldpair demo --task sarcastic-bot --workspace demo --json"))
+def demo(
+    task: Annotated[str, typer.Option(help="Shipped task pack to run.")] = "sarcastic-bot",
+    workspace: Annotated[
+        Path, typer.Option("--workspace", "-w", help="Workspace to make or go on with.")
+    ] = Path("demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """The whole loop on a shipped pack: raw records to a verdict on a tuned model. Resumes where it stopped."""
+    from curate import demo as script
+
+    result = script.run(task, workspace, quiet=as_json)
+    _print(result, as_json, script.show)
+
+
+@app.command(epilog=example("goldpair serve --port 8501", "goldpair serve -w demo --host 127.0.0.1"))
+def serve(
+    workspace: WorkspaceOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8501,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Loopback unless you mean it.")
+    ] = "127.0.0.1",
+) -> None:
+    """Serve the pages and the REST routes for a workspace."""
+    from curate import server
+    from curate.workspace import Workspace
+
+    server.serve(Workspace.open(workspace), host, port)
+
+
+# --- data ---------------------------------------------------------------------------------------------------
+
+
+@app.command(
+    "import",
+    epilog=example(
+        "goldpair import sarcastic-bot records.jsonl --licence CC-BY-4.0",
+        "goldpair import medical-scribe visits.csv --map prompt=dialogue --map completion=note --dry-run",
+    ),
+)
+def import_(
+    task: TaskArgument,
+    path: Annotated[Path, typer.Argument(help="JSONL, JSON, CSV, Parquet, or a folder of paired files.")],
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, e.g. prompt=question.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Force a file format instead of the file's ending.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the records.")] = None,
+    consent: Annotated[str | None, typer.Option(help="Note on consent or contract.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would happen; change nothing.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import records. Rows that cannot be used go to quarantine with file, line and reason; the rest goes on."""
+    pairs = {}
+    for entry in mapping or []:
+        field, separator, column = entry.partition("=")
+        if not separator:
+            raise UsageError(f"--map wants FIELD=COLUMN, not {entry!r}.")
+        pairs[field] = column
+    client = _client(workspace, user)
+    with _Bar("import", quiet=as_json) as bar:
+        result = client.call(
+            "import",
+            bar,
+            task=task,
+            path=str(path.resolve()),
+            mapping=pairs or None,
+            format=format,
+            licence=licence,
+            consent=consent,
+            dry_run=dry_run,
+        )
+    _print(result, as_json, _show_import)
+
+
+def _show_import(result: dict[str, Any]) -> None:
+    print(
+        f"{result['rows']} rows: {result['imported']} imported, {result['already_there']} already there, "
+        f"{result['quarantined']} in quarantine"
+    )
+    for reason, count in sorted(result["by_reason"].items(), key=lambda item: -item[1]):
+        print(f"  {count:6}  {reason}")
+    if result.get("preview"):
+        _show_table(result["preview"])
+
+
+@app.command(
+    epilog=example("goldpair scan sarcastic-bot", 'goldpair scan --text "call Priya on 98765 43210" --json')
+)
+def scan(
+    task: Annotated[str | None, typer.Argument(help="Task pack whose records are scanned.")] = None,
+    text: Annotated[str | None, typer.Option(help="Look at one text instead; nothing is stored.")] = None,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find personal data and replace it by surrogates; unclear findings wait for a person."""
+    if (task is None) == (text is None):
+        raise UsageError("Give either a task or --text.")
+    if text is not None:
+        from curate.privacy import Detector
+
+        found = Detector.from_policy("default").scan([text])[0]
+        rows = [
+            {
+                "start": f.start,
+                "end": f.end,
+                "entity_type": f.entity_type,
+                "score": round(f.score, 3),
+                "recognizer": f.recognizer,
+                "text": text[f.start : f.end],
+            }
+            for f in found
+        ]
+        _print({"findings": rows}, as_json, lambda r: _show_table(r["findings"]))
+        return
+    result = _job(_client(workspace, user), "scan", as_json, no_wait, "scan", task=task)
+    _print(result, as_json)
+
+
+@app.command(epilog=example("goldpair dedupe sarcastic-bot"))
+def dedupe(
+    task: TaskArgument,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Group near-duplicates and conflicting drafts. Unresolved groups block approval."""
+    _print(_job(_client(workspace, user), "dedupe", as_json, no_wait, "dedupe", task=task), as_json)
+
+
+@findings_app.command("list", epilog=example("goldpair findings list sarcastic-bot"))
+def findings_list(
+    task: TaskArgument,
+    status: Annotated[str, typer.Option(help="open, confirmed, rejected or replaced.")] = "open",
+    limit: int = 50,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Findings of personal data."""
+    result = _client(workspace, user).call("findings.list", task=task, status=status, limit=limit)
+    _print(result, as_json, lambda r: _show_table(r["findings"]))
+
+
+@findings_app.command("decide", epilog=example("goldpair findings decide f-12ab confirm"))
+def findings_decide(
+    finding: str,
+    decision: Annotated[str, typer.Argument(help="confirm or reject")],
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Confirm (replace the text) or reject (keep it and remember) one finding."""
+    _print(_client(workspace, user).call("findings.decide", finding_id=finding, decision=decision), as_json)
+
+
+@clusters_app.command("list", epilog=example("goldpair clusters list sarcastic-bot"))
+def clusters_list(
+    task: TaskArgument,
+    status: str = "open",
+    limit: int = 50,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Groups of near-duplicates."""
+    result = _client(workspace, user).call("clusters.list", task=task, status=status, limit=limit)
+    _print(
+        result,
+        as_json,
+        lambda r: _show_table(
+            [
+                {
+                    "cluster": c["cluster_id"],
+                    "kind": c["kind"],
+                    "pair": m["pair_id"],
+                    "similarity": m["similarity"],
+                    "prompt": m["prompt"][:60],
+                }
+                for c in r["clusters"]
+                for m in c["members"]
+            ]
+        ),
+    )
+
+
+@clusters_app.command(
+    "decide",
+    epilog=example(
+        "goldpair clusters decide c-12ab keep p-1", "goldpair clusters decide c-12ab not_duplicates"
+    ),
+)
+def clusters_decide(
+    cluster: str,
+    decision: Annotated[str, typer.Argument(help="keep or not_duplicates")],
+    keep: Annotated[list[str] | None, typer.Argument(help="pair ids to keep")] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Resolve a group of near-duplicates."""
+    result = _client(workspace, user).call(
+        "clusters.decide", cluster_id=cluster, decision=decision, keep=keep or []
+    )
+    _print(result, as_json)
+
+
+# --- review -------------------------------------------------------------------------------------------------
+
+
+@review_app.command("next", epilog=example("goldpair review next sarcastic-bot --json"))
+def review_next(
+    task: TaskArgument,
+    n: Annotated[int, typer.Option(min=1, max=50)] = 1,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The next pairs of your queue."""
+
+    def show(result: dict[str, Any]) -> None:
+        for item in result["items"]:
+            print(
+                f"{item['pair_id']} rev {item['rev']} [{item['status']}]\n\nPROMPT\n{item['prompt']}\n\nCOMPLETION\n"
+                f"{item['completion']}\n"
+            )
+            for blocker in item.get("blockers", []):
+                print(f"blocked: {blocker}")
+        if not result["items"]:
+            print("Your queue is empty.")
+
+    _print(_client(workspace, user).call("review.next", task=task, n=n), as_json, show)
+
+
+@review_app.command(
+    "decide",
+    epilog=example(
+        "goldpair review decide p-12ab --rev 1 approve",
+        "goldpair review decide p-12ab --rev 1 reject --reason off_tone",
+    ),
+)
+def review_decide(
+    pair: str,
+    verdict: Annotated[str, typer.Argument(help="approve, reject, edit, skip, flag or return")],
+    rev: Annotated[int, typer.Option(help="Revision you looked at; a newer one refuses the decision.")],
+    reason: str | None = None,
+    prompt: str | None = None,
+    completion: str | None = None,
+    label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, e.g. tone=4")] = None,
+    comment: str | None = None,
+    client_id: Annotated[str | None, typer.Option(help="Repeat safely with the same id.")] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide on one pair."""
+    labels = {}
+    for entry in label or []:
+        name, _, value = entry.partition("=")
+        labels[name] = int(value) if value.isdigit() else value
+    result = _client(workspace, user).call(
+        "review.decide",
+        pair_id=pair,
+        rev=rev,
+        verdict=verdict,
+        reason=reason,
+        prompt=prompt,
+        completion=completion,
+        labels=labels or None,
+        comment=comment,
+        client_id=client_id,
+    )
+    _print(result, as_json)
+
+
+@review_app.command("undo", epilog=example("goldpair review undo"))
+def review_undo(
+    workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Take back your last decision."""
+    _print(_client(workspace, user).call("review.undo"), as_json)
+
+
+# --- snapshots ----------------------------------------------------------------------------------------------
+
+
+@snapshot_app.command("create", epilog=example("goldpair snapshot create sarcastic-bot"))
+def snapshot_create(
+    task: TaskArgument,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze the approved pairs of a task, after scanning every one of them again."""
+    _print(_job(_client(workspace, user), "freeze", as_json, no_wait, "snapshot.create", task=task), as_json)
+
+
+@snapshot_app.command("list", epilog=example("goldpair snapshot list sarcastic-bot"))
+def snapshot_list(
+    task: TaskArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Snapshots of a task, newest first."""
+    result = _client(workspace, user).call("snapshot.list", task=task)
+    _print(result, as_json, lambda r: _show_table(r["snapshots"]))
+
+
+@snapshot_app.command("verify", epilog=example("goldpair snapshot verify 3fa9"))
+def snapshot_verify(
+    snapshot: SnapshotArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a snapshot with what was frozen; names any changed byte."""
+    _print(_client(workspace, user).call("snapshot.verify", snapshot=_place(snapshot)), as_json)
+
+
+@snapshot_app.command("diff", epilog=example("goldpair snapshot diff 3fa9 81bc"))
+def snapshot_diff(
+    left: str,
+    right: str,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Pairs added, removed and changed between two snapshots."""
+    _print(_client(workspace, user).call("snapshot.diff", left=_place(left), right=_place(right)), as_json)
+
+
+@snapshot_app.command(
+    "export", epilog=example("goldpair snapshot export 3fa9 --format messages --out export/")
+)
+def snapshot_export(
+    snapshot: SnapshotArgument,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    format: Annotated[
+        str, typer.Option(help="messages, prompt-completion, alpaca, sharegpt, parquet or hf")
+    ] = "messages",
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a snapshot in another tool's format, with ready trainer configs."""
+    result = _client(workspace, user).call(
+        "snapshot.export", snapshot=_place(snapshot), format=format, out=str(out.resolve())
+    )
+    _print(result, as_json)
+
+
+# --- training and evaluation --------------------------------------------------------------------------------
+
+SetOption = Annotated[list[str] | None, typer.Option("--set", help="Recipe override, e.g. lora.r=16.")]
+RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="Recipe TOML; else the pack's.")]
+BaseOption = Annotated[
+    str | None, typer.Option("--base-model", help="Hub id, local path or smollm2-135m-instruct.")
+]
+
+
+@app.command(
+    epilog=example(
+        "goldpair preflight 3fa9", 'goldpair preflight 3fa9 --override "demo on excerpts, see #12"'
+    )
+)
+def preflight(
+    snapshot: SnapshotArgument,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    base_model: BaseOption = None,
+    override: Annotated[
+        str | None, typer.Option(help="Reason to train although preflight did not pass.")
+    ] = None,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a snapshot before training. Exits 3 unless it passes."""
+    client = _client(workspace, user)
+    if override:
+        result = client.call("preflight.override", snapshot=_place(snapshot), reason=override)
+        _print(result, as_json, _show_checks)
+        return
+    result = _job(
+        client,
+        "preflight",
+        as_json,
+        no_wait,
+        "preflight",
+        snapshot=_place(snapshot),
+        recipe=str(recipe.resolve()) if recipe else None,
+        set=set_ or [],
+        base_model=base_model,
+    )
+    _print(result, as_json, _show_checks)
+    if not no_wait and result.get("verdict") != "PASS":
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _show_checks(result: dict[str, Any]) -> None:
+    for check in result.get("checks", []):
+        print(f"{check['verdict']:13} {check['name']}: {check.get('detail', '')}")
+    print(f"verdict: {result.get('verdict', '-')}")
+    if result.get("override"):
+        print(f"override by {result['override']['user']}: {result['override']['reason']}")
+
+
+@app.command(epilog=example("goldpair train 3fa9", "goldpair train 3fa9 --set lora.r=16 --max-minutes 10"))
+def train(
+    snapshot: SnapshotArgument,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    base_model: BaseOption = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(help="Stop after this time, keeping the last checkpoint.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Model version; else the next free <task>-vN.")] = None,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fine-tune from a verified snapshot whose preflight passed. Exits 3 when it did not."""
+    result = _job(
+        _client(workspace, user),
+        "train",
+        as_json,
+        no_wait,
+        "train",
+        snapshot=_place(snapshot),
+        recipe=str(recipe.resolve()) if recipe else None,
+        set=set_ or [],
+        base_model=base_model,
+        max_minutes=max_minutes,
+        name=name,
+    )
+    _print(result, as_json)
+
+
+@app.command(
+    "eval",
+    epilog=example(
+        "goldpair eval sarcastic-bot --model sarcastic-bot-v1",
+        "goldpair eval medical-scribe --outputs gpt4=gpt4.jsonl --baselines none",
+    ),
+)
+def eval_(
+    task: TaskArgument,
+    model: Annotated[str | None, typer.Option(help="Model version; only the baselines when absent.")] = None,
+    snapshot: Annotated[
+        str | None, typer.Option(help="Snapshot of the few-shot and retrieval arms; else the newest.")
+    ] = None,
+    suite: str | None = None,
+    outputs: Annotated[
+        list[str] | None, typer.Option(help="NAME=FILE, JSONL of {id, output} by another system.")
+    ] = None,
+    baselines: Annotated[
+        str | None, typer.Option(help="Comma-separated arms, or none; else the pack's.")
+    ] = None,
+    limit: int | None = None,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer and score the frozen eval set with every arm."""
+    files = {}
+    for entry in outputs or []:
+        arm, separator, file = entry.partition("=")
+        if not separator:
+            raise UsageError(f"--outputs wants NAME=FILE, not {entry!r}.")
+        files[arm] = str(Path(file).resolve())
+    chosen = None if baselines is None else [b for b in baselines.split(",") if b and b != "none"]
+    result = _job(
+        _client(workspace, user),
+        "eval",
+        as_json,
+        no_wait,
+        "eval",
+        task=task,
+        model=model,
+        snapshot=_place(snapshot) if snapshot else None,
+        suite=suite,
+        outputs=files,
+        baselines=chosen,
+        limit=limit,
+    )
+    _print(result, as_json)
+
+
+RunArgument = Annotated[str, typer.Argument(help="Eval run, or a model version (its newest run).")]
+
+
+@app.command(epilog=example("goldpair gate sarcastic-bot-v1", "goldpair gate sarcastic-bot-v1 --ci"))
+def gate(
+    run: RunArgument,
+    ci: Annotated[bool, typer.Option("--ci", help="Print a Markdown table.")] = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide PASS, FAIL or INCONCLUSIVE from the scores. Exits 3 unless it passes."""
+    result = _client(workspace, user).call("gate", run=run)
+
+    def show(decision: dict[str, Any]) -> None:
+        if not ci:
+            _show_checks(decision)
+            return
+        print("| check | verdict | detail |\n|---|---|---|")
+        for check in decision["checks"]:
+            detail = str(check.get("detail", "")).replace("|", "\\|")
+            print(f"| {check['name']} | {check['verdict']} | {detail} |")
+        print(f"\n**{decision['verdict']}**")
+
+    _print(result, as_json, show)
+    if result["verdict"] != "PASS":
+        raise typer.Exit(EXIT_REFUSED)
+
+
+@app.command(epilog=example("goldpair report sarcastic-bot-v1"))
+def report(
+    run: RunArgument, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Write the regression report of an eval run: HTML, Markdown, JSON."""
+    _print(_client(workspace, user).call("report", run=run), as_json)
+
+
+@app.command(epilog=example("goldpair promote sarcastic-bot-v1"))
+def promote(
+    model: str,
+    override: Annotated[
+        str | None, typer.Option(help="Reason to release without a PASS; signed with your name.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Release a model version. Only a PASS releases; exits 3 otherwise."""
+    _print(_client(workspace, user).call("promote", model=model, override=override), as_json)
+
+
+@models_app.command("list", epilog=example("goldpair models list"))
+def models_list(
+    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Model versions."""
+    result = _client(workspace, user).call("models.list", task=task)
+    _print(result, as_json, lambda r: _show_table(r["models"]))
+
+
+@models_app.command("show", epilog=example("goldpair models show sarcastic-bot-v1 --json"))
+def models_show(
+    model: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """The run record of a model version."""
+    _print(_client(workspace, user).call("models.show", model=model), as_json)
+
+
+@models_app.command("import", epilog=example("goldpair models import /mnt/gpu/medical-scribe-v1"))
+def models_import(
+    folder: Path, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Bring home a model version trained on another machine."""
+    _print(_client(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
+
+
+# --- jobs, people, audit ------------------------------------------------------------------------------------
+
+
+@jobs_app.command("list", epilog=example("goldpair jobs list"))
+def jobs_list(
+    workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Jobs, newest first."""
+    _print(
+        _client(workspace, user).call("jobs.list"),
+        as_json,
+        lambda r: _show_table(r["jobs"], ["job_id", "kind", "task", "state", "created_ts", "error"]),
+    )
+
+
+@jobs_app.command("show", epilog=example("goldpair jobs show j-12ab"))
+def jobs_show(
+    job: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """State and progress of one job."""
+    _print(_client(workspace, user).call("jobs.status", job=job), as_json)
+
+
+@jobs_app.command("wait", epilog=example("goldpair jobs wait j-12ab"))
+def jobs_wait(
+    job: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Follow a job until it ends."""
+    with _Bar(job, quiet=as_json) as bar:
+        result = _client(workspace, user).wait(job, bar)
+    _print(result, as_json)
+
+
+@jobs_app.command("cancel", epilog=example("goldpair jobs cancel j-12ab"))
+def jobs_cancel(
+    job: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Stop a job after its current chunk."""
+    _print(_client(workspace, user).call("jobs.cancel", job=job), as_json)
+
+
+@jobs_app.command("log", epilog=example("goldpair jobs log j-12ab"))
+def jobs_log(job: str, workspace: WorkspaceOption = None) -> None:
+    """The log of a job."""
+    from curate.errors import NotFound
+    from curate.workspace import Workspace
+
+    path = Workspace.open(workspace).jobs / Path(job).name / "log.txt"
+    if not path.exists():
+        raise NotFound(f"No log of job {job!r}. `goldpair jobs list` shows the jobs.")
+    sys.stdout.write(path.read_text("utf-8", errors="replace"))
+
+
+@users_app.command("add", epilog=example("goldpair users add asha --role reviewer --ask-password"))
+def users_add(
+    name: str,
+    role: Annotated[str, typer.Option(help="viewer, annotator, reviewer, adjudicator, lead or admin")],
+    ask_password: Annotated[
+        bool, typer.Option("--ask-password", help="Ask for a password for the pages.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a user."""
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if ask_password else None
+    _print(_client(workspace, user).call("users.add", name=name, role=role, password=password), as_json)
+
+
+@users_app.command("list", epilog=example("goldpair users list"))
+def users_list(
+    workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Users and roles."""
+    _print(_client(workspace, user).call("users.list"), as_json, lambda r: _show_table(r["users"]))
+
+
+@users_app.command("token", epilog=example("goldpair users token asha"))
+def users_token(
+    name: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Make an API token; it is shown once."""
+    _print(_client(workspace, user).call("users.token", user=name), as_json)
+
+
+@audit_app.command("verify", epilog=example("goldpair audit verify"))
+def audit_verify(
+    workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Check the event chain and that replaying it gives the stored state. Exits 3 when it does not hold."""
+    _print(_client(workspace, user).call("audit.verify"), as_json)
+
+
+# --- entry --------------------------------------------------------------------------------------------------
+
+
+def _place(name: str) -> str:
+    """A snapshot given as a folder becomes an absolute path: a server has another current folder."""
+    return str(Path(name).resolve()) if (Path(name) / "manifest.json").is_file() else name
+
+
+def main() -> None:
+    """Run the command line; errors a user can act on end in one line and their exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        app(standalone_mode=True)
+    except GoldpairError as error:
+        reasons = error.reasons if isinstance(error, RefusedError) else []
+        if as_json:
+            print(
+                json.dumps(
+                    {"error": {"kind": type(error).__name__, "message": str(error), "reasons": reasons}}
+                )
+            )
+        else:
+            print(f"goldpair: {error}", file=sys.stderr)
+            for reason in reasons:
+                print(f"  - {reason}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_ERROR)
+
+
+if __name__ == "__main__":
+    main()
