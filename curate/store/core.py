@@ -1,13 +1,14 @@
 """`Store` and `Tx`: the only way to the DuckDB file.
 
 Covers: opening with hardening, reads, the single writer with group commit, events and state transitions.
-Does not cover: the schema (`migrations`), replay and chain (`log`), erasing people (`erasure`), nor any rule about
-who may do what (`curate.users`, `curate.review`).
+Does not cover: the schema (`migrations`), replay and chain (`log`), erasing people (`erasure`), nor any rule
+about who may do what (`curate.users`, `curate.review`).
 """
 
 from __future__ import annotations
 
-import json
+import atexit
+import contextlib
 import os
 import queue
 import re
@@ -28,6 +29,7 @@ from curate.store import log
 from curate.store.migrations import migrate
 
 T = TypeVar("T")
+Params = Sequence[Any] | Mapping[str, Any]  # positional for ?, named for $name
 STATUSES = (
     "raw",  # imported, not scanned yet: no revision
     "held",  # blocked; pair_state.reason says by what
@@ -58,15 +60,15 @@ class Tx:
         self._pending: list[tuple[Any, ...]] = []  # events not yet inserted
         self.touched = False  # whether anything was written since the transaction began
 
-    def execute(self, sql: str, params: Sequence[Any] = ()) -> None:
+    def execute(self, sql: str, params: Params = ()) -> None:
         """Run one parametrised statement."""
         self._run(sql, params, writes=True)
 
-    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Rows of a query as this transaction sees them, its own writes included."""
         return _dicts(self._run(sql, params, writes=False))
 
-    def one(self, sql: str, params: Sequence[Any] = ()) -> dict[str, Any] | None:
+    def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
         """First row of a query, or None."""
         found = self.rows(sql, params)
         return found[0] if found else None
@@ -102,8 +104,9 @@ class Tx:
     ) -> int:
         """Append one event to the chained log and return its sequence number.
 
-        ``ids_and_hashes`` holds ids, numbers, codes and salted digests; anything that looks like text (a space, a
-        line break, more than 200 characters) raises ValueError, because events outlive the people they mention.
+        ``ids_and_hashes`` holds ids, numbers, codes and salted digests; anything that looks like text (a
+        space, a line break, more than 200 characters) raises ValueError, because events outlive the people
+        they mention.
         """
         log.refuse_text([kind, actor, pair_id, ids_and_hashes])
         row = self._tail.append(utcnow(), actor, kind, pair_id, rev, ids_and_hashes)
@@ -114,13 +117,14 @@ class Tx:
     def transition(
         self, kind: str, actor: str, changes: Iterable[Mapping[str, Any]], **ids_and_hashes: Any
     ) -> list[int]:
-        """Change the state of pairs: one event a pair, and `pair_state` to match. The only writer of that table.
+        """Change the state of pairs: one event a pair, and `pair_state` to match. The only writer of that
+        table.
 
-        Each change names ``pair_id`` and any of ``task`` (needed for a new pair), ``status``, ``rev``, ``sha256``
-        (of the new current revision; only its salted digest is kept), ``approver``, ``reason`` (a code) and
-        ``approved``: True binds the approval to the pair's digest, False voids it. ``event`` may hold a mapping of
-        ids and hashes for that pair alone. What a change does not name stays as it was. Returns the events'
-        sequence numbers, in order.
+        Each change names ``pair_id`` and any of ``task`` (needed for a new pair), ``status``, ``rev``,
+        ``sha256`` (of the new current revision; only its salted digest is kept), ``approver``, ``reason`` (a
+        code) and ``approved``: True binds the approval to the pair's digest, False voids it. ``event`` may
+        hold a mapping of ids and hashes for that pair alone. What a change does not name stays as it was.
+        Returns the events' sequence numbers, in order.
         """
         wanted = [dict(change) for change in changes]
         if not wanted:
@@ -135,11 +139,13 @@ class Tx:
         if fresh:
             self.insert("pair_salts", pl.DataFrame({"pair_id": list(fresh), "salt": list(fresh.values())}))
         salts |= fresh
-        seqs, states, new, old = [], [], [], []
+        seqs: list[int] = []
+        new: list[dict[str, Any]] = []
+        old: list[dict[str, Any]] = []
         for change in wanted:
             pair = change["pair_id"]
             before = now.get(pair)
-            patch = {
+            patch: dict[str, Any] = {
                 name: change[name]
                 for name in ("task", "status", "rev", "approver", "reason")
                 if name in change
@@ -165,7 +171,6 @@ class Tx:
             )
             state["updated_seq"] = seq
             seqs.append(seq)
-            states.append(state)
             (old if before is not None else new).append(state)
         if len(old) == 1:
             self._update_state(old[0])
@@ -205,11 +210,11 @@ class Tx:
         finally:
             self._con.unregister(name)
 
-    def _run(self, sql: str, params: Sequence[Any], *, writes: bool) -> duckdb.DuckDBPyConnection:
+    def _run(self, sql: str, params: Params, *, writes: bool) -> duckdb.DuckDBPyConnection:
         if self._pending and "events" in sql:
             self.flush()
         self.touched = self.touched or writes
-        return self._con.execute(sql, list(params))
+        return self._con.execute(sql, _bound(params))
 
     def flush(self) -> None:
         """Write out buffered events (the writer does it before every commit)."""
@@ -235,13 +240,14 @@ class Store:
         self._tail = log.Tail.read(con)
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
+        atexit.register(self.close)
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
         """Open the file, making it (mode 0600) and bringing its schema up to date where needed.
 
-        The engine is closed to the outside afterwards: no file but this one and ``backups/`` beside it, no extension,
-        no setting can change. Raises `StoreLocked` naming the process that holds the file.
+        The engine is closed to the outside afterwards: no file but this one and ``backups/`` beside it, no
+        extension, no setting can change. Raises `StoreLocked` naming the process that holds the file.
         """
         path = Path(path).resolve()
         if not path.parent.is_dir():
@@ -291,23 +297,24 @@ class Store:
             self._queue.put(None)
         self._thread.join()
         self._con.close()
+        atexit.unregister(self.close)
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def rows(self, sql: str, params: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Rows of a parametrised query on a cursor of its own: the last committed state, from any thread."""
         with self._con.cursor() as cursor:
-            return _dicts(cursor.execute(sql, list(params)))
+            return _dicts(cursor.execute(sql, _bound(params)))
 
-    def one(self, sql: str, params: Sequence[Any] = ()) -> dict[str, Any] | None:
+    def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
         """First row of a query, or None."""
         found = self.rows(sql, params)
         return found[0] if found else None
 
-    def frame(self, sql: str, params: Sequence[Any] = ()) -> pl.DataFrame:
+    def frame(self, sql: str, params: Params = ()) -> pl.DataFrame:
         """A query's result as a polars frame (SELECT only)."""
         with self._con.cursor() as cursor:
-            table = cursor.sql(sql, params=list(params)).to_arrow_table()
+            table = cursor.sql(sql, params=_bound(params)).to_arrow_table()
             return cast(pl.DataFrame, pl.from_arrow(table))
 
     def meta(self, key: str) -> str | None:
@@ -320,8 +327,9 @@ class Store:
     def write(self, fn: Callable[[Tx], T]) -> T:
         """Run ``fn`` in the writer thread and return its result once it is on disk.
 
-        Several callers share one commit. ``fn`` may run twice (when a neighbour in the group failed), so it must
-        touch nothing but its Tx; when it raises, nothing of it is kept and the caller gets the exception.
+        Several callers share one commit. ``fn`` may run twice (when a neighbour in the group failed), so it
+        must touch nothing but its Tx; when it raises, nothing of it is kept and the caller gets the
+        exception.
         """
         if threading.current_thread() is self._thread:
             raise RuntimeError("write() inside write(): hand the Tx on instead")
@@ -370,7 +378,8 @@ class Store:
                     result = fn(tx)
                     tx.flush()
                 except BaseException as error:
-                    # A refusal that wrote nothing leaves the transaction clean; anything else spoils the group.
+                    # A refusal that wrote nothing leaves the transaction clean; anything else spoils the
+                    # group.
                     if alone or tx.touched or not isinstance(error, GoldpairError):
                         raise
                     refused.append((future, error))
@@ -388,24 +397,28 @@ class Store:
             self._wal.chmod(0o600)  # the engine makes it with the process's umask
         for future, result in done:
             future.set_result(result)
-        for future, error in refused:
-            future.set_exception(error)
+        for future, refusal in refused:
+            future.set_exception(refusal)
         return True
 
     # -- the log ---------------------------------------------------------------------------------------------
 
     def replay(self) -> pl.DataFrame:
-        """Every pair's state derived from the event log alone; equals the table `pair_state`, ordered by id."""
+        """Every pair's state derived from the event log alone; equals the table `pair_state`, ordered by
+
+        id."""
         return log.replay(
             self.rows("SELECT seq, pair_id, body FROM events WHERE pair_id IS NOT NULL ORDER BY seq")
         )
 
     def state(self) -> pl.DataFrame:
         """The table `pair_state`, ordered by id, in the columns of `replay`."""
-        return self.frame("SELECT * FROM pair_state ORDER BY pair_id").cast(log.STATE_SCHEMA)  # type: ignore[arg-type]
+        return self.frame("SELECT * FROM pair_state ORDER BY pair_id")
 
     def verify_chain(self) -> list[str]:
-        """Every way in which the event log is not the unbroken chain that was written; an empty list means intact."""
+        """Every way in which the event log is not the unbroken chain that was written; an empty list
+
+        means intact."""
         return log.verify(self.rows("SELECT * FROM events ORDER BY seq"))
 
     def erase(
@@ -417,16 +430,18 @@ class Store:
         return erasure.erase(self, actor, pair_ids=pair_ids, record_ids=record_ids, reason=reason)
 
 
+def _bound(params: Params) -> Any:
+    return dict(params) if isinstance(params, Mapping) else list(params)
+
+
 def _dicts(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _rollback(con: duckdb.DuckDBPyConnection) -> None:
-    try:
+    with contextlib.suppress(duckdb.Error):  # the engine may have rolled back by itself
         con.execute("ROLLBACK")
-    except duckdb.Error:
-        pass  # the engine had rolled back by itself
 
 
 def _cannot_open(path: Path, message: str) -> GoldpairError:
@@ -436,8 +451,3 @@ def _cannot_open(path: Path, message: str) -> GoldpairError:
             f"{path} is open in process {holder[1]}. Use its server (`goldpair --server`), or stop it first."
         )
     return GoldpairError(f"{path} cannot be opened as a store: {message.splitlines()[0]}")
-
-
-def to_json(value: Any) -> str:
-    """Canonical JSON text, as stored in JSON columns."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,8 +1,9 @@
 """Erasing people: their texts go, the log of what was decided stays verifiable.
 
-Covers: deleting every text and every unsalted hash of pairs and their records, the list of erasures beside the store
-(so that a restored backup forgets them again). Does not cover: snapshots, models, job folders and backups made
-before: `erase` says which snapshots hold an erased pair's task, so that people can delete and freeze anew.
+Covers: deleting every text and every unsalted hash of pairs and their records, the list of erasures beside
+the store (so that a restored backup forgets them again). Does not cover: snapshots, models, job folders and
+backups made before: `erase` says which snapshots hold an erased pair's task, so that people can delete and
+freeze anew.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 def erase(
     store: Store, actor: str, *, pair_ids: Sequence[str], record_ids: Sequence[str], reason: str
 ) -> dict[str, int]:
-    """Delete the texts of these pairs and records, of the records behind the pairs and the pairs made of the records.
+    """Delete the texts of these pairs and records, of the records behind the pairs and the pairs made of the
+    records.
 
-    Written to ``<store>.erasures.jsonl`` first, so that a crash or a restored backup cannot bring a text back.
-    Returns ``{"pairs": n, "records": n}``. Raises `NotFound` for an unknown id.
+    Written to ``<store>.erasures.jsonl`` first, so that a crash or a restored backup cannot bring a text
+    back. Returns ``{"pairs": n, "records": n}``. Raises `NotFound` for an unknown id.
     """
     pairs, records = _closure(store, pair_ids, record_ids)
     for asked, found, what in ((pair_ids, pairs, "pair"), (record_ids, records, "record")):
@@ -53,7 +55,9 @@ def erase(
 
 
 def reapply(store: Store) -> int:
-    """Apply every listed erasure that the file does not know (a crash, a restored backup). Returns how many."""
+    """Apply every listed erasure that the file does not know (a crash, a restored backup). Returns how
+
+    many."""
     path = _list_of(store)
     if not path.is_file():
         return 0

@@ -1,7 +1,8 @@
 """The event log: what an event may hold, how events chain, how pair states follow from them.
 
-Covers: hashing and verifying the chain, the fold from events to states. Does not cover: writing (`curate.store.core`),
-nor finding a log whose *end* was cut off: compare the head with one written down elsewhere (a backup) for that.
+Covers: hashing and verifying the chain, the fold from events to states. Does not cover: writing
+(`curate.store.core`), nor finding a log whose *end* was cut off: compare the head with one written down
+elsewhere (a backup) for that.
 """
 
 from __future__ import annotations
