@@ -419,12 +419,12 @@ def snapshot_folder(context: Context, name: str) -> Path:
         return Path(name)
     # A prefix is compared, not used as a LIKE pattern: names are data.
     rows = context.store.rows(
-        "SELECT snapshot_id, path FROM snapshots WHERE starts_with(snapshot_id, ?)", [name]
+        "SELECT snapshot_id, folder FROM snapshots WHERE starts_with(snapshot_id, ?)", [name]
     )
     if len(rows) != 1:
         what = "No snapshot" if not rows else f"{len(rows)} snapshots start with"
         raise NotFound(f"{what} {name!r}. `goldpair snapshot list` shows them.")
-    return context.workspace.snapshots / rows[0]["path"]
+    return context.workspace.snapshots / rows[0]["folder"]
 
 
 @operation("snapshot.verify", "read")
@@ -800,9 +800,9 @@ def _task_of(snapshot: Path) -> str:
 
 def _newest_snapshot(context: Context, task: str) -> str | None:
     row = context.store.one(
-        "SELECT path FROM snapshots WHERE task = ? ORDER BY created_ts DESC LIMIT 1", [task]
+        "SELECT folder FROM snapshots WHERE task = ? ORDER BY created_ts DESC LIMIT 1", [task]
     )
-    return str(context.workspace.snapshots / row["path"]) if row else None
+    return str(context.workspace.snapshots / row["folder"]) if row else None
 
 
 def _next_name(context: Context, task: str) -> str:

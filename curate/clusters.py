@@ -1,0 +1,239 @@
+"""Near-duplicates in the store: groups that a dedupe run found, and what people decided about them.
+
+Covers: exporting pairs for the dedupe job, grouping them, taking groups in, deciding them. Does not cover:
+finding duplicates (`curate.dedupe`, which knows no store) nor what an open group blocks (`curate.rules`).
+
+Two kinds: ``duplicate`` (prompt and completion repeat; blocks approval until somebody chose) and ``conflict``
+(one prompt, different completions: competing drafts, of which one can be approved). A group's id is the hash
+of its members, so the same group found again is the same group, with its decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import Any
+
+import polars as pl
+
+from curate import rules, users
+from curate.contract import canonical_json, sha256_hex
+from curate.errors import NotFound, UsageError
+from curate.findings import known_strings, occurrences
+from curate.store import Store, Tx, utcnow
+
+EXPORT_SCHEMA: dict[str, Any] = {
+    "pair_id": pl.String,
+    "approved": pl.Boolean,
+    "prompt": pl.String,  # with the turns before it
+    "completion": pl.String,
+    "masked": pl.String,  # JSON list of surrogate strings: the same record with other names is a duplicate
+    "different_from": pl.String,  # JSON list of pair ids that people said this is no duplicate of
+}
+RESULT_SCHEMA: dict[str, Any] = {
+    "cluster_id": pl.String,
+    "kind": pl.String,
+    "pair_id": pl.String,
+    "similarity": pl.Float64,  # 0..1, with the pair suggested to keep
+    "keep": pl.Boolean,
+}
+
+
+def export_for_dedupe(store: Store, task: str) -> pl.DataFrame:
+    """Current revisions of every pair that is still in play, columns EXPORT_SCHEMA."""
+    rows = store.rows(
+        "SELECT s.pair_id, s.status = 'approved' AS approved, t.history, t.prompt, t.completion FROM pair_state s"
+        " JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev WHERE s.task = ?"
+        " AND s.status IN ('held', 'ready', 'returned', 'approved') ORDER BY s.pair_id",
+        [task],
+    )
+    known = known_strings(store, [row["pair_id"] for row in rows])
+    different: dict[str, list[str]] = {}
+    for row in store.rows("SELECT pair_a, pair_b FROM not_duplicates"):
+        different.setdefault(row["pair_a"], []).append(row["pair_b"])
+        different.setdefault(row["pair_b"], []).append(row["pair_a"])
+    out = []
+    for row in rows:
+        turns = [turn["content"] for turn in json.loads(row["history"] or "[]")]
+        out.append(
+            {
+                "pair_id": row["pair_id"],
+                "approved": row["approved"],
+                "prompt": "\n".join([*turns, row["prompt"]]),
+                "completion": row["completion"],
+                "masked": json.dumps(known.get(row["pair_id"], []), ensure_ascii=False),
+                "different_from": json.dumps(sorted(different.get(row["pair_id"], []))),
+            }
+        )
+    return pl.DataFrame(out, schema=EXPORT_SCHEMA)
+
+
+def group(frame: pl.DataFrame, options: dict[str, Any]) -> pl.DataFrame:
+    """Groups among exported pairs, columns RESULT_SCHEMA. Runs in a job, without a store."""
+    from rapidfuzz import fuzz
+
+    from curate.dedupe import classify
+
+    if frame.is_empty():
+        return pl.DataFrame(schema=RESULT_SCHEMA)
+    masked = [json.loads(text) for text in frame["masked"]]
+    prompts, completions = frame["prompt"].to_list(), frame["completion"].to_list()
+    found = classify(
+        prompts,
+        completions,
+        prompt_mask=[occurrences(text, known) for text, known in zip(prompts, masked, strict=True)],
+        completion_mask=[occurrences(text, known) for text, known in zip(completions, masked, strict=True)],
+        **options,
+    ).filter(pl.col("class").is_in(["duplicate", "conflict"]))
+    different = [set(json.loads(text)) for text in frame["different_from"]]
+    pair_ids, approved = frame["pair_id"].to_list(), frame["approved"].to_list()
+    out = []
+    for kind, rows in zip(found["class"].to_list(), found["rows"].to_list(), strict=True):
+        for members in _without_known_differences(rows, pair_ids, different):
+            ids = sorted(pair_ids[row] for row in members)
+            # Suggested: an approved pair, else the longest; the id decides between equals.
+            best = min(
+                members, key=lambda r: (not approved[r], -len(prompts[r] + completions[r]), pair_ids[r])
+            )
+            cluster_id = "c-" + sha256_hex(canonical_json([kind, *ids]))[:16]
+            for row in members:
+                texts = [prompts[r] + "\n" + completions[r] for r in (row, best)]
+                out.append(
+                    {
+                        "cluster_id": cluster_id,
+                        "kind": kind,
+                        "pair_id": pair_ids[row],
+                        "similarity": round(fuzz.ratio(*texts) / 100, 4),
+                        "keep": row == best,
+                    }
+                )
+    return pl.DataFrame(out, schema=RESULT_SCHEMA)
+
+
+def _without_known_differences(
+    rows: Sequence[int], pair_ids: Sequence[str], different: Sequence[set[str]]
+) -> Iterator[list[int]]:
+    """Split a group where people said that two of its members differ; parts of one row are dropped."""
+    if not any(different[row] for row in rows):
+        yield list(rows)
+        return
+    part = {row: row for row in rows}
+
+    def find(row: int) -> int:
+        while part[row] != row:
+            row = part[row]
+        return row
+
+    for a, b in combinations(rows, 2):
+        if pair_ids[b] not in different[a]:
+            part[find(a)] = find(b)
+    groups: dict[int, list[int]] = {}
+    for row in rows:
+        groups.setdefault(find(row), []).append(row)
+    yield from (members for members in groups.values() if len(members) > 1)
+
+
+def ingest_groups(tx: Tx, task: str, run_id: str, frame: pl.DataFrame) -> None:
+    """Take a run's groups in. Open groups that were not found again are superseded; decided ones stay."""
+    found = frame["cluster_id"].unique().to_list()
+    gone = tx.rows(
+        "SELECT cluster_id FROM clusters WHERE task = ? AND status = 'open'"
+        " AND cluster_id NOT IN (SELECT unnest(?::VARCHAR[]))",
+        [task, found],
+    )
+    affected = {
+        row["pair_id"]
+        for row in tx.rows(
+            "SELECT pair_id FROM cluster_members WHERE cluster_id IN (SELECT unnest(?::VARCHAR[]))",
+            [[row["cluster_id"] for row in gone]],
+        )
+    } | set(frame["pair_id"].to_list())
+    tx.execute(
+        "UPDATE clusters SET status = 'superseded' WHERE cluster_id IN (SELECT unnest(?::VARCHAR[]))",
+        [[row["cluster_id"] for row in gone]],
+    )
+    tx.execute(
+        "UPDATE clusters SET status = 'open', run_id = ? WHERE status = 'superseded'"
+        " AND cluster_id IN (SELECT unnest(?::VARCHAR[]))",
+        [run_id, found],
+    )
+    heads = (
+        frame.filter("keep")
+        .select("cluster_id", "kind", keep_pair="pair_id")
+        .with_columns(task=pl.lit(task), run_id=pl.lit(run_id), status=pl.lit("open"), ts=pl.lit(utcnow()))
+    )
+    tx.insert("clusters", heads, ignore=True)
+    tx.insert("cluster_members", frame.select("cluster_id", "pair_id", "similarity", "keep"), ignore=True)
+    tx.event("deduped", "system", run=run_id, clusters=len(found))
+    rules.settle(tx, "system", sorted(affected), kind="clustered")
+
+
+def count_open(store: Store, task: str) -> int:
+    """Open duplicate groups of a task."""
+    row = store.one(
+        "SELECT count(*) AS n FROM clusters WHERE task = ? AND status = 'open' AND kind = 'duplicate'", [task]
+    )
+    return row["n"] if row else 0
+
+
+def list_clusters(
+    store: Store, task: str, *, status: str | None = "open", limit: int = 50, offset: int = 0
+) -> list[dict[str, Any]]:
+    """Groups with their members' texts, duplicates first."""
+    heads = store.rows(
+        "SELECT cluster_id, kind, status, keep_pair FROM clusters WHERE task = ? AND (? IS NULL OR status = ?)"
+        " ORDER BY kind DESC, cluster_id LIMIT ? OFFSET ?",
+        [task, status, status, limit, offset],
+    )
+    members: dict[str, list[dict[str, Any]]] = {head["cluster_id"]: [] for head in heads}
+    for row in store.rows(
+        "SELECT m.cluster_id, m.pair_id, m.similarity, m.keep, s.status, s.rev, t.prompt, t.completion"
+        " FROM cluster_members m JOIN pair_state s USING (pair_id)"
+        " LEFT JOIN revision_text t ON t.pair_id = m.pair_id AND t.rev = s.rev"
+        " WHERE m.cluster_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY m.keep DESC, m.pair_id",
+        [list(members)],
+    ):
+        members[row.pop("cluster_id")].append(row)
+    return [head | {"members": members[head["cluster_id"]]} for head in heads]
+
+
+def decide_cluster(
+    store: Store, actor: users.Actor, cluster_id: str, decision: str, keep: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Keep some members and drop the rest, or remember for ever that the members are different.
+
+    Raises `NotFound`, and `UsageError` when the group is decided already or ``keep`` names none of its members.
+    """
+    users.require(actor, "review")
+
+    def write(tx: Tx) -> dict[str, Any]:
+        head = tx.one("SELECT * FROM clusters WHERE cluster_id = ?", [cluster_id])
+        if head is None:
+            raise NotFound(f"No group {cluster_id!r}. `goldpair clusters list` shows them.")
+        if head["status"] != "open":
+            raise UsageError(f"Group {cluster_id} is {head['status']} already.")
+        rows = tx.rows("SELECT pair_id FROM cluster_members WHERE cluster_id = ?", [cluster_id])
+        members = sorted(row["pair_id"] for row in rows)
+        kept = members if decision == "not_duplicates" else sorted(set(keep) & set(members))
+        if not kept or set(keep) - set(members):
+            raise UsageError(f"Name at least one pair to keep, of {', '.join(members)}.")
+        tx.execute(
+            "UPDATE clusters SET status = 'resolved', keep_pair = ? WHERE cluster_id = ?",
+            [kept[0], cluster_id],
+        )
+        tx.execute(
+            "UPDATE cluster_members SET keep = pair_id IN (SELECT unnest(?::VARCHAR[])) WHERE cluster_id = ?",
+            [kept, cluster_id],
+        )
+        if decision == "not_duplicates":
+            pairs = [
+                {"pair_a": a, "pair_b": b, "actor": actor.user, "ts": utcnow()}
+                for a, b in combinations(members, 2)
+            ]
+            tx.insert("not_duplicates", pl.DataFrame(pairs), ignore=True)
+        tx.event("cluster_decided", actor.user, cluster=cluster_id, decision=decision, keep=kept)
+        rules.settle(tx, actor.user, members, kind="cluster_decided")
+        return {"cluster_id": cluster_id, "kept": kept, "dropped": sorted(set(members) - set(kept))}
+
+    return store.write(write)
