@@ -220,7 +220,10 @@ def init(
 
 @app.command(epilog=example("goldpair doctor", "goldpair doctor --json"))
 def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
-    """What is installed, what is missing, what that disables, how to get it; what uses the disk."""
+    """What is installed, what is missing, what that disables, how to get it; what uses the disk.
+
+    Exits 1 when something required is missing.
+    """
     from curate import doctor as checks
     from curate.errors import NotFound
     from curate.workspace import Workspace
@@ -233,6 +236,8 @@ def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
         found = None
     result = checks.examine(found)
     _print(result, as_json, checks.show)
+    if not result["ok"]:
+        raise typer.Exit(EXIT_ERROR)
 
 
 @app.command(epilog=example("goldpair demo", "goldpair demo --task sarcastic-bot --workspace demo --json"))
@@ -243,7 +248,7 @@ def demo(
     ] = Path("demo"),
     as_json: JsonOption = False,
 ) -> None:
-    """The whole loop on a shipped pack: raw records to a verdict on a tuned model. Resumes where it stopped."""
+    """The whole loop on a shipped pack, from raw records to a verdict. Resumes where it stopped."""
     from curate import demo as script
 
     result = script.run(task, workspace, quiet=as_json)
@@ -293,7 +298,7 @@ def import_(
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import records. Rows that cannot be used go to quarantine with file, line and reason; the rest goes on."""
+    """Import records. Rows that cannot be used go to quarantine with file, line and reason."""
     pairs = {}
     for entry in mapping or []:
         field, separator, column = entry.partition("=")
@@ -467,8 +472,8 @@ def review_next(
     def show(result: dict[str, Any]) -> None:
         for item in result["items"]:
             print(
-                f"{item['pair_id']} rev {item['rev']} [{item['status']}]\n\nPROMPT\n{item['prompt']}\n\nCOMPLETION\n"
-                f"{item['completion']}\n"
+                f"{item['pair_id']} rev {item['rev']} [{item['status']}]\n\nPROMPT\n{item['prompt']}\n\n"
+                f"COMPLETION\n{item['completion']}\n"
             )
             for blocker in item.get("blockers", []):
                 print(f"blocked: {blocker}")
