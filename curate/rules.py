@@ -94,10 +94,12 @@ def blocking(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
     if fact["findings"]:
         n = fact["findings"]
         found.append(
-            ("findings", f"{n} finding{'s' if n > 1 else ''} of personal data open: confirm or reject.")
+            ("open_findings", f"{n} finding{'s' if n > 1 else ''} of personal data open: confirm or reject.")
         )
     if fact["duplicates"]:
-        found.append(("duplicates", "It sits in an unresolved duplicate cluster: choose which pair to keep."))
+        found.append(
+            ("open_cluster", "It sits in an unresolved duplicate cluster: choose which pair to keep.")
+        )
     if fact["flags"]:
         found.append(("flagged", "It was flagged: an adjudicator decides."))
     return found
@@ -122,7 +124,7 @@ def settle(tx: Tx, actor: str, pair_ids: Sequence[str], *, kind: str = "settled"
     changes = []
     approved_now: set[str] = set()  # conflict clusters that got an approved member in this very call
     for fact in facts(tx, list(dict.fromkeys(pair_ids))).values():
-        if fact["status"] in SETTLED_BY_PEOPLE or (fact["status"] == "raw" and not fact["rev"]):
+        if fact["status"] in SETTLED_BY_PEOPLE or not fact["rev"]:
             continue
         change: dict[str, Any] = {"pair_id": fact["pair_id"], "reason": None}
         blocked = blocking(fact)
@@ -162,7 +164,7 @@ def add_revisions(
     """Write one new revision each for existing pairs and make it current; the pairs are held until scanned.
 
     ``rows``: pair_id, prompt, completion and optionally system, history (list), metadata (dict). ``kind`` is
-    ``import | edit | adjudicated``; the author of an import is ``import``, since no user wrote it. Standing
+    ``import | edit | adjudicated``; the author of an import is ``intake``, since no user wrote it. Standing
     approvals are voided. Returns ``{"pair_id", "rev", "sha256"}`` in order. Write the scan, then call
     `settle`.
     """

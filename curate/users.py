@@ -45,7 +45,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {  # permission -> the roles that have 
     "manage_users": _from("admin"),
 }
 
-RESERVED = frozenset({"import", "system"})  # authors of what no person wrote
+RESERVED = frozenset({"intake", "system"})  # authors of what no person wrote
 MIN_PASSWORD = 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _hasher = PasswordHasher()

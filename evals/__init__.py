@@ -71,7 +71,9 @@ def _load(name: str) -> tuple[type[Any], str]:
         and value.__module__ == module.__name__
     ]
     if len(found) != 1:
-        raise NotFound(f"evals/metrics/{name}/{name}.py must hold exactly one scorer class, not {len(found)}.")
+        raise NotFound(
+            f"evals/metrics/{name}/{name}.py must hold exactly one scorer class, not {len(found)}."
+        )
     return found[0], _fingerprint(METRICS / name, module)
 
 

@@ -158,7 +158,10 @@ def mean_interval(
         low, high = clopper_pearson(0, groups, alpha=alpha)
         spread = high * (span[1] - span[0])
         return Interval(
-            estimate, (max(span[0], estimate - spread), min(span[1], estimate + spread)), len(values), "all alike"
+            estimate,
+            (max(span[0], estimate - spread), min(span[1], estimate + spread)),
+            len(values),
+            "all alike",
         )
     sums, sizes = _by_cluster(values, ids)
     low, high = _bootstrap(sums, sizes, alpha, seed, resamples)
@@ -295,9 +298,7 @@ def cohen_kappa(
     return Agreement(value, (float(low), float(high)), n, float((a == b).mean()))
 
 
-def plan_pairs(
-    deviation: float, difference: float, *, alpha: float = 0.05, power: float = 0.8
-) -> int:
+def plan_pairs(deviation: float, difference: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
     """Independent pairs needed before any data exist.
 
     Args:
@@ -355,7 +356,9 @@ def _compare(
         # Half an imaginary discordant pair: without it, no discordance seen would mean none is possible.
         discordance = (wins + losses + 0.5) / (n + 1)
         reached: Callable[[int], float] = lambda size: _tango_power(size, discordance, bound, effect, alpha)
-        needed = _smallest(reached, power, plan_pairs(math.sqrt(discordance), distance, alpha=alpha, power=power))
+        needed = _smallest(
+            reached, power, plan_pairs(math.sqrt(discordance), distance, alpha=alpha, power=power)
+        )
         error = math.sqrt(discordance / n)
         method = "Tango score interval"
     else:
@@ -405,7 +408,9 @@ def _scores(values: ArrayLike, name: str) -> Floats:
         raise UsageError(f"{name} must be one number an example, not an array of shape {array.shape}.")
     if not np.isfinite(array).all():
         missing = int((~np.isfinite(array)).sum())
-        raise UsageError(f"{missing} of the {name} are missing or not finite; a gap has to be named, not averaged.")
+        raise UsageError(
+            f"{missing} of the {name} are missing or not finite; a gap has to be named, not averaged."
+        )
     return array
 
 

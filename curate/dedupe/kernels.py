@@ -358,7 +358,7 @@ def _enough(shared, smaller, min_shared, min_share):
 
 
 @njit(cache=True, nogil=True)
-def crowded_members(keys, cap, starved, rank_limit, group_size_of, out_group, out_doc):
+def crowded_members(keys, cap, starved, rank_limit, out_group, out_doc):
     """Memberships (group number, text) of starved texts in their ``rank_limit`` smallest crowded groups."""
     n = keys.shape[0]
     docs = starved.shape[0]

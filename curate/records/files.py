@@ -431,7 +431,7 @@ def parquet_rows(path: Path, mapping: Mapping_) -> Iterator[Found]:
 
 
 def _plain(value: Any) -> Any:
-    """A Parquet value as JSON holds it: times as ISO 8601, decimals and not-a-number as text, bytes base64."""
+    """A Parquet value as JSON holds it: times as ISO 8601, decimals and NaN as text, bytes as base64."""
     if isinstance(value, str | bool | int) or value is None:
         return value
     if isinstance(value, float):

@@ -74,7 +74,7 @@ class Columns:
         return self.row.get(key)
 
     def rest(self) -> dict[str, Any]:
-        """Every column that was not used. What is inside a ``metadata`` or ``meta`` column moves up one level."""
+        """Every column that was not used. The inside of a ``metadata`` or ``meta`` object moves up a level."""
         rest = {key: value for key, value in self.row.items() if key not in self.used}
         for name in ("metadata", "meta"):
             inner = rest.get(name)

@@ -421,6 +421,21 @@ class Store:
         means intact."""
         return log.verify(self.rows("SELECT * FROM events ORDER BY seq"))
 
+    def verify_replay(self) -> list[str]:
+        """Every pair whose state in the table is not the one that the event log gives; empty means equal."""
+        told, kept = self.replay(), self.state()
+        if told.equals(kept):
+            return []
+        both = told.join(kept, on="pair_id", how="full", coalesce=True, nulls_equal=True, suffix="_table")
+        names = [name for name in log.STATE_SCHEMA if name != "pair_id"]
+        return [
+            f"pair {row['pair_id']}: its state is not the one its events give ("
+            + ", ".join(name for name in names if row[name] != row[f"{name}_table"])
+            + ")"
+            for row in both.iter_rows(named=True)
+            if any(row[name] != row[f"{name}_table"] for name in names)
+        ]
+
     def erase(
         self, actor: str, *, pair_ids: Sequence[str] = (), record_ids: Sequence[str] = (), reason: str = ""
     ) -> dict[str, int]:
