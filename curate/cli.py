@@ -62,6 +62,9 @@ UserOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 TaskArgument = Annotated[str, typer.Argument(help="Task pack, e.g. sarcastic-bot.")]
+LimitOption = Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")]
+JobArgument = Annotated[str, typer.Argument(help="Job id; goldpair jobs list shows them.")]
+ModelArgument = Annotated[str, typer.Argument(help="Model version, e.g. sarcastic-bot-v1.")]
 SnapshotArgument = Annotated[str, typer.Argument(help="Snapshot id, the start of it, or a folder.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the job and return; see goldpair jobs.")]
 
@@ -258,7 +261,7 @@ def demo(
 @app.command(epilog=example("goldpair serve --port 8501", "goldpair serve -w demo --host 127.0.0.1"))
 def serve(
     workspace: WorkspaceOption = None,
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8501,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8501,
     host: Annotated[
         str, typer.Option(help="Address to listen on. Loopback unless you mean it.")
     ] = "127.0.0.1",
@@ -383,7 +386,7 @@ def dedupe(
 def findings_list(
     task: TaskArgument,
     status: Annotated[str, typer.Option(help="open, confirmed, rejected or replaced.")] = "open",
-    limit: int = 50,
+    limit: LimitOption = 50,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -395,7 +398,7 @@ def findings_list(
 
 @findings_app.command("decide", epilog=example("goldpair findings decide f-12ab confirm"))
 def findings_decide(
-    finding: str,
+    finding: Annotated[str, typer.Argument(help="Finding id; goldpair findings list shows it.")],
     decision: Annotated[str, typer.Argument(help="confirm or reject")],
     workspace: WorkspaceOption = None,
     user: UserOption = None,
@@ -408,8 +411,8 @@ def findings_decide(
 @clusters_app.command("list", epilog=example("goldpair clusters list sarcastic-bot"))
 def clusters_list(
     task: TaskArgument,
-    status: str = "open",
-    limit: int = 50,
+    status: Annotated[str, typer.Option(help="open or resolved.")] = "open",
+    limit: LimitOption = 50,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -442,7 +445,7 @@ def clusters_list(
     ),
 )
 def clusters_decide(
-    cluster: str,
+    cluster: Annotated[str, typer.Argument(help="Group id; goldpair clusters list shows it.")],
     decision: Annotated[str, typer.Argument(help="keep or not_duplicates")],
     keep: Annotated[list[str] | None, typer.Argument(help="pair ids to keep")] = None,
     workspace: WorkspaceOption = None,
@@ -462,7 +465,7 @@ def clusters_decide(
 @review_app.command("next", epilog=example("goldpair review next sarcastic-bot --json"))
 def review_next(
     task: TaskArgument,
-    n: Annotated[int, typer.Option(min=1, max=50)] = 1,
+    n: Annotated[int, typer.Option(min=1, max=50, help="How many.")] = 1,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -491,14 +494,14 @@ def review_next(
     ),
 )
 def review_decide(
-    pair: str,
+    pair: Annotated[str, typer.Argument(help="Pair id; goldpair review next shows it.")],
     verdict: Annotated[str, typer.Argument(help="approve, reject, edit, skip, flag or return")],
     rev: Annotated[int, typer.Option(help="Revision you looked at; a newer one refuses the decision.")],
-    reason: str | None = None,
-    prompt: str | None = None,
-    completion: str | None = None,
+    reason: Annotated[str | None, typer.Option(help="One of the pack's reject_reasons.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="With edit: the new prompt.")] = None,
+    completion: Annotated[str | None, typer.Option(help="With edit: the new completion.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, e.g. tone=4")] = None,
-    comment: str | None = None,
+    comment: Annotated[str | None, typer.Option(help="A note that stays with the pair.")] = None,
     client_id: Annotated[str | None, typer.Option(help="Repeat safely with the same id.")] = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
@@ -572,8 +575,8 @@ def snapshot_verify(
 
 @snapshot_app.command("diff", epilog=example("goldpair snapshot diff 3fa9 81bc"))
 def snapshot_diff(
-    left: str,
-    right: str,
+    left: SnapshotArgument,
+    right: SnapshotArgument,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -704,14 +707,16 @@ def eval_(
     snapshot: Annotated[
         str | None, typer.Option(help="Snapshot of the few-shot and retrieval arms; else the newest.")
     ] = None,
-    suite: str | None = None,
+    suite: Annotated[str | None, typer.Option(help="Only this suite of the pack.")] = None,
     outputs: Annotated[
         list[str] | None, typer.Option(help="NAME=FILE, JSONL of {id, output} by another system.")
     ] = None,
     baselines: Annotated[
         str | None, typer.Option(help="Comma-separated arms, or none; else the pack's.")
     ] = None,
-    limit: int | None = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first eval rows; never enough for a gate.")
+    ] = None,
     no_wait: NoWait = False,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
@@ -781,7 +786,7 @@ def report(
 
 @app.command(epilog=example("goldpair promote sarcastic-bot-v1"))
 def promote(
-    model: str,
+    model: ModelArgument,
     override: Annotated[
         str | None, typer.Option(help="Reason to release without a PASS; signed with your name.")
     ] = None,
@@ -807,7 +812,10 @@ def models_list(
 
 @models_app.command("show", epilog=example("goldpair models show sarcastic-bot-v1 --json"))
 def models_show(
-    model: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    model: ModelArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """The run record of a model version."""
     _print(_client(workspace, user).call("models.show", model=model), as_json)
@@ -815,7 +823,10 @@ def models_show(
 
 @models_app.command("import", epilog=example("goldpair models import /mnt/gpu/medical-scribe-v1"))
 def models_import(
-    folder: Path, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    folder: Annotated[Path, typer.Argument(help="Its model folder.")],
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring home a model version trained on another machine."""
     _print(_client(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
@@ -838,7 +849,10 @@ def jobs_list(
 
 @jobs_app.command("show", epilog=example("goldpair jobs show j-12ab"))
 def jobs_show(
-    job: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    job: JobArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """State and progress of one job."""
     _print(_client(workspace, user).call("jobs.status", job=job), as_json)
@@ -846,7 +860,10 @@ def jobs_show(
 
 @jobs_app.command("wait", epilog=example("goldpair jobs wait j-12ab"))
 def jobs_wait(
-    job: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    job: JobArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Follow a job until it ends."""
     with _Bar(job, quiet=as_json) as bar:
@@ -856,14 +873,17 @@ def jobs_wait(
 
 @jobs_app.command("cancel", epilog=example("goldpair jobs cancel j-12ab"))
 def jobs_cancel(
-    job: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    job: JobArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Stop a job after its current chunk."""
     _print(_client(workspace, user).call("jobs.cancel", job=job), as_json)
 
 
 @jobs_app.command("log", epilog=example("goldpair jobs log j-12ab"))
-def jobs_log(job: str, workspace: WorkspaceOption = None) -> None:
+def jobs_log(job: JobArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """The log of a job."""
     from curate.errors import NotFound
     from curate.workspace import Workspace
@@ -871,12 +891,13 @@ def jobs_log(job: str, workspace: WorkspaceOption = None) -> None:
     path = Workspace.open(workspace).jobs / Path(job).name / "log.txt"
     if not path.exists():
         raise NotFound(f"No log of job {job!r}. `goldpair jobs list` shows the jobs.")
-    sys.stdout.write(path.read_text("utf-8", errors="replace"))
+    log = path.read_text("utf-8", errors="replace")
+    _print({"job": job, "log": log}, as_json, lambda r: sys.stdout.write(r["log"]))
 
 
 @users_app.command("add", epilog=example("goldpair users add asha --role reviewer --ask-password"))
 def users_add(
-    name: str,
+    name: Annotated[str, typer.Argument(help="Name to sign in with.")],
     role: Annotated[str, typer.Option(help="viewer, annotator, reviewer, adjudicator, lead or admin")],
     ask_password: Annotated[
         bool, typer.Option("--ask-password", help="Ask for a password for the pages.")
@@ -900,7 +921,10 @@ def users_list(
 
 @users_app.command("token", epilog=example("goldpair users token asha"))
 def users_token(
-    name: str, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    name: Annotated[str, typer.Argument(help="Whose token.")],
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make an API token; it is shown once."""
     _print(_client(workspace, user).call("users.token", user=name), as_json)
