@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,30 @@ class Client:
                     raise
                 time.sleep(0.1)
 
+    @contextmanager
+    def session(self) -> Iterator[Callable[..., dict[str, Any]]]:
+        """Many short operations in a row, as anybody: ``call(user, operation, **fields)``.
+
+        Without a server the store stays open for the whole block, so keep the block short.
+        """
+        server = running_server(self.workspace)
+        if server:
+            yield lambda user, operation, **fields: self._remote(server, operation, fields, user)
+            return
+        from curate import ops, users
+        from curate.store import Store
+
+        store = Store.open(self.workspace.store)
+        try:
+
+            def call(user: str, operation: str, **fields: Any) -> dict[str, Any]:
+                context = ops.Context(store, self.workspace, users.actor_for(store, user), local=True)
+                return ops.run(context, operation, fields)
+
+            yield call
+        finally:
+            store.close()
+
     def _local(self, operation: str, fields: dict[str, Any], progress: Progress | None) -> dict[str, Any]:
         from curate import ops, users
         from curate.store import Store
@@ -76,14 +101,16 @@ class Client:
         finally:
             store.close()
 
-    def _remote(self, server: dict[str, Any], operation: str, fields: dict[str, Any]) -> dict[str, Any]:
+    def _remote(
+        self, server: dict[str, Any], operation: str, fields: dict[str, Any], user: str | None = None
+    ) -> dict[str, Any]:
         import httpx
 
         try:
             response = httpx.post(
                 f"{server['url']}/api/v1/{operation.replace('.', '/')}",
                 json=fields,
-                headers={"Authorization": f"Bearer {server['token']}", "X-Goldpair-User": self.user},
+                headers={"Authorization": f"Bearer {server['token']}", "X-Goldpair-User": user or self.user},
                 timeout=None,
                 trust_env=False,
             )
