@@ -16,7 +16,7 @@ import importlib.metadata
 import importlib.util
 import re
 import tempfile
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def scorer_version(name: str) -> str:
     return _load(name)[1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(name: str) -> tuple[type[Any], str]:
     """Class and version together, so that the version always belongs to the code that runs."""
     import evaluate
@@ -93,7 +93,7 @@ def _fingerprint(folder: Path, module: Any) -> str:
     return digest.hexdigest()[:16]
 
 
-@lru_cache(maxsize=1)
+@cache
 def _scratch() -> str:
     """`evaluate` makes an empty folder a scorer even when it keeps everything in memory; not in the home folder."""
     folder = tempfile.TemporaryDirectory(prefix="goldpair-metrics-")

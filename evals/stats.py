@@ -355,7 +355,10 @@ def _compare(
         interval = tango(wins, losses, n, alpha=alpha)
         # Half an imaginary discordant pair: without it, no discordance seen would mean none is possible.
         discordance = (wins + losses + 0.5) / (n + 1)
-        reached: Callable[[int], float] = lambda size: _tango_power(size, discordance, bound, effect, alpha)
+
+        def reached(size: int) -> float:
+            return _tango_power(size, discordance, bound, effect, alpha)
+
         needed = _smallest(
             reached, power, plan_pairs(math.sqrt(discordance), distance, alpha=alpha, power=power)
         )
@@ -373,9 +376,11 @@ def _compare(
             interval, method = _bootstrap(sums, sizes, alpha, seed, resamples), _bootstrap_name(groups, n)
         # A smaller sample has wider tails: t for the decision, normal for the planning.
         quantile = float(stats.t.ppf(1 - alpha, groups - 1))
-        reached = lambda size: float(
-            stats.t.sf(quantile - distance / (error * math.sqrt(n / size)), groups - 1)
-        )
+
+        def reached(size: int) -> float:
+            shift = distance / (error * math.sqrt(n / size))
+            return float(stats.t.sf(quantile - shift, groups - 1))
+
         needed = math.ceil(n * (error * _z_sum(alpha, power) / distance) ** 2)
 
     low, high = interval
@@ -439,7 +444,7 @@ def _is_binary(values: Floats) -> bool:
 
 def _by_cluster(values: Floats, ids: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Sum and number of the values of each cluster, shape (clusters,)."""
-    return np.bincount(ids, weights=values), np.bincount(ids).astype(float)
+    return np.bincount(ids, weights=values).astype(float), np.bincount(ids).astype(float)
 
 
 def _cluster_error(sums: Floats, sizes: Floats) -> float:

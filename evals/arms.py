@@ -1,0 +1,220 @@
+"""Arms: the ways to answer an eval row that are compared with each other.
+
+Covers: the prompts of zero-shot, few-shot and model arms, the retrieval arm that copies the nearest approved
+completion, and outputs that another system wrote (a file).
+Does not cover: decoding (`evals.generate`), running and scoring (`evals.run`).
+
+Every arm answers the same rows under the same system message: `pack.system`, the row's history, the row's prompt.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from curate.contract import sha256_hex
+from curate.errors import NotFound, UsageError
+from curate.tasks import EvalRow, TaskPack
+
+if TYPE_CHECKING:
+    from evals.generate import Generator
+
+Kind = Literal["zero_shot", "few_shot", "retrieval", "model", "file"]
+TEXT_FIELDS = ("text", "output", "completion", "prediction")
+SHOT_SEED = 0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to answer. ``name`` is its label in every table; ``note`` is shown beside it.
+
+    ``generator`` answers for zero_shot, few_shot and model; ``outputs`` (row id -> text, or a JSONL file of it) is
+    what a file arm says; ``shots`` is the number of examples a few_shot arm asks for.
+    """
+
+    name: str
+    kind: Kind
+    generator: Generator | None = None
+    outputs: Mapping[str, str] | Path | None = None
+    shots: int = 4
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one arm does with one row: a conversation for its generator, or a text that is there already."""
+
+    row_id: str
+    conversation: list[dict[str, str]] | None = None
+    text: str | None = None
+    support: str = ""  # pair id of the copied completion
+    gap: str = ""  # why there is no answer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An arm ready to run: a question for every eval row, in order, and what decides its answers."""
+
+    questions: list[Question]
+    identity: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)  # shown in the report
+
+
+def standard_arms(
+    pack: TaskPack,
+    generator: Generator,
+    *,
+    tuned: Generator | None = None,
+    predecessors: Mapping[str, Generator] | None = None,
+) -> list[Arm]:
+    """The arms of every model version: the gate's baselines on the untuned base, predecessors, the tuned model."""
+    arms = [
+        Arm(kind, kind, generator=None if kind == "retrieval" else generator, shots=pack.gate.few_shot)
+        for kind in pack.gate.baselines
+    ]
+    arms += [Arm(name, "model", generator=model) for name, model in (predecessors or {}).items()]
+    if tuned is not None:
+        arms.append(Arm("tuned", "model", generator=tuned))
+    return arms
+
+
+def prepare(
+    arm: Arm,
+    pack: TaskPack,
+    rows: Sequence[EvalRow],
+    examples: pl.DataFrame | None = None,
+    *,
+    snapshot_id: str = "",
+    max_new_tokens: int = 64,
+) -> Prepared:
+    """Questions of one arm.
+
+    ``examples`` are the snapshot's training rows; few_shot and retrieval need them. Raises `UsageError` when an arm
+    lacks what its kind needs.
+    """
+    if arm.kind in ("zero_shot", "model", "few_shot") and arm.generator is None:
+        raise UsageError(f"Arm {arm.name!r} of kind {arm.kind} needs a generator (a model or an endpoint).")
+    if arm.kind in ("few_shot", "retrieval") and (examples is None or examples.is_empty()):
+        raise UsageError(f"Arm {arm.name!r} of kind {arm.kind} takes examples out of a snapshot; name one.")
+    if arm.kind == "file":
+        return _file(arm, rows)
+    if arm.kind == "retrieval":
+        assert examples is not None
+        return _retrieval(rows, examples, snapshot_id)
+    assert arm.generator is not None
+    shots: list[dict[str, str]] = []
+    facts: dict[str, Any] = {}
+    if arm.kind == "few_shot":
+        assert examples is not None
+        shots, facts = _shots(arm, pack, rows, examples, max_new_tokens)
+    questions = [Question(row.id, conversation=conversation(pack, row, shots)) for row in rows]
+    return Prepared(questions, {"generator": arm.generator.identity()}, facts)
+
+
+def conversation(
+    pack: TaskPack, row: EvalRow, shots: Sequence[Mapping[str, str]] = ()
+) -> list[dict[str, str]]:
+    """System message, example turns, the row's history, the row's prompt."""
+    system = [{"role": "system", "content": pack.system}] if pack.system else []
+    turns = [{"role": turn["role"], "content": turn["content"]} for turn in (*shots, *row.history)]
+    return [*system, *turns, {"role": "user", "content": row.prompt}]
+
+
+def read_outputs(path: Path) -> dict[str, str]:
+    """Row id -> text of a JSONL file with ``id`` and one of ``text``, ``output``, ``completion``, ``prediction``."""
+    found: dict[str, str] = {}
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotFound(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            item = json.loads(line)
+            name, text = item["id"], next(item[key] for key in TEXT_FIELDS if key in item)
+        except (ValueError, TypeError, KeyError, StopIteration) as error:
+            wanted = " or ".join(TEXT_FIELDS)
+            raise UsageError(f"{path}:{number}: wants a JSON object with id and {wanted}.") from error
+        if not isinstance(text, str) or not isinstance(name, str):
+            raise UsageError(f"{path}:{number}: id and text must both be strings.")
+        if name in found:
+            raise UsageError(f"{path}:{number}: id {name!r} stands there twice; which answer counts?")
+        found[name] = text
+    return found
+
+
+def _file(arm: Arm, rows: Sequence[EvalRow]) -> Prepared:
+    if arm.outputs is None:
+        raise UsageError(f"Arm {arm.name!r} of kind file needs outputs: a JSONL file with id and text.")
+    outputs = read_outputs(arm.outputs) if isinstance(arm.outputs, Path) else arm.outputs
+    known = {row.id for row in rows}
+    questions = [
+        Question(row.id, text=outputs[row.id])
+        if row.id in outputs
+        else Question(row.id, gap="the file holds no output for this row")
+        for row in rows
+    ]
+    facts = {"outputs": len(outputs), "unknown_ids": sorted(set(outputs) - known)}
+    return Prepared(questions, {"file": arm.name}, facts)
+
+
+def _retrieval(rows: Sequence[EvalRow], examples: pl.DataFrame, snapshot_id: str) -> Prepared:
+    """BM25 (Robertson and others 1994, Lucene's variant as in bm25s) over the prompts; ties go to the first pair."""
+    import bm25s
+
+    def tokens(texts: list[str]) -> list[list[str]]:
+        return bm25s.tokenize(texts, stopwords="en", return_ids=False, show_progress=False)
+
+    prompts = examples["prompt"].to_list()
+    completions, pairs = examples["completion"].to_list(), examples["pair_id"].to_list()
+    index = bm25s.BM25()
+    corpus = [words or ["\0"] for words in tokens(prompts)]  # a prompt of stop words only matches nothing
+    index.index(corpus, show_progress=False)
+    vocabulary = {word for words in corpus for word in words}
+    questions, unmatched = [], 0
+    for row, words in zip(rows, tokens([row.prompt for row in rows]), strict=True):
+        words = [word for word in words if word in vocabulary]
+        best = int(index.get_scores(words).argmax()) if words else 0
+        unmatched += not words
+        questions.append(Question(row.id, text=completions[best], support=pairs[best]))
+    identity = {"retrieval": f"bm25s {bm25s.__version__}", "snapshot": snapshot_id}
+    return Prepared(questions, identity, {"copied_from": len(pairs), "rows_without_a_shared_word": unmatched})
+
+
+def _shots(
+    arm: Arm, pack: TaskPack, rows: Sequence[EvalRow], examples: pl.DataFrame, max_new_tokens: int
+) -> tuple[list[dict[str, str]], dict[str, Any]]:
+    """Example turns: one seeded choice for all rows, cut to as many as leave room for the longest row's answer."""
+    order = list(range(len(examples)))
+    # Sorted by content first, so that the choice depends on the snapshot's content and not on its row order.
+    order.sort(key=lambda i: sha256_hex(examples["sha256"][i] + examples["pair_id"][i]))
+    random.Random(SHOT_SEED).shuffle(order)
+    chosen = order[: arm.shots]
+    while True:
+        turns = [
+            {"role": role, "content": examples[column][i]}
+            for i in chosen
+            for role, column in (("user", "prompt"), ("assistant", "completion"))
+        ]
+        if not chosen or _fits(
+            arm.generator, [conversation(pack, row, turns) for row in rows], max_new_tokens
+        ):
+            break
+        chosen = chosen[:-1]
+    pairs = [examples["pair_id"][i] for i in chosen]
+    return turns, {"shots": len(chosen), "shots_wanted": arm.shots, "shot_pairs": pairs}
+
+
+def _fits(generator: Any, conversations: list[list[dict[str, str]]], max_new_tokens: int) -> bool:
+    """True when every conversation and its answer fit the context; unknown contexts (endpoints) count as wide."""
+    count, room = getattr(generator, "count_tokens", None), getattr(generator, "context_tokens", None)
+    if count is None or room is None:
+        return True
+    return max(count(conversations), default=0) + max_new_tokens <= room

@@ -1,0 +1,449 @@
+"""The gate: does this run show what was promised before it?
+
+Covers: the promotion verdict of one eval run with every check behind it, the preflight verdict, the power check, the
+one sentence that says whether fine-tuning was worth it.
+Does not cover: the statistics themselves (`evals.stats`), running (`evals.run`), who may override (`curate.ops`).
+
+PASS promotes. FAIL means that the evidence is against it. INCONCLUSIVE means that there is not enough evidence, and
+says how much is missing; it never promotes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from curate.contract import canonical_json, sha256_hex
+from curate.errors import UsageError
+from curate.tasks import Gate
+from evals.run import EvalRun
+from evals.stats import (
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Comparison,
+    clopper_pearson,
+    mean_interval,
+    noninferiority,
+    plan_pairs,
+    superiority,
+)
+
+JUMP = 4.0  # standard errors upward that stop for a look: a broken extractor raises scores, too
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict and everything it rests on. ``missing`` counts the eval rows still needed, None when unknown."""
+
+    verdict: str
+    checks: list[dict[str, Any]]
+    worth_it: str
+    suite: str
+    candidate: str
+    missing: int | None
+    gate_sha256: str
+    override: dict[str, str] | None = field(default=None)  # {"user", "reason", "ts"}, set by whoever signs it
+
+    @property
+    def reasons(self) -> list[str]:
+        """Every check that stands in the way, most serious first."""
+        order = {FAIL: 0, INCONCLUSIVE: 1}
+        bad = [check for check in self.checks if check["verdict"] in order]
+        return [f"{c['name']}: {c['detail']}" for c in sorted(bad, key=lambda c: order[c["verdict"]])]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What ``gate.json`` holds."""
+        return asdict(self) | {"reasons": self.reasons}
+
+    @classmethod
+    def load(cls, path: Path | str) -> Decision:
+        """Read ``gate.json`` back. Raises `UsageError` when it is none."""
+        try:
+            data = json.loads(Path(path).read_text("utf-8"))
+            data.pop("reasons", None)
+            return cls(**data)
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(f"{path} is no gate.json ({error}). `goldpair gate` writes one.") from error
+
+
+def decide(
+    run: EvalRun | Path | str,
+    gate: Gate,
+    *,
+    candidate: str = "tuned",
+    baselines: Sequence[str] | None = None,
+    released: Sequence[str] | str | None = None,
+    scorer_agreement: Mapping[str, Any] | None = None,
+) -> Decision:
+    """Verdict on one arm of a run.
+
+    Args:
+        candidate: the arm that wants to be released.
+        baselines: arms it must beat; None takes the run's arms of the kinds that the gate names.
+        released: arms of versions that were released before, which it must not fall behind.
+        scorer_agreement: how well the scorer agrees with people, ``{"kappa", "interval", "n", "by"}``; needed when
+            the gate asks for it.
+
+    The same run and arguments give the same decision, digit for digit. Raises `UsageError` for unknown arms.
+    """
+    if not isinstance(run, EvalRun):
+        run = EvalRun.load(run)
+    released = [released] if isinstance(released, str) else list(released or ())
+    wanted = list(baselines) if baselines is not None else _baseline_arms(run, gate, candidate)
+    for name in (candidate, *wanted, *released):
+        run.answers(name)  # raises for an unknown arm
+    checks = [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *released))]
+    if baselines is None:
+        checks += _absent(run, gate, wanted)
+    checks.append(_contamination(run))
+    if gate.floor is not None:
+        checks.append(_floor(run, gate, candidate))
+    beaten = {name: _superior(run, gate, candidate, name) for name in wanted}
+    checks += beaten.values()
+    for name in released:
+        checks += _not_worse(run, gate, candidate, name)
+    checks += [_critical(run, gate, candidate, counter) for counter in gate.critical]
+    checks += _scorer(run, gate, candidate, scorer_agreement)
+    verdict = _worst(checks)
+    missing = [
+        check["missing"] for check in checks if check["verdict"] == INCONCLUSIVE and check.get("missing")
+    ]
+    return Decision(
+        verdict=verdict,
+        checks=checks,
+        worth_it=_worth_it(run, candidate, beaten, verdict),
+        suite=run.suite.name,
+        candidate=candidate,
+        missing=max(missing) if missing else None,
+        gate_sha256=str(run.meta["gate_sha256"]),
+    )
+
+
+def decide_preflight(
+    checks: Sequence[Mapping[str, Any]],
+    *,
+    snapshot: str,
+    gate: Gate,
+    created: str,
+    override: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """``preflight.json``: the worst verdict of the checks, each ``{name, verdict, detail, ...}``.
+
+    Raises `UsageError` for a check without a name, verdict or detail, and for no check at all: nothing checked is
+    not a PASS.
+    """
+    for check in checks:
+        if not {"name", "verdict", "detail"} <= set(check) or check["verdict"] not in (
+            PASS,
+            FAIL,
+            INCONCLUSIVE,
+        ):
+            raise UsageError(
+                f"A preflight check needs name, verdict (PASS, FAIL, INCONCLUSIVE) and detail: {check}."
+            )
+    if not checks:
+        raise UsageError("A preflight without a single check says nothing.")
+    return {
+        "snapshot": snapshot,
+        "verdict": _worst(checks),
+        "checks": [dict(check) for check in checks],
+        "override": dict(override) if override else None,
+        "created": created,
+        "gate_sha256": sha256_hex(canonical_json(gate.model_dump(mode="json"))),
+    }
+
+
+def power_check(
+    gate: Gate,
+    rows: int,
+    clusters: int | None = None,
+    *,
+    difference: float | None = None,
+    deviation: float = 0.316,
+    alpha: float | None = None,
+) -> dict[str, Any]:
+    """Preflight check: can an eval set of this size decide at all?
+
+    Args:
+        rows, clusters: size of the eval set; clusters count as the independent units.
+        difference: what has to be told apart; None takes the gate's margin.
+        deviation: standard deviation of paired differences to expect. The default is pass/fail scores that differ
+            on one row in ten; pass what baselines or predecessors showed where it is known.
+    """
+    units = rows if clusters is None else clusters
+    target = gate.margin if difference is None else difference
+    needed = plan_pairs(deviation, target, alpha=alpha or gate.alpha, power=gate.power)
+    enough = units >= needed
+    detail = (
+        f"{units} independent eval rows; {needed} are needed to tell a difference of {target:g} with "
+        f"{gate.power:.0%} power (paired differences of standard deviation {deviation:.2f})"
+    )
+    return {
+        "name": "power",
+        "verdict": PASS if enough else INCONCLUSIVE,
+        "detail": detail,
+        "needed": needed,
+        "missing": max(0, needed - units),
+        "rows": rows,
+        "clusters": units,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _worst(checks: Sequence[Mapping[str, Any]]) -> str:
+    verdicts = {check["verdict"] for check in checks}
+    return FAIL if FAIL in verdicts else INCONCLUSIVE if INCONCLUSIVE in verdicts else PASS
+
+
+def _baseline_arms(run: EvalRun, gate: Gate, candidate: str) -> list[str]:
+    return [name for name in run.arms if run.kind(name) in gate.baselines and name != candidate]
+
+
+def _absent(run: EvalRun, gate: Gate, wanted: Sequence[str]) -> list[dict[str, Any]]:
+    there = {run.kind(name) for name in wanted}
+    return [
+        {
+            "name": f"baseline {kind}",
+            "verdict": INCONCLUSIVE,
+            "detail": f"the gate names the baseline {kind}, and this run has no such arm; run it",
+        }
+        for kind in gate.baselines
+        if kind not in there
+    ]
+
+
+def _coverage(run: EvalRun, arm: str) -> dict[str, Any]:
+    total, have = len(run.rows), len(run.primary(arm))
+    reasons = sorted({gap["reason"] for gap in run.meta["gaps"] if gap["arm"] == arm})
+    detail = f"{have} of {total} eval rows answered and scored"
+    if have < total:
+        detail += f"; a gap is no answer ({'; '.join(reasons) or 'no score'})"
+    return {
+        "name": f"coverage of {arm}",
+        "verdict": PASS if have == total else INCONCLUSIVE,
+        "detail": detail,
+        "rows": total,
+        "scored": have,
+    }
+
+
+def _contamination(run: EvalRun) -> dict[str, Any]:
+    shared = run.meta.get("overlap") or []
+    detail = "no eval row stands among the training rows" if not shared else (
+        f"{len(shared)} eval rows stand among the training rows, first {shared[0]['row_id']} = pair "
+        f"{shared[0]['pair_id']}; take them out of one side"
+    )  # fmt: skip
+    if run.meta.get("snapshot") is None:
+        detail = "no snapshot was named for this run, so overlap with training rows was not looked for"
+    return {
+        "name": "contamination",
+        "verdict": FAIL if shared else PASS,
+        "detail": detail,
+        "rows": len(shared),
+    }
+
+
+def _floor(run: EvalRun, gate: Gate, candidate: str) -> dict[str, Any]:
+    assert gate.floor is not None
+    scores = run.primary(candidate)
+    result = mean_interval(
+        list(scores.values()), clusters=run.clusters(list(scores)), alpha=gate.alpha, seed=SEED
+    )
+    low, high = result.interval
+    verdict = PASS if low >= gate.floor else FAIL if high < gate.floor else INCONCLUSIVE
+    return {
+        "name": "floor",
+        "verdict": verdict,
+        "detail": f"{run.suite.primary} {result.estimate:.3f}, lower bound {low:.3f}, floor {gate.floor:g}",
+        **result.to_dict(),
+    }
+
+
+def _superior(run: EvalRun, gate: Gate, candidate: str, baseline: str) -> dict[str, Any]:
+    _, a, b, clusters = run.paired(candidate, baseline)
+    # Half the gate's alpha: "better" is claimed by the ordinary two-sided interval, "not worse" by the one-sided.
+    result = superiority(
+        a, b, effect=gate.margin, clusters=clusters, alpha=gate.alpha / 2, power=gate.power, seed=SEED
+    )
+    return _comparison(f"better than {baseline}", result) | {"baseline": baseline, "kind": "superiority"}
+
+
+def _not_worse(run: EvalRun, gate: Gate, candidate: str, version: str) -> list[dict[str, Any]]:
+    _, a, b, clusters = run.paired(candidate, version)
+    result = noninferiority(
+        a, b, gate.margin, clusters=clusters, alpha=gate.alpha, power=gate.power, seed=SEED
+    )
+    found = [
+        _comparison(f"not worse than {version}", result) | {"baseline": version, "kind": "non-inferiority"}
+    ]
+    error = result.standard_error
+    if error and result.estimate > JUMP * error:
+        found.append(
+            {
+                "name": f"jump over {version}",
+                "verdict": INCONCLUSIVE,
+                "detail": f"{result.estimate / error:.1f} standard errors better than a released version: look whether "
+                "the scorer still reads the answers before this is believed",
+                "baseline": version,
+            }
+        )
+    return found
+
+
+def _comparison(name: str, result: Comparison) -> dict[str, Any]:
+    low, high = result.interval
+    detail = f"{result.estimate:+.3f} [{low:+.3f}, {high:+.3f}], n = {result.n}"
+    detail += f", power {result.power:.0%} for {result.margin:g}"
+    if result.verdict == INCONCLUSIVE:
+        detail += f"; {result.reason}"
+        if result.missing:
+            detail += f"; about {result.missing} more eval rows are missing"
+    return {"name": name, "detail": detail, **result.to_dict()}
+
+
+def _critical(run: EvalRun, gate: Gate, candidate: str, counter: str) -> dict[str, Any]:
+    known = run.meta["scorer"]["counters"]
+    if counter != "critical" and counter not in known:
+        return {
+            "name": f"no {counter}",
+            "verdict": INCONCLUSIVE,
+            "detail": f"scorer {run.suite.metric} counts no {counter!r}; it counts: {', '.join(known) or 'nothing'}",
+        }
+    answers = run.answers(candidate)
+    hit = [
+        name
+        for name, row in answers.items()
+        if any(
+            e.get("kind") == counter or (counter == "critical" and e.get("critical")) for e in row["evidence"]
+        )
+    ]
+    n = len(answers)
+    upper = clopper_pearson(len(hit), n, alpha=gate.alpha)[1] if n else 1.0
+    return {
+        "name": f"no {counter}",
+        "verdict": FAIL if hit else PASS if n else INCONCLUSIVE,
+        "detail": f"{len(hit)} of {n} answers; the true rate could be {upper:.1%}",
+        "count": len(hit),
+        "n": n,
+        "upper": upper,
+        "rows": hit[:20],
+    }
+
+
+def _scorer(
+    run: EvalRun, gate: Gate, candidate: str, agreement: Mapping[str, Any] | None
+) -> list[dict[str, Any]]:
+    found = []
+    refuses = run.meta["arms"][candidate].get("aggregate", {}).get("refuses")
+    if refuses:
+        found.append(
+            {
+                "name": "scorer",
+                "verdict": INCONCLUSIVE,
+                "detail": f"{run.suite.metric} refuses to gate: {refuses}",
+            }
+        )
+    if gate.min_agreement is None:
+        return found
+    name = "scorer agrees with people"
+    kappa = (agreement or {}).get("kappa")
+    if kappa is None:
+        detail = (
+            f"the gate wants agreement of {gate.min_agreement:g} (Cohen's kappa) between {run.suite.metric} and "
+            "people, and none was measured; label answers blind and measure it"
+        )
+        return [*found, {"name": name, "verdict": INCONCLUSIVE, "detail": detail}]
+    enough = kappa >= gate.min_agreement
+    detail = f"Cohen's kappa {kappa:.2f}"
+    if agreement and agreement.get("interval"):
+        detail += " [{:.2f}, {:.2f}]".format(*agreement["interval"])
+    if agreement and agreement.get("n"):
+        detail += f" over {agreement['n']} answers"
+    if agreement and agreement.get("by"):
+        detail += f", labelled by {agreement['by']}"
+    detail += f"; wanted {gate.min_agreement:g}"
+    if not enough:
+        detail += ": the scorer may report, and may not gate"
+    return [
+        *found,
+        {
+            "name": name,
+            "verdict": PASS if enough else INCONCLUSIVE,
+            "detail": detail,
+            **dict(agreement or {}),
+        },
+    ]
+
+
+def _worth_it(run: EvalRun, candidate: str, beaten: Mapping[str, Mapping[str, Any]], verdict: str) -> str:
+    """Fine-tune, stay with prompting, use retrieval, or not decidable: one sentence with its numbers."""
+    if not beaten:
+        return "Not decidable: no baseline was run beside the candidate."
+
+    def mean(arm: str) -> float:
+        scores = list(run.primary(arm).values())
+        return sum(scores) / len(scores) if scores else float("-inf")
+
+    best = max(beaten, key=lambda name: (mean(name), name))
+    check = beaten[best]
+    low, high = check["interval"]
+    gap = (
+        f"{check['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]" if check["estimate"] is not None else "no pairs"
+    )
+    other = "retrieval" if run.kind(best) == "retrieval" else "prompting"
+    cost = _cost(run, candidate, best)
+    if all(item["verdict"] == PASS for item in beaten.values()):
+        lead = (
+            "Fine-tuning pays"
+            if verdict == PASS
+            else "Fine-tuning beats the baselines, but the gate is not passed"
+        )
+        return f"{lead}: {candidate} leads the best baseline, {best}, by {gap}{cost}."
+    failed = [name for name, item in beaten.items() if item["verdict"] == FAIL]
+    if failed:
+        best = max(failed, key=mean)
+        low, high = beaten[best]["interval"]
+        other = "Use retrieval" if run.kind(best) == "retrieval" else "Stay with prompting"
+        gap = f"{beaten[best]['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]"
+        return f"{other}: {candidate} has no advantage worth having over {best} ({gap}){_cost(run, candidate, best)}."
+    open_ones = {name: item for name, item in beaten.items() if item["verdict"] == INCONCLUSIVE}
+    name = max(open_ones, key=mean)
+    item = open_ones[name]
+    low, high = item["interval"]
+    gap = f"{item['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]" if item["estimate"] is not None else "no pairs"
+    more = f"; about {item['missing']} more eval rows would tell" if item.get("missing") else ""
+    return f"Not decidable between fine-tuning and {other}: {candidate} against {name} is {gap}{more}."
+
+
+def _cost(run: EvalRun, candidate: str, baseline: str) -> str:
+    """Tokens and seconds an answer of both, and after how many answers the training has paid for itself."""
+
+    def per_answer(arm: str) -> tuple[float, float]:
+        described = run.meta["arms"][arm]
+        rows = max(1, described["rows"])
+        tokens = described["prompt_tokens"] + described["completion_tokens"]
+        return tokens / rows, described["seconds"] / rows
+
+    mine, theirs = per_answer(candidate), per_answer(baseline)
+    if not mine[0]:
+        return ""
+    text = (
+        f", at {mine[0]:.0f} tokens and {mine[1]:.2f} s an answer against {theirs[0]:.0f} and {theirs[1]:.2f}"
+    )
+    seconds = (run.meta.get("training") or {}).get("seconds")
+    if seconds:
+        saved = theirs[1] - mine[1]
+        text += f"; training took {seconds:.0f} s"
+        text += (
+            f", earned back after {seconds / saved:.0f} answers"
+            if saved > 0
+            else " and saves no time an answer"
+        )
+    return text
