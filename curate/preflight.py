@@ -49,13 +49,12 @@ def run(
         checks += step()
         if checks[0]["verdict"] == "FAIL":
             break  # a changed snapshot is not worth reading further
-    manifest = contract.load_manifest(folder)
-    result = decide_preflight(checks) | {
-        "snapshot": manifest.id,
-        "override": None,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "gate_sha256": contract.sha256_hex(contract.canonical_json(pack.gate.model_dump())),
-    }
+    result = decide_preflight(
+        checks,
+        snapshot=contract.load_manifest(folder).id,
+        gate=pack.gate,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
     _write(folder, result)
     return result
 
@@ -144,9 +143,18 @@ def _overlap(folder: Path, pack_folder: Path, pack: TaskPack) -> list[Check]:
 
 
 def _power(pack_folder: Path, pack: TaskPack) -> list[Check]:
+    """Whether each eval set can show the gain that the gate wants over a baseline."""
     from evals.gate import power_check
+    from evals.run import cluster_of
 
-    return [power_check(pack.gate, load_eval(pack_folder, suite), suite) for suite in pack.suites]
+    checks = []
+    for suite in pack.suites:
+        rows = load_eval(pack_folder, suite)
+        clusters = len({cluster_of(row, suite.cluster) for row in rows})
+        # Half: the largest standard deviation that differences of scores between 0 and 1 commonly show.
+        check = power_check(pack.gate, len(rows), clusters, difference=pack.gate.effect, deviation=0.5)
+        checks.append(check | {"name": f"suite {suite.name} can decide"})
+    return checks
 
 
 def _write(folder: Path, result: dict[str, Any]) -> None:

@@ -61,6 +61,7 @@ class Suite(Strict):
     primary: str = "score"
     cluster: str = "source"  # eval rows that share this value are not independent
     slices: list[str] = []
+    agreement: str | None = None  # JSONL of answers labelled blind by people, to check the scorer against
     params: dict[str, Any] = {}
 
 
@@ -70,6 +71,7 @@ class Gate(Strict):
     min_pairs: int = Field(50, ge=1)
     floor: float | None = None  # lower 95 % bound of the primary score must reach it
     margin: float = Field(0.03, gt=0)  # non-inferiority margin against released versions
+    effect: float = Field(0.1, gt=0)  # smallest gain over a baseline that the eval set must be able to show
     alpha: float = Field(0.05, gt=0, lt=0.5)  # one-sided
     power: float = Field(0.8, gt=0.5, lt=1)
     baselines: list[Literal["zero_shot", "few_shot", "retrieval"]] = ["zero_shot", "few_shot", "retrieval"]

@@ -1,0 +1,224 @@
+"""From scores to a released model: running evaluations, deciding, reporting, promoting.
+
+Covers: putting arms together for a task, keeping runs, the gate's decision, the model register, invariant 5 (only
+PASS, or a signed override, releases). Does not cover: scoring and statistics (`evals`), training (`train`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from curate import users
+from curate.errors import NotFound, RefusedError, UsageError
+from curate.store import Store, Tx, utcnow
+from curate.tasks import Suite, TaskPack, find_pack, load_pack
+from curate.workspace import Workspace
+
+
+def evaluate(
+    workspace: Workspace, spec: dict[str, Any], report: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Run the suites of an ``eval`` job (see `curate.ops.EvalRequest`). Runs in the job's process, without a store."""
+    from evals.agreement import measure
+    from evals.run import run_suite
+
+    pack_folder = Path(spec["pack"])
+    pack = load_pack(pack_folder)
+    model = Path(spec["model"]) if spec["model"] else None
+    training = _training_cost(model)
+    runs = []
+    for name in spec["suites"]:
+        suite = next(s for s in pack.suites if s.name == name)
+        out = workspace.evals / pack.name / f"{model.name if model else 'baselines'}--{suite.name}"
+        arms = _arms(pack, spec, model)
+
+        def progress(arm: str, done: int, total: int, number: int = len(runs)) -> None:
+            report(
+                {
+                    "done": done,
+                    "total": total,
+                    "message": f"{arm}, suite {number + 1} of {len(spec['suites'])}",
+                }
+            )
+
+        run_suite(
+            pack_folder,
+            pack,
+            suite,
+            arms,
+            out,
+            snapshot_dir=spec["snapshot"],
+            cache=workspace.cache / "generations",
+            progress=progress,
+            training=training,
+        )
+        report({"message": "scorer against blind labels"})
+        agreement = measure(pack_folder, suite)
+        (out / "agreement.json").write_text(json.dumps(agreement), "utf-8")
+        runs.append(out.name)
+    return {"run": runs[0], "runs": runs}
+
+
+def _arms(pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]:
+    from evals.arms import Arm
+    from evals.generate import LocalModel
+
+    base = LocalModel(_base_of(model, pack), threads=spec["threads"], precision="auto")
+    arms = [
+        Arm(kind, kind, generator=None if kind == "retrieval" else base, shots=pack.gate.few_shot)
+        for kind in spec["baselines"]
+    ]
+    arms += [Arm(name, "file", outputs=Path(path)) for name, path in spec["outputs"].items()]
+    if model is not None:
+        arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
+    return arms
+
+
+def _base_of(model: Path | None, pack: TaskPack) -> str:
+    if model is None:
+        return pack.model.base
+    return str(json.loads((model / "run.json").read_text("utf-8"))["base"]["name"])
+
+
+def _training_cost(model: Path | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
+    run = json.loads((model / "run.json").read_text("utf-8"))
+    return {"seconds": run["wall_seconds"], "device": run["hardware"]["device"]}
+
+
+# --- deciding and reporting ---------------------------------------------------------------------------------
+
+
+def _pack_of(workspace: Workspace, run: Path) -> tuple[TaskPack, Suite]:
+    pack = load_pack(find_pack(run.parent.name, workspace.tasks))
+    suite = next(s for s in pack.suites if run.name.endswith(f"--{s.name}"))
+    return pack, suite
+
+
+def decide(store: Store, workspace: Workspace, actor: users.Actor, run: Path) -> dict[str, Any]:
+    """The gate's decision on a run, written as ``gate.json`` into the run and into the model's folder."""
+    from evals.gate import decide as decide_run
+
+    users.require(actor, "evaluate")
+    pack, _ = _pack_of(workspace, run)
+    agreement = json.loads((run / "agreement.json").read_text("utf-8"))
+    arms = json.loads((run / "run.json").read_text("utf-8"))["arms"]
+    if "tuned" not in arms:
+        raise UsageError(
+            f"Run {run.name} has no tuned arm to decide on. Run `goldpair eval {pack.name} --model NAME`."
+        )
+    decision = decide_run(run, pack.gate, candidate="tuned", scorer_agreement=agreement).to_dict()
+    text = json.dumps(decision, indent=2, ensure_ascii=False) + "\n"
+    (run / "gate.json").write_text(text, "utf-8")
+    model = run.name.split("--")[0]
+    (workspace.models / model / "gate.json").write_text(text, "utf-8")
+
+    def write(tx: Tx) -> None:
+        tx.execute("UPDATE models SET verdict = ? WHERE name = ?", [decision["verdict"], model])
+        tx.event("gate_decided", actor.user, model=model, run=run.name, verdict=decision["verdict"])
+
+    store.write(write)
+    return decision
+
+
+def report(workspace: Workspace, run: Path) -> dict[str, Any]:
+    """Write the report of a run from its files; returns the paths of its three forms."""
+    from evals.gate import Decision
+    from evals.report import write_report
+
+    gate = run / "gate.json"
+    write_report(run, Decision.load(gate) if gate.exists() else None, run)
+    model = workspace.models / run.name.split("--")[0]
+    if (model / "run.json").exists():
+        shutil.copy2(run / "report.html", model / "report.html")
+    return {form: str(run / f"report.{form}") for form in ("html", "md", "json")}
+
+
+# --- the register of models ---------------------------------------------------------------------------------
+
+
+def register_model(store: Store, actor: users.Actor, folder: Path) -> None:
+    """Enter a model version into the store's register; entering it again changes nothing."""
+    from train import versions
+
+    version = versions.load(folder)
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+
+    def write(tx: Tx) -> None:
+        if tx.one("SELECT 1 AS x FROM models WHERE name = ?", [version.name]):
+            return
+        tx.execute(
+            "INSERT INTO models (name, task, hash, snapshot_id, path, created_ts, created_by) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                version.name,
+                run["task"],
+                version.hash,
+                run["snapshot"]["id"],
+                folder.name,
+                utcnow(),
+                actor.user,
+            ],
+        )
+        tx.event(
+            "model_registered",
+            actor.user,
+            model=version.name,
+            hash=version.hash,
+            snapshot=run["snapshot"]["id"],
+        )
+
+    store.write(write)
+
+
+def promote(
+    store: Store, workspace: Workspace, actor: users.Actor, model: str, override: str | None = None
+) -> dict[str, Any]:
+    """Release a model version. Raises `RefusedError` without a PASS, unless ``override`` gives a reason.
+
+    The decision must be about this very model: the gate file is read from the model's folder, and the model's files
+    are checked against its record first.
+    """
+    from train import versions
+
+    users.require(actor, "promote")
+    folder = workspace.models / Path(model).name
+    if not (folder / "run.json").is_file():
+        raise NotFound(f"No model {model!r}. `goldpair models list` shows them.")
+    versions.load(folder)  # raises when a file differs from its record
+    gate_file = folder / "gate.json"
+    gate = json.loads(gate_file.read_text("utf-8")) if gate_file.exists() else None
+    if not override and (gate is None or gate["verdict"] != "PASS"):
+        if gate is None:
+            raise RefusedError(
+                f"{model} has no gate decision. Run `goldpair eval` and `goldpair gate` first."
+            )
+        raise RefusedError(f"The gate says {gate['verdict']} for {model}.", gate["reasons"])
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if override:
+        signed = {"user": actor.user, "reason": override, "ts": now}
+        gate = (gate or {"verdict": "INCONCLUSIVE", "checks": [], "reasons": ["never evaluated"]}) | {
+            "override": signed
+        }
+        gate_file.write_text(json.dumps(gate, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+    def write(tx: Tx) -> None:
+        tx.execute(
+            "UPDATE models SET released = true, released_by = ?, released_ts = ?, override_by = ?, override_reason = ?"
+            " WHERE name = ?",
+            [actor.user, utcnow(), actor.user if override else None, override, model],
+        )
+        tx.event("model_released", actor.user, model=model, override=bool(override))
+
+    store.write(write)
+    return {
+        "model": model,
+        "released": True,
+        "verdict": gate["verdict"] if gate else None,
+        "override": override,
+    }
