@@ -1,0 +1,199 @@
+"""Fit adapters to rendered rows: the model, the optimizer, the loop, and nothing about snapshots.
+
+Covers: loading the frozen base, adding LoRA, training with resume, losses of every row, validation loss with
+early stop.
+Does not cover: where rows come from and whether they may be trained on (`train.run`), what is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments, set_seed
+
+from train.capabilities import capabilities, quiet, use_threads
+from train.packed import ATTENTION, micro_batches, pack, row_losses
+from train.recipe import Recipe
+from train.render import Rendered
+from train.trainer import PackedTrainer, Progress, Reporter, Rows, checkpoints
+
+RowLoss = tuple[str, float, int]  # pair id, mean loss in nats per supervised token, supervised tokens
+
+
+@dataclass
+class Fit:
+    """A trained model and what happened on the way. ``log`` has one entry per step and per validation."""
+
+    model: PeftModel
+    log: list[dict[str, Any]]
+    steps: int
+    planned_steps: int
+    ended: str  # "complete", "max_minutes" or "early_stop"
+    threads: int
+    dtype: str
+    resumed_from: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def load_base(folder: Path, recipe: Recipe, device: str | None = None) -> Any:
+    """The frozen base model in the recipe's number format, with packed attention."""
+    quiet()
+    caps = capabilities()
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=caps.dtype(recipe.precision),
+        attn_implementation=ATTENTION,
+        trust_remote_code=False,
+        use_safetensors=True,
+    )
+    return model.to(device or caps.device)
+
+
+def add_lora(model: Any, recipe: Recipe, base_name: str | None = None) -> PeftModel:
+    """LoRA on the recipe's layers, fp32, initialised from its seed (so that a rerun starts the same)."""
+    set_seed(recipe.seed)
+    targets = recipe.lora.targets
+    config = LoraConfig(
+        r=recipe.lora.r,
+        lora_alpha=recipe.lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=recipe.lora.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base_name,
+    )
+    tuned = get_peft_model(model, config, autocast_adapter_dtype=True)
+    if base_name is not None:  # get_peft_model puts the path of this machine there
+        tuned.peft_config["default"].base_model_name_or_path = base_name
+    return tuned
+
+
+def fit(
+    rows: Sequence[Rendered],
+    base: Path,
+    recipe: Recipe,
+    work: Path,
+    *,
+    base_name: str | None = None,
+    validation: Sequence[Rendered] = (),
+    progress: Progress | None = None,
+    model: PeftModel | None = None,
+) -> Fit:
+    """Train adapters on ``rows``; continues from the last checkpoint in ``work`` if there is one.
+
+    Raises `train.trainer.TrainingStopped` when the loss is no number.
+    """
+    threads = use_threads(recipe.threads)
+    if model is None:
+        model = add_lora(load_base(base, recipe), recipe, base_name)
+    reporter = Reporter(progress, recipe.max_minutes)
+    callbacks: list[TrainerCallback] = [reporter]
+    validator = Validator(validation, recipe) if validation else None
+    if validator is not None:
+        callbacks.append(validator)
+    trainer = PackedTrainer(
+        model=model,
+        args=_arguments(recipe, work, capabilities().device),
+        train_dataset=Rows(rows),
+        callbacks=callbacks,
+        micro_tokens=recipe.micro_tokens,
+    )
+    trainer.remove_callback(_progress_printer())
+    if validator is not None:
+        validator.trainer = trainer
+    found = checkpoints(work)
+    trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+    ended = "complete"
+    if trainer.state.global_step < trainer.state.max_steps:
+        ended = "max_minutes" if reporter.timed_out else "early_stop"
+    return Fit(
+        model=model,
+        log=[entry for entry in trainer.state.log_history if "train_runtime" not in entry],
+        steps=trainer.state.global_step,
+        planned_steps=trainer.state.max_steps,
+        ended=ended,
+        threads=threads,
+        dtype=str(next(p.dtype for p in model.parameters() if not p.requires_grad)).removeprefix("torch."),
+        resumed_from=int(found[-1].name.rpartition("-")[2]) if found else 0,
+    )
+
+
+def losses(model: Any, rows: Sequence[Rendered], micro_tokens: int) -> list[RowLoss]:
+    """Loss of every row under the model as it is, in the order of ``rows``."""
+    if not rows:
+        return []
+    was_training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    found: dict[int, tuple[float, int]] = {}
+    packed = {k: v.to(device) for k, v in pack(list(enumerate(rows))).items()}
+    for part in micro_batches(packed, micro_tokens):
+        for number, loss, count in row_losses(model, part):
+            found[number] = (loss, count)
+    model.train(was_training)
+    return [(row.pair_id, *found[number]) for number, row in enumerate(rows)]
+
+
+def mean_loss(found: Sequence[RowLoss]) -> float:
+    """Mean loss in nats per supervised token over all rows."""
+    return sum(loss * count for _, loss, count in found) / max(1, sum(count for _, _, count in found))
+
+
+class Validator(TrainerCallback):
+    """Validation loss after every epoch, and the early stop that may follow from it."""
+
+    def __init__(self, rows: Sequence[Rendered], recipe: Recipe) -> None:
+        self.rows, self.recipe = rows, recipe
+        self.trainer: PackedTrainer | None = None
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        assert self.trainer is not None
+        value = mean_loss(losses(self.trainer.model, self.rows, self.recipe.micro_tokens))
+        self.trainer.log({"eval_loss": value})
+        history = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+        patience = self.recipe.early_stop
+        if patience is not None and len(history) > patience and min(history[-patience:]) > min(history):
+            control.should_training_stop = True
+
+
+def _progress_printer() -> type[TrainerCallback]:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
+    import os
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    steps: dict[str, Any] = {"num_train_epochs": recipe.epochs}
+    if recipe.max_steps is not None:
+        steps["max_steps"] = recipe.max_steps
+    return TrainingArguments(
+        output_dir=str(work),
+        per_device_train_batch_size=max(1, recipe.batch // world),
+        gradient_accumulation_steps=1,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=recipe.schedule,
+        warmup_steps=recipe.warmup,  # below 1: a share of all steps
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        optim="adamw_torch",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=recipe.checkpoint_steps,
+        report_to=list(recipe.report_to) or "none",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=device != "cpu",
+        dataloader_num_workers=0,
+        **steps,
+    )
