@@ -28,7 +28,16 @@ _D = (
     "8765932104",
     "9876543210",
 )
-_P = ("0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258")
+_P = (
+    "0123456789",
+    "1576283094",
+    "5803796142",
+    "8916043527",
+    "9453126870",
+    "4286573901",
+    "2793806415",
+    "7046913258",
+)
 
 
 def verhoeff_ok(number: str) -> bool:
@@ -157,7 +166,9 @@ def _ip(match: re.Match[str], text: str) -> float:
         ipaddress.ip_address(match.group("x"))
     except ValueError:
         return 0.0
-    if re.search(r"(?:version|ver\.?|\bv|release|firmware|build|section|clause|chapter)\s*$", before(match, text, 12)):
+    if re.search(
+        r"(?:version|ver\.?|\bv|release|firmware|build|section|clause|chapter)\s*$", before(match, text, 12)
+    ):
         return 0.0
     return 0.0 if match.group("x") in ("0.0.0.0", "127.0.0.1", "::1", "::", "255.255.255.255") else 0.85
 
@@ -170,9 +181,14 @@ def _bare_number(match: re.Match[str], text: str) -> float:
     """Long runs of digits: nearly always a number given to a person or to a transaction."""
     digits = match.group("x")
     left = before(match, text, 18)
-    if re.search(r"(?:rs\.?|inr|₹|\$|€|£|usd|eur|approx|about|over|around)\s*$", left) or len(set(digits)) == 1:
+    if (
+        re.search(r"(?:rs\.?|inr|₹|\$|€|£|usd|eur|approx|about|over|around)\s*$", left)
+        or len(set(digits)) == 1
+    ):
         return 0.0
-    if re.match(r"\s?(?:%|km|light|years|people|dollars|rupees|bytes|users|miles|times)", text[match.end() :]):
+    if re.match(
+        r"\s?(?:%|km|light|years|people|dollars|rupees|bytes|users|miles|times)", text[match.end() :]
+    ):
         return 0.0
     return 0.0 if digits.endswith("000000") or digits in "01234567890123456789" else 0.65
 
@@ -182,7 +198,9 @@ _WORD_DIGIT = (
     r"chah|saat|sat|aath|ath|nau)"
 )
 _SPOKEN_UNIT = rf"(?:(?:double|triple|tripple)\s+)?(?:{_WORD_DIGIT}|\d)"
-_SPOKEN = rf"\b{_SPOKEN_UNIT}(?:(?:\s*[,.\-…]\s*|\s+)(?:(?:and|then|um+|uh+|er+|aur)\s+)?{_SPOKEN_UNIT}){{5,}}\b"
+_SPOKEN = (
+    rf"\b{_SPOKEN_UNIT}(?:(?:\s*[,.\-…]\s*|\s+)(?:(?:and|then|um+|uh+|er+|aur)\s+)?{_SPOKEN_UNIT}){{5,}}\b"
+)
 
 
 def _spoken(match: re.Match[str], text: str) -> float:
@@ -195,7 +213,7 @@ def _spoken(match: re.Match[str], text: str) -> float:
     return 0.0 if plain == counting[: len(plain)] else 0.85
 
 
-_NUMBER_OF = r"(?:\s*(?:no|nos|num|number|nr|id|code|ref|key|#|is|was|as|:|=|-|–|\.|\(|of mine|ka|hai|to|for)\b?\.?)*\s*[:#=(\-]*\s*"
+_NUMBER_OF = r"(?:\s*(?:(?:no|nos|num|number|nr|id|code|ref|key|is|was|as|ka|hai|to|for)\b\.?|[#:=–(.-]))*\s*"
 _CODE = r"(?P<x>(?=[A-Z0-9/-]*\d[A-Z0-9/-]*\d[A-Z0-9/-]*\d)[A-Z0-9]+(?:[/-][A-Z0-9]+)*)(?![A-Z0-9]|\.\d)"
 _CUED = (
     r"(?:\b(?:mrn|m\.r\.n\.?|mr number|uhid|ip ?no|ipd|opd|cr ?no|c\.r\. ?no|hospital (?:no|number|id)|patient (?:id|no|number)|"
@@ -231,9 +249,14 @@ def _cued_code(match: re.Match[str], text: str) -> float:
 def _shaped_code(match: re.Match[str], text: str) -> float:
     code = match.group("x")
     left = before(match, text, 24)
-    if re.match(r"(?:CR|CVE|KB|ORA|RFC|ISO|ERR|HTTP|SKU|JIRA|IEC|IEEE|ANSI|ASTM|PEP|MSC|SQL)[-_]?\d", code, I):
+    if re.match(
+        r"(?:CR|CVE|KB|ORA|RFC|ISO|ERR|HTTP|SKU|JIRA|IEC|IEEE|ANSI|ASTM|PEP|MSC|SQL)[-_]?\d", code, I
+    ):
         return 0.0
-    if re.search(r"(?:error|err|code|model|version|part|chip|processor|driver|firmware)\s*(?:no\.?|number|code|:|#)?\s*$", left):
+    if re.search(
+        r"(?:error|err|code|model|version|part|chip|processor|driver|firmware)\s*(?:no\.?|number|code|:|#)?\s*$",
+        left,
+    ):
         return 0.0
     return 0.75
 
@@ -337,7 +360,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "driving_licence",
         "DRIVING_LICENCE",
-        re.compile(rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{2}}[ -/]?(?:19|20)\d\d[ -/]?\d{{7}})(?!\d)", I),
+        re.compile(
+            rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{2}}[ -/]?(?:19|20)\d\d[ -/]?\d{{7}})(?!\d)", I
+        ),
         0.95,
         "Indian driving licence",
     ),
@@ -411,7 +436,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "pan_cued",
         "PAN",
-        re.compile(r"\bpan\b(?: card)?(?: no\.?| number)?\s*(?:is|:|-|#)?\s*(?P<x>(?=\w*\d\w*\d)[A-Z0-9]{8,12})\b", I),
+        re.compile(
+            r"\bpan\b(?: card)?(?: no\.?| number)?\s*(?:is|:|-|#)?\s*(?P<x>(?=\w*\d\w*\d)[A-Z0-9]{8,12})\b", I
+        ),
         0.88,
         "number called PAN",
     ),
@@ -425,7 +452,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ssn_cued",
         "SSN",
-        re.compile(r"\b(?:ssn|social security(?: number| no\.?)?|social)\b[^\d\n]{0,24}(?P<x>\d{4,9})(?![\d-])", I),
+        re.compile(
+            r"\b(?:ssn|social security(?: number| no\.?)?|social)\b[^\d\n]{0,24}(?P<x>\d{4,9})(?![\d-])", I
+        ),
         0.88,
         "number called SSN",
     ),
@@ -443,14 +472,18 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "iban",
         "BANK_ACCOUNT",
-        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?)(?![A-Z0-9])"),
+        re.compile(
+            r"(?<![A-Z0-9])(?P<x>[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?)(?![A-Z0-9])"
+        ),
         lambda match, text: 0.95 if _iban_ok(match.group("x")) else 0.0,
         "international bank account number",
     ),
     Rule(
         "vehicle",
         "VEHICLE",
-        re.compile(rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{4}})(?!\d)", I),
+        re.compile(
+            rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{4}})(?!\d)", I
+        ),
         0.92,
         "Indian vehicle registration",
     ),
@@ -478,8 +511,20 @@ RULES: tuple[Rule, ...] = (
         0.93,
         "number called passport",
     ),
-    Rule("passport", "PASSPORT", re.compile(r"(?<![A-Z0-9])(?P<x>[A-PR-WY]\d{7})(?![A-Z0-9])"), 0.75, "passport number"),
-    Rule("voter", "VOTER_ID", re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{3}\d{7})(?![A-Z0-9])", I), 0.85, "voter id number"),
+    Rule(
+        "passport",
+        "PASSPORT",
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-PR-WY]\d{7})(?![A-Z0-9])"),
+        0.75,
+        "passport number",
+    ),
+    Rule(
+        "voter",
+        "VOTER_ID",
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{3}\d{7})(?![A-Z0-9])", I),
+        0.85,
+        "voter id number",
+    ),
     Rule(
         "voter_cued",
         "VOTER_ID",
@@ -502,7 +547,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "shaped_code",
         "ID",
-        re.compile(r"(?<![A-Z0-9_./-])(?P<x>[A-Z]{1,5}[-/]?\d{6,20}[A-Z]{0,2}|[A-Z]{2,5}\d{2,4}[-/][A-Z]{1,3}\d{4,10})(?![A-Z0-9_-])"),
+        re.compile(
+            r"(?<![A-Z0-9_./-])(?P<x>[A-Z]{1,5}[-/]?\d{6,20}[A-Z]{0,2}|[A-Z]{2,5}\d{2,4}[-/][A-Z]{1,3}\d{4,10})(?![A-Z0-9_-])"
+        ),
         _shaped_code,
         "letters and a long number",
     ),
@@ -513,7 +560,13 @@ RULES: tuple[Rule, ...] = (
         lambda match, text: 0.75 if sum(c.isdecimal() for c in match.group()) >= 7 else 0.0,
         "reference in parts",
     ),
-    Rule("bare_number", "ID", re.compile(r"(?<![\w.,/-])(?P<x>\d{9,20})(?![\w/-]|[.,]\d)"), _bare_number, "long number"),
+    Rule(
+        "bare_number",
+        "ID",
+        re.compile(r"(?<![\w.,/-])(?P<x>\d{9,20})(?![\w/-]|[.,]\d)"),
+        _bare_number,
+        "long number",
+    ),
 )
 
 

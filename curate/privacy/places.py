@@ -1,0 +1,287 @@
+"""Postal addresses, PIN codes, towns tied to a person, organisations tied to a person. Covers: an address
+grammar that takes the whole address, from the flat number to the PIN; suffixes and cues for organisations.
+Does not cover: countries, states, and towns nobody in the record lives or works in, which stay.
+"""
+
+from __future__ import annotations
+
+import re
+
+from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from curate.privacy import lexicon
+from curate.privacy.patterns import Rule, RuleRecognizer, result
+
+_CITY = f"(?:{lexicon.alternation(lexicon.cities())})"
+_REGION = f"(?:{lexicon.alternation(lexicon.regions())})"
+_PIN = r"(?:(?:pin(?:code)?|zip)[ :.-]*)?[1-9]\d{2}[ ]?\d{3}(?!\d)"
+_KIND = (
+    r"(?:nagar|nagara|colony|layout|cross|main|road|rd|street|st|lane|ln|gali|galli|marg|path|chowk|circle|square|sector|sec|phase|"
+    r"block|blk|extension|extn|enclave|vihar|vihara|puram|puri|pura|pur|peth|wadi|bagh|ganj|bazaar|bazar|market|cantt|cantonment|"
+    r"estate|society|socy|soc|chs|apartments?|apts?|towers?|residency|residence|heights|villas?|homes|gardens?|greens|"
+    r"complex|plaza|arcade|building|bldg|bhavan|bhawan|niwas|nivas|kunj|sadan|mansion|house|chambers|salai|theru|veedhi|koil|"
+    r"mohalla|basti|village|vill|gaon|taluk|taluka|tehsil|mandal|district|distt?|post|p\.?o\.?|p\.?s\.?|ward|hobli|stage|"
+    r"avenue|ave|boulevard|blvd|drive|dr|court|ct|place|pl|terrace|way|close|crescent|mews|parkway|pkwy|highway|hwy|row|"
+    r"floor|flr|wing|tower|park|hills?|bridge|junction|jn|bypass)"
+)
+_HEAD_WORD = (
+    r"(?:flat|apartment|apt|h\.?[ ]?no|house(?: no)?|home no|door(?: no)?|d\.?[ ]?no|plot(?: no)?|shop(?: no)?|office(?: no)?|unit|suite|"
+    r"quarters?(?: no)?|qtrs?(?: no)?|villa|bungalow|block|tower|wing|room no|makan(?: no)?|building(?: no)?|survey no|s\.?no|no)"
+)
+_NUM = r"[A-Za-z]?[-/]?\d{1,5}(?:[ ]?[A-Za-z](?![a-z]))?(?:[-/][\dA-Za-z]{1,5}){0,3}"
+_HEAD = rf"(?:{_HEAD_WORD}\.?[ ]?(?:no\.?|number|#|:)?[ ]*{_NUM}|#[ ]?{_NUM}|(?-i:[A-Z]{{1,2}})[-/ ]?\d{{1,4}}(?:[/-]\w{{1,4}})?|{_NUM})"
+_W = r"[\w.'’&-]{1,24}"
+_SEG = (
+    rf"(?:(?:near|nr|opp(?:osite)?|behind|beside|next to|above|off|adjacent to|c/o)\.?[ ]+(?:the[ ]+)?{_W}(?:[ ]+{_W}){{0,3}}?(?=[,;.\n]|$)"
+    rf"|(?:(?:\d{{1,3}}(?:st|nd|rd|th)|(?-i:[A-Z0-9])[\w.'’&-]{{0,23}}|old|new|east|west|north|south)[ ]+){{0,4}}{_KIND}(?![\w-])\.?"
+    rf"(?:[ ]*[-–]?[ ]*(?:no\.?[ ]*)?(?-i:\d{{1,3}}[A-Z]?|[IVX]{{1,4}}|[A-Z])(?![\w]))?(?:[ ]*[-–][ ]*{_PIN})?"
+    rf"|{_CITY}(?![\w])(?:[ ]*,?[ ]*{_REGION}(?![\w]))?(?:[ ]*[-–,:]?[ ]*{_PIN})?"
+    rf"|{_REGION}(?![\w])(?:[ ]*[-–,:]?[ ]*{_PIN})?"
+    rf"|{_PIN}"
+    rf"|(?-i:[A-Z])\w*[ ]?\d{{1,4}}(?![\w])"
+    rf"|(?-i:[A-Z][\w.'’-]*(?:[ ]+[A-Z][\w.'’-]*){{0,3}})(?:[ ]*[-–][ ]*{_PIN})?(?=[ ]*[,;.\n]|$))"
+)
+_SEP = r"(?:[ ]*,[ ]*\n?[ ]*|[ ]*\n[ ]*,?[ ]*|[ ]+(?=(?i:near|opp|behind|sector|phase)\b)|[ ]+[-–][ ]+)"
+_ADDRESS = re.compile(rf"(?<![\w.@/-])(?:{_HEAD}(?:{_SEP}|[ ]+)){{1,2}}{_SEG}(?:{_SEP}{_SEG}){{0,8}}", re.I)
+_KIND_FOUND = re.compile(rf"(?<![\w]){_KIND}(?![\w])|\b(?:near|opp|behind)\b", re.I)
+_STRONG_HEAD = re.compile(rf"^(?:{_HEAD_WORD}\b|#)", re.I)
+_PIN_FOUND = re.compile(r"(?<!\d)[1-9]\d{2}[ ]?\d{3}(?!\d)")
+_CITY_FOUND = re.compile(rf"(?<![\w]){_CITY}(?![\w])", re.I)
+_LOCALITY_PIN = re.compile(
+    rf"(?<![\w])(?:(?-i:[A-Z][\w.'’-]*(?:[ ]+[A-Z][\w.'’-]*){{0,3}})[ ]*,[ ]*){{0,6}}{_CITY}(?:[ ]*,[ ]*{_REGION})?[ ]*[-–,:]?[ ]*"
+    r"(?:pin(?:code)?[ :.-]*)?[1-9]\d{2}[ ]?\d{3}(?!\d)",
+    re.I,
+)
+_STREET = re.compile(
+    r"(?<![\w.,-])\d{1,6}[A-Za-z]?(?:-\d+)?,?[ ]+(?:[NSEW]{1,2}\.?[ ]+)?(?:[A-Z][\w.'’-]*[ ]+|\d{1,3}(?:st|nd|rd|th)[ ]+){1,4}"
+    r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Terrace|Way|Close|Crescent|Parkway|Pkwy|"
+    r"Highway|Hwy|Square|Sq|Circle|Cir|Trail|Row|Gardens|Mews)\b\.?(?:,?[ \n]*(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)\.?[ ]*[\w-]+)?"
+    r"(?:[ ]*[,\n][ \n]*[A-Z][\w.'’-]*(?:[ ]+[A-Z][\w.'’-]*){0,2}){0,3}(?:,?[ \n]+[A-Z]{2}(?![a-z]))?(?:,?[ \n]+(?:\d{5}(?:-\d{4})?(?!\d)|"
+    r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}))?"
+)
+
+_TIED = (
+    r"(?:(?:i|we|he|she|they)(?:'m|’m| am| are|'re|’re| is)? (?:currently |now |originally |also |still |both )?(?:live|lives|living|stay|stays|staying|"
+    r"reside|resides|residing|based|settled|posted|born|from|moved|shifted|relocated|relocating|work|works|working|grew up)(?: here| back)?(?: in| at| to|"
+    r" from| near)?|(?:live|lives|living|stay|staying|reside|resides|residing|based|settled|posted|born|moved|shifted|relocated|grew up|hails?|hailing|"
+    r"resident|native|r/o)(?: in| at| to| of| from)|my (?:home ?town|city|town|native(?: place)?)(?: is)?|our|(?:office|branch|home|house|flat|clinic|"
+    r"hospital|plant|campus)(?: is)? (?:in|at)|(?:made|executed|signed|entered into|dated) at|calling from|this side from|here from|"
+    r"place of (?:birth|work|posting)\W{1,3}|city\W{1,2}|(?:main|hum|mai) |se bol|transferred to|posting in|joining in|travell?ing to .{0,12}for work in)"
+)
+_CITY_TIED = re.compile(
+    rf"\b{_TIED}[ ]+(?:the[ ]+)?(?P<x>{_CITY})(?![\w])(?! (?:metro|airport|biryani|style|rolls?)\b)", re.I
+)
+_CITY_OFFICE = re.compile(
+    rf"\b(?:our|my|the|your|at)[ ]+(?P<x>{_CITY})[ ]+(?:office|branch|plant|campus|factory|unit|house|flat|home)\b",
+    re.I,
+)
+_CITY_HINGLISH = re.compile(
+    rf"(?<![\w])(?P<x>{_CITY})[ ]+(?:se (?:hu|hoon|hun|bol)|mein rehta|mein rehti|me rehta|me rehti|wale|ka rehne)",
+    re.I,
+)
+_CITY_AFTER_ORG = re.compile(
+    rf"(?:(?-i:Hospital|Clinic|School|College|University|Institute|Ltd\.?|Limited|LLP|Office|Branch)),?[ ]+(?:in[ ]+|at[ ]+)?(?P<x>{_CITY})(?![\w])",
+    re.I,
+)
+_CITY_AFTER_NAME = re.compile(
+    rf"(?<![\w])(?-i:[A-Z][\w'’]+(?:[ ]+[A-Z][\w'’.]+){{0,2}})(?:[ ]*,[ ]*|[ ]+from[ ]+)(?P<x>{_CITY})(?=[ ]*(?:[.\n]|$|here\b|calling\b))",
+    re.I,
+)
+
+_LEGAL = (
+    r"(?:Pvt\.?[ ]*Ltd\b\.?|\(P\)[ ]*Ltd\b\.?|Private[ ]+Limited|Pvt[ ]+Limited|Limited|Ltd\b\.?|LLP|LLC|Inc\b\.?|Corp\b\.?|Corporation|GmbH|PLC|plc|S\.A\.|AG|"
+    r"& Co\b\.?|& Sons|& Associates|PVT\.?[ ]*LTD\.?|PRIVATE LIMITED|LIMITED|LTD\.?)"
+)
+_PLACE_OF_WORK = (
+    r"(?:(?:Multi[- ]?[Ss]pecial(?:i)?ty |Super[- ]?[Ss]pecial(?:i)?ty |General |Children'?s |Memorial |Eye |Dental |District |Civil |Community |Medical |Public |"
+    r"High |Higher Secondary |International |Primary |Engineering |Nursing )*"
+    r"(?:Hospitals?|Clinic|Nursing Home|Medical Cent(?:er|re)|Health ?care|Health Cent(?:er|re)|Polyclinic|Diagnostics|Labs|Laboratories|Pathology|"
+    r"Pharmacy|School|College|University|Vidyalaya|Vidya Mandir|Institute|Academy|Industries|Enterprises|Technologies|Solutions|Infotech|Softwares?|"
+    r"Consultants|Consultancy|Textiles|Traders|Logistics|Foods|Motors|Constructions?|Builders|Exports|Associates|Services|Systems|Retail|Chemicals|Pharma))"
+)
+_CAP = r"(?:[A-Z][\w'’&.-]*|St\.|of|the|and|&)"
+_ORG_LEGAL = re.compile(
+    rf"(?<![\w])(?P<x>(?:(?:[A-Z0-9][\w'’&.-]*|of|and|&)[ ]+){{0,5}}[A-Z0-9][\w'’&.-]*,?[ ]+{_LEGAL})(?![\w])"
+)
+_ORG_PLACE = re.compile(
+    rf"(?<![\w])(?P<x>(?:[A-Z][\w'’&.-]*[ ]+)(?:{_CAP}[ ]+){{0,4}}?{_PLACE_OF_WORK})(?![\w])(?!'s)"
+)
+_ORG_OF = re.compile(
+    r"(?<![\w])(?P<x>(?:University|College|Institute|School|Hospital) of (?:the )?[A-Z][\w'’-]*(?:[ ]+(?:of[ ]+|and[ ]+)?[A-Z][\w'’-]*){0,3})"
+)
+_ORG_TIED = re.compile(
+    r"\b(?i:work(?:s|ed|ing)?|job|employed|intern(?:ed|ing|ship)?|joined|join(?:ing)?|resigned|laid off|fired|hired|manager|engineer|analyst|accountant|nurse|teacher|"
+    r"developer|consultant|employee|studi(?:es|ed)|studying|admitted|treated|enrolled|graduated)\s+(?i:at|for|with|from|by|of|in|to)\s+(?:the\s+)?"
+    r"(?P<x>[A-Z][\w&'’.-]*(?:[ ]+(?:of[ ]+|&[ ]+)?[A-Z][\w&'’.-]*){0,4})"
+)
+
+# Organisations that everybody deals with as such: banks, market places, insurers, statutory bodies.
+_PUBLIC_ORGS = frozenset(
+    lexicon.fold(p)
+    for p in (
+        "Life Insurance Corporation|Reserve Bank of India|State Bank of India|World Health Organization|Provident Fund|Payment of Gratuity|"
+        "Employees|Supreme Court|High Court|Parliament|Public School|Medical College|Private Limited|The Company|Company Limited|United Nations|"
+        "Income Tax|Indian Institute of Technology|Harvard University|Oxford University|Stanford University|University of Life|School of Hard Knocks|"
+        "Hogwarts School|Old School|High School|Middle School|Elementary School|Grad School|Law School|Medical School|Business School|Film School|"
+        "Customer Services|Social Services|Web Services|Amazon Web Services|Google Play Services|Secret Services|Emergency Services|Human Services|"
+        "Operating Systems|Solar Systems|The Academy|Khan Academy|The University|The College|The Hospital|The School|This Hospital|Your Hospital|Our Hospital|"
+        "The Clinic|Our Clinic|Your Clinic|Central Limited|Public Limited|Limited Liability|Time Limited"
+    ).split("|")
+)
+_GENERIC_START = re.compile(
+    r"^(?:the|this|that|our|your|my|a|an|in|at|to|for|from|and|of|any|every|each|no|is|was|with|by|when|if|after|before|company|hi|hello|dear|yes|no|"
+    r"which|what|why|how|customer|agent|doctor|nurse|patient|speaker|hospital|clinic)\b[ ]*",
+    re.I,
+)
+
+
+def _org(match: re.Match[str], text: str) -> float:
+    name = match.group("x")
+    first = _GENERIC_START.match(name)
+    folded = lexicon.fold(name.strip())
+    if (
+        folded in _PUBLIC_ORGS
+        or folded in lexicon.not_names()
+        or folded in lexicon.regions() | lexicon.cities()
+    ):
+        return 0.0
+    if first and len(name[first.end() :].split()) < 2:
+        return 0.0
+    if re.search(r"\b(?:Act|Rules|Code|Regulations)\b", name) or re.match(
+        r"\s*(?:Act|Rules|Code)\b", text[match.end() :]
+    ):
+        return 0.0
+    return 0.85
+
+
+def _org_tied(match: re.Match[str], text: str) -> float:
+    name = match.group("x")
+    words = name.split()
+    folded = lexicon.fold(name.rstrip("."))
+    if (
+        folded in lexicon.not_names()
+        or folded in lexicon.regions() | lexicon.cities()
+        or folded in _PUBLIC_ORGS
+    ):
+        return 0.0
+    if all(lexicon.fold(w.strip(".")) in lexicon.not_names() for w in words) or any(
+        lexicon.is_given(w) for w in words[:1]
+    ):
+        return 0.0
+    return 0.7
+
+
+ORG_RULES = (
+    Rule("legal_form", "ORG", _ORG_LEGAL, _org, "name with a legal form"),
+    Rule("place_of_work", "ORG", _ORG_PLACE, _org, "name of a hospital, school or firm"),
+    Rule("place_of", "ORG", _ORG_OF, _org, "name of a hospital, school or firm"),
+    Rule("works_at", "ORG", _ORG_TIED, _org_tied, "place where somebody works, studies or is treated"),
+)
+CITY_RULES = (
+    Rule("lives_in", "CITY", _CITY_TIED, 0.85, "town tied to a person"),
+    Rule("office", "CITY", _CITY_OFFICE, 0.75, "town of somebody's office or home"),
+    Rule("hinglish", "CITY", _CITY_HINGLISH, 0.85, "town tied to a person"),
+    Rule("after_org", "CITY", _CITY_AFTER_ORG, 0.8, "town of a hospital or employer"),
+    Rule("after_name", "CITY", _CITY_AFTER_NAME, 0.65, "town after a name"),
+)
+PIN_RULES = (
+    Rule(
+        "pin_cued",
+        "PIN_CODE",
+        re.compile(
+            r"\b(?:pin ?code|pin|postal code|postcode|post code)\b[^\d\n]{0,14}(?P<x>[1-9]\d{2}[ ]?\d{3})(?!\d)",
+            re.I,
+        ),
+        0.85,
+        "PIN code",
+    ),
+    Rule(
+        "zip_cued",
+        "PIN_CODE",
+        re.compile(r"\bzip(?: ?code)?\b[^\d\n]{0,14}(?P<x>\d{5}(?:-\d{4})?)(?!\d)", re.I),
+        0.85,
+        "ZIP code",
+    ),
+    Rule(
+        "postcode",
+        "PIN_CODE",
+        re.compile(r"(?<![\w])(?P<x>[A-Z]{1,2}\d[A-Z\d]?[ ]\d[ABD-HJLNP-UW-Z]{2})(?![\w])"),
+        0.7,
+        "postcode",
+    ),
+)
+
+
+class Addresses(EntityRecognizer):
+    """Presidio recognizer for ADDRESS: whole addresses, Indian and western."""
+
+    def __init__(self) -> None:
+        super().__init__(supported_entities=["ADDRESS"], name="address", supported_language="en")
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        results = []
+        for match in _ADDRESS.finditer(text):
+            score = _address_score(match.group())
+            if score:
+                results.append(
+                    result(
+                        "ADDRESS",
+                        match.start(),
+                        _trim(text, match.start(), match.end()),
+                        score,
+                        "address.grammar",
+                        "postal address",
+                    )
+                )
+        for pattern, score, reason in (
+            (_LOCALITY_PIN, 0.85, "town with its PIN code"),
+            (_STREET, 0.85, "street address"),
+        ):
+            for match in pattern.finditer(text):
+                results.append(
+                    result(
+                        "ADDRESS",
+                        match.start(),
+                        _trim(text, match.start(), match.end()),
+                        score,
+                        "address.grammar",
+                        reason,
+                    )
+                )
+        return results
+
+
+def _trim(text: str, start: int, end: int) -> int:
+    while end > start and not text[end - 1].isalnum() and text[end - 1] != ")":
+        end -= 1
+    return end
+
+
+def _address_score(candidate: str) -> float:
+    """How much an address a candidate is: needs a street-like word and something else that only addresses have."""
+    has_pin = bool(_PIN_FOUND.search(candidate))
+    has_kind = bool(_KIND_FOUND.search(candidate))
+    has_city = bool(_CITY_FOUND.search(candidate))
+    head = bool(_STRONG_HEAD.match(candidate))
+    parts = len(re.split(r"[,\n]", candidate))
+    if has_pin and (has_kind or has_city or head):
+        return 0.95
+    if has_kind and has_city and parts >= 2:
+        return 0.9
+    if head and has_kind and (parts >= 2 or re.match(r"(?i)flat|h|house|plot|door|apt", candidate)):
+        return 0.8
+    return 0.7 if has_kind and parts >= 3 else 0.0
+
+
+def organisations() -> RuleRecognizer:
+    return RuleRecognizer("org", ORG_RULES)
+
+
+def towns() -> RuleRecognizer:
+    return RuleRecognizer("place", CITY_RULES + PIN_RULES)
