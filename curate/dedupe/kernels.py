@@ -27,7 +27,9 @@ _S32 = np.uint64(32)
 _ONE = np.uint64(1)
 _ZERO = np.uint64(0)
 _LOW32 = np.uint64(0xFFFFFFFF)
-WILDCARD_TOKEN = np.uint32(2)  # even, so not a number; real tokens collide with it as rarely as with each other
+WILDCARD_TOKEN = np.uint32(
+    2
+)  # even, so not a number; real tokens collide with it as rarely as with each other
 
 MAX_FEATURES = 96  # per text; a fuller sample is thinned further
 SPELLED = 10  # letters of a word kept for the test "is this a typing error of that"
@@ -221,9 +223,14 @@ def sample(tokens, starts, counts, aim, pair_words, features, feature_counts):
                 every //= 2
         if n <= pair_words:
             for i in range(first, first + n):
+                if 2 * n <= pair_words:
+                    buffer[kept] = _mix((np.uint64(tokens[i]) + _ONE) * _PAIR_1)
+                    kept += 1
                 for gap in range(1, 3):
                     if i + gap < first + n:
-                        mixed = (np.uint64(tokens[i]) + _ONE) * _PAIR_1 + (np.uint64(tokens[i + gap]) + _ONE) * _PAIR_2
+                        mixed = (np.uint64(tokens[i]) + _ONE) * _PAIR_1 + (
+                            np.uint64(tokens[i + gap]) + _ONE
+                        ) * _PAIR_2
                         buffer[kept] = _mix(mixed)
                         kept += 1
             kept = _distinct(buffer, kept)
@@ -382,11 +389,11 @@ def crowded_members(keys, cap, starved, rank_limit, out_group, out_doc):
                             break
         i = j
     at = 0
-    for doc in range(docs):
+    for member in range(docs):
         for r in range(rank_limit):
-            if best[doc, r] < np.int64(2**62):
-                out_group[at] = best[doc, r] % np.int64(n)
-                out_doc[at] = doc
+            if best[member, r] < np.int64(2**62):
+                out_group[at] = best[member, r] % np.int64(n)
+                out_doc[at] = member
                 at += 1
     return at
 

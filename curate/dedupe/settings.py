@@ -147,7 +147,9 @@ def make_settings(options: Mapping[str, Any]) -> DedupeSettings:
                 raise DedupeError(f"dedupe setting {name} is empty; give a number from {low:g} to {high:g}")
             continue
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise DedupeError(f"dedupe setting {name} is {value!r}; it must be a number from {low:g} to {high:g}")
+            raise DedupeError(
+                f"dedupe setting {name} is {value!r}; it must be a number from {low:g} to {high:g}"
+            )
     if "light_words" in values:
         if isinstance(values["light_words"], str):
             raise DedupeError("dedupe setting light_words is one string; give a list of words")

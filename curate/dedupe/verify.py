@@ -17,6 +17,8 @@ from curate.dedupe.kernels import SPELLED, WILDCARD_TOKEN
 
 GAP, COVERAGE, JACCARD, COST = 0, 1, 2, 3  # columns of the metrics array
 
+_LETTER_S, _LAST_LETTER = 19, 26  # codes in packed spellings
+
 _P1 = np.uint64(0x9E3779B97F4A7C15)
 _P2 = np.uint64(0xC2B2AE3D27D4EB4F)
 _S29 = np.uint64(29)
@@ -32,9 +34,7 @@ def _bigram(a, b):
 
 
 @njit(cache=True, nogil=True)
-def verify(
-    left, right, tokens, starts, counts, spell, spell_starts, light, settings_int, metrics
-):
+def verify(left, right, tokens, starts, counts, spell, spell_starts, light, settings_int, metrics):
     """Metrics of candidate pairs; ``left`` should come in runs, for whose members one table is built.
 
     left, right: int64 text numbers; tokens/starts/counts and spell/spell_starts as the tokeniser packed them;
@@ -75,9 +75,13 @@ def verify(
                 metrics[p, COST] = np.inf
                 continue
             if na <= nb:
-                _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score, short_words, metrics, p)
+                _short_pair(
+                    tokens, starts, counts, spell, spell_starts, light, a, b, score, short_words, metrics, p
+                )
             else:
-                _short_pair(tokens, starts, counts, spell, spell_starts, light, b, a, score, short_words, metrics, p)
+                _short_pair(
+                    tokens, starts, counts, spell, spell_starts, light, b, a, score, short_words, metrics, p
+                )
             continue
         stamp += 1
         if a != last:
@@ -188,45 +192,41 @@ def is_light(token, light):
 
 @njit(cache=True, nogil=True)
 def typing_error(a, b):
-    """Do two packed spellings differ by one letter added, left out, changed or by two swapped (the first letter
-    kept, five letters or more), or only by a final s?"""
-    if a == 0 or b == 0:
-        return False
+    """Do two packed spellings differ by one letter added or left out or two swapped (five letters or more), one
+    letter changed (seven or more, since short words so related are mostly different words), or a final s?
+    The first letter must agree; letters after the tenth are not looked at."""
     len_a = np.int64(a >> np.uint64(60))
     len_b = np.int64(b >> np.uint64(60))
-    if a & np.uint64(63) != b & np.uint64(63) or abs(len_a - len_b) > 1:
-        return False
-    na = min(len_a, SPELLED)
-    nb = min(len_b, SPELLED)
-    same = 0
-    while same < min(na, nb) and _spelled(a, same) == _spelled(b, same):
-        same += 1
-    if same == na and same == nb:
-        return True  # equal as far as kept
     shorter = min(len_a, len_b)
-    if shorter >= 3 and len_a != len_b and same == min(na, nb):
-        longer = a if len_a > len_b else b
-        if _spelled(longer, same) == 19:  # s
-            return True
-    if shorter < 5 or _spelled(a, same) > 26 or _spelled(b, same) > 26:
+    if a == 0 or b == 0 or _spelled(a, 0) != _spelled(b, 0) or abs(len_a - len_b) > 1:
         return False
-    if len_a == len_b:
-        rest_same = True
-        for i in range(same + 1, na):
-            rest_same = rest_same and _spelled(a, i) == _spelled(b, i)
-        if rest_same:
-            return True
-        if same + 1 < na and _spelled(a, same) == _spelled(b, same + 1) and _spelled(a, same + 1) == _spelled(b, same):
-            for i in range(same + 2, na):
-                if _spelled(a, i) != _spelled(b, i):
-                    return False
-            return True
+    kept = min(shorter, np.int64(SPELLED))
+    same = np.int64(0)
+    while same < kept and _spelled(a, same) == _spelled(b, same):
+        same += 1
+    if same == np.int64(SPELLED):
+        return True
+    longer = a if len_a > len_b else b
+    if shorter >= 3 and len_a != len_b and same == kept and _spelled(longer, same) == _LETTER_S:
+        return True
+    if shorter < 5 or _spelled(a, same) > _LAST_LETTER or _spelled(b, same) > _LAST_LETTER:
         return False
-    long_word, short_word = (a, b) if len_a > len_b else (b, a)
-    kept = min(na, nb)
-    for i in range(same, kept):
-        if i + 1 < SPELLED and i < min(len_a, len_b) and _spelled(long_word, i + 1) != _spelled(short_word, i):
+    if len_a != len_b:
+        other = b if len_a > len_b else a
+        return _same_tail(longer, same + 1, other, same)
+    if _spelled(a, same) == _spelled(b, same + 1) and _spelled(a, same + 1) == _spelled(b, same):
+        return _same_tail(a, same + 2, b, same + 2)
+    return shorter >= 7 and _same_tail(a, same + 1, b, same + 1)
+
+
+@njit(cache=True, nogil=True)
+def _same_tail(a, i, b, j):
+    """Do the letters kept of a from i on equal those of b from j on?"""
+    while i < SPELLED and j < SPELLED:
+        if _spelled(a, i) != _spelled(b, j):
             return False
+        i += 1
+        j += 1
     return True
 
 
@@ -316,7 +316,7 @@ def _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score,
             if finished:
                 break
             if tokens[sa + i - 1] != tokens[sb + j - 1]:
-                cost += 0.3
+                cost += 0.2
             else:
                 same += 1
             if weight_a[i - 1] >= 1.0:
@@ -361,7 +361,7 @@ def _weight(token, light):
 def _gain(tokens, spell, spell_starts, a, b, sa, sb, i, j, weight_a, weight_b, spelled):
     if tokens[sa + i] == tokens[sb + j]:
         return weight_a[i]
-    if spelled and weight_a[i] == 1.0 and weight_b[j] == 1.0:
-        if typing_error(spell[spell_starts[a] + i], spell[spell_starts[b] + j]):
-            return np.float32(0.7)
+    both_heavy = weight_a[i] == 1.0 and weight_b[j] == 1.0
+    if spelled and both_heavy and typing_error(spell[spell_starts[a] + i], spell[spell_starts[b] + j]):
+        return np.float32(0.7)
     return np.float32(0.0)
