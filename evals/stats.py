@@ -322,7 +322,7 @@ def _compare(
     power: float,
     resamples: int,
 ) -> Comparison:
-    """PASS when the interval lies above ``bound``; FAIL when it lies below ``max(bound, effect)``."""
+    """PASS when the interval lies above ``bound``; FAIL when it lies below ``effect``, or ``bound`` where that is 0."""
     if not 0 < alpha < 0.5 or not alpha < power < 1:
         raise UsageError(f"alpha must lie in (0, .5) and power in (alpha, 1), not {alpha} and {power}.")
     diff, ids, both_binary = _paired(candidate, baseline, clusters)
@@ -386,7 +386,7 @@ def _compare(
     low, high = interval
     if low > bound:
         verdict, reason = PASS, ""
-    elif high < max(bound, effect):
+    elif high < (effect or bound):
         verdict, reason = FAIL, ""
     else:
         verdict, reason = INCONCLUSIVE, f"the interval reaches from {low:+.3f} to {high:+.3f}"
