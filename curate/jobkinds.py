@@ -180,3 +180,14 @@ def _read_result(workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
 
 def _step_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
     return _read_result(workspace, job)
+
+
+for kind in (
+    JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest),
+    JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest),
+    JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish),
+    JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish),
+    JobKind("train", _step_prepare, _train_work, finish=_train_finish),
+    JobKind("eval", _step_prepare, _eval_work, finish=_step_finish),
+):
+    register(kind)
