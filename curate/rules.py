@@ -4,9 +4,9 @@ Covers: invariants 1 and 2, for `curate.review`, `curate.findings` and `curate.c
 after they changed a fact. Does not cover: who may decide what (`curate.review`).
 
 Statuses: ``raw`` (no revision) → ``held`` (blocked; ``reason`` is the first blocker's code) → ``ready`` →
-``approved | rejected | returned``; ``duplicate``, ``expired``, ``erased`` are ends. An approval is bound to
-the digest of its revision: while a blocker turns up later the pair is held, and approved again without a
-second look only when the blocker goes away with the text unchanged.
+``approved | rejected | returned``; ``duplicate`` and ``expired`` follow from facts as well; ``erased`` is the
+end. An approval is bound to the digest of its revision: while a blocker turns up later the pair is held, and
+is approved again without a second look only when the blocker goes away with the text unchanged.
 """
 
 from __future__ import annotations
@@ -20,50 +20,83 @@ import polars as pl
 from curate.contract import canonical_json, pair_sha256
 from curate.store import Store, Tx, utcnow
 
-SETTLED_BY_PEOPLE = frozenset({"rejected", "returned", "expired", "erased"})  # `settle` leaves these alone
+SETTLED_BY_PEOPLE = frozenset({"rejected", "returned", "erased"})  # `settle` leaves these alone
 TEXTS = ("system", "history", "prompt", "completion", "metadata")
 
-_FACTS = """
-WITH st AS (SELECT * FROM pair_state WHERE pair_id {among}),
-sc AS (SELECT pair_id, rev, arg_max(sha256, ts) AS sha256, arg_max(detector_version, ts) AS detector
-       FROM scans WHERE pair_id {among} GROUP BY pair_id, rev),
-fi AS (SELECT pair_id, rev, count(*) AS n FROM findings WHERE pair_id {among} AND status = 'open'
-       GROUP BY pair_id, rev),
-fl AS (SELECT pair_id, rev, count(*) AS n FROM decisions
-       WHERE pair_id {among} AND verdict = 'flag' AND undone IS NULL GROUP BY pair_id, rev),
-cl AS (SELECT m.pair_id, count(*) FILTER (c.kind = 'duplicate' AND c.status = 'open') AS duplicates,
-              count(*) FILTER (c.kind = 'duplicate' AND c.status = 'resolved' AND NOT m.keep) AS dropped,
-              list(c.cluster_id) FILTER (c.kind = 'conflict' AND c.status = 'open') AS conflicts
-       FROM cluster_members m JOIN clusters c ON c.cluster_id = m.cluster_id
-       WHERE m.pair_id {among} GROUP BY m.pair_id)
-SELECT st.*, r.sha256, r.author, r.kind, r.guideline_version, sc.sha256 AS scan_sha256, sc.detector,
-       coalesce(fi.n, 0) AS findings, coalesce(fl.n, 0) AS flags, coalesce(cl.duplicates, 0) AS duplicates,
-       coalesce(cl.dropped, 0) AS dropped, cl.conflicts, me.value AS current_detector
-FROM st
-LEFT JOIN (SELECT * FROM revisions WHERE pair_id {among}) r ON r.pair_id = st.pair_id AND r.rev = st.rev
-LEFT JOIN sc ON sc.pair_id = st.pair_id AND sc.rev = st.rev
-LEFT JOIN fi ON fi.pair_id = st.pair_id AND fi.rev = st.rev
-LEFT JOIN fl ON fl.pair_id = st.pair_id AND fl.rev = st.rev
-LEFT JOIN cl ON cl.pair_id = st.pair_id
-LEFT JOIN meta me ON me.key = 'detector:' || st.task
-"""
+# One small query each: a point lookup is planned in a fraction of the time that one big join takes.
+_FACTS = {
+    "state": "SELECT * FROM pair_state WHERE pair_id {among}",
+    "pair": "SELECT pair_id, expires FROM pairs WHERE pair_id {among}",
+    "revision": "SELECT pair_id, rev, sha256, author, kind FROM revisions WHERE pair_id {among}",
+    "scan": "SELECT pair_id, rev, sha256, detector_version, ts FROM scans WHERE pair_id {among}",
+    "finding": "SELECT pair_id, rev, count(*) AS n FROM findings WHERE pair_id {among} AND status = 'open'"
+    " GROUP BY pair_id, rev",
+    "flag": "SELECT pair_id, rev, count(*) AS n FROM decisions WHERE pair_id {among} AND verdict = 'flag'"
+    " AND undone IS NULL AND settled IS NULL GROUP BY pair_id, rev",
+    "cluster": "SELECT m.pair_id, m.keep, c.cluster_id, c.kind, c.status FROM cluster_members m"
+    " JOIN clusters c ON c.cluster_id = m.cluster_id WHERE m.pair_id {among} AND c.status <> 'superseded'",
+}
 
 
 def facts(where: Store | Tx, pair_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Everything the rules look at, by pair id: the state's columns and what blocks it, in one query."""
+    """Everything the rules look at, by pair id.
+
+    The columns of ``pair_state`` and: sha256, author, kind of the current revision; scan_sha256, detector of
+    its last scan; current_detector of the task; findings, flags, duplicates (open, each a number); dropped
+    (another pair of its cluster was kept); conflicts (open conflict clusters); rival (an approved pair in one
+    of them); expires.
+    """
     if not pair_ids:
         return {}
     one = len(pair_ids) == 1
     # A constant lets the engine use its indexes; a list is joined by hash.
     among = "= $ids" if one else "IN (SELECT unnest($ids::VARCHAR[]))"
-    rows = where.rows(_FACTS.replace("{among}", among), {"ids": pair_ids[0] if one else list(pair_ids)})
-    rivals = _approved_rivals(where, rows)
-    return {row["pair_id"]: row | {"rival": rivals.get(row["pair_id"])} for row in rows}
+    bound = {"ids": pair_ids[0] if one else list(pair_ids)}
+    rows = {name: where.rows(sql.replace("{among}", among), bound) for name, sql in _FACTS.items()}
+    revisions = {(row["pair_id"], row["rev"]): row for row in rows["revision"]}
+    scans: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in rows["scan"]:
+        key = (row["pair_id"], row["rev"])
+        if key not in scans or row["ts"] >= scans[key]["ts"]:
+            scans[key] = row
+    findings = {(row["pair_id"], row["rev"]): row["n"] for row in rows["finding"]}
+    flags = {(row["pair_id"], row["rev"]): row["n"] for row in rows["flag"]}
+    expires = {row["pair_id"]: row["expires"] for row in rows["pair"]}
+    clusters: dict[str, list[dict[str, Any]]] = {}
+    for row in rows["cluster"]:
+        clusters.setdefault(row["pair_id"], []).append(row)
+    detectors = {
+        task: found["value"]
+        if (found := where.one("SELECT value FROM meta WHERE key = ?", [f"detector:{task}"]))
+        else None
+        for task in {row["task"] for row in rows["state"]}
+    }
+    result = {}
+    for state in rows["state"]:
+        key = (state["pair_id"], state["rev"])
+        revision, scan = revisions.get(key, {}), scans.get(key, {})
+        mine = clusters.get(state["pair_id"], [])
+        result[state["pair_id"]] = state | {
+            **{name: revision.get(name) for name in ("sha256", "author", "kind")},
+            "scan_sha256": scan.get("sha256"),
+            "detector": scan.get("detector_version"),
+            "current_detector": detectors[state["task"]],
+            "findings": findings.get(key, 0),
+            "flags": flags.get(key, 0),
+            "duplicates": sum(c["kind"] == "duplicate" and c["status"] == "open" for c in mine),
+            "dropped": any(
+                c["kind"] == "duplicate" and c["status"] == "resolved" and c["keep"] is False for c in mine
+            ),
+            "conflicts": [c["cluster_id"] for c in mine if c["kind"] == "conflict" and c["status"] == "open"],
+            "expires": expires.get(state["pair_id"]),
+        }
+    rivals = _approved_rivals(where, list(result.values()))
+    return {pair: fact | {"rival": rivals.get(pair)} for pair, fact in result.items()}
 
 
 def _approved_rivals(where: Store | Tx, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Pair -> another approved pair with the same prompt, for pairs in unresolved conflict clusters."""
-    clusters = sorted({cluster for row in rows for cluster in row["conflicts"] or []})
+    clusters = sorted({cluster for row in rows for cluster in row["conflicts"]})
     if not clusters:
         return {}
     approved = where.rows(
@@ -75,13 +108,15 @@ def _approved_rivals(where: Store | Tx, rows: Sequence[Mapping[str, Any]]) -> di
     found = {}
     for row in rows:
         for other in approved:
-            if other["cluster_id"] in (row["conflicts"] or []) and other["pair_id"] != row["pair_id"]:
+            if other["cluster_id"] in row["conflicts"] and other["pair_id"] != row["pair_id"]:
                 found[row["pair_id"]] = other["pair_id"]
     return found
 
 
 def blocking(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What stands between this pair and approval, as (code, words); empty when it may be reviewed."""
+    if expired(fact):
+        return [("expired", f"It carries a fact that expired on {fact['expires']:%Y-%m-%d}.")]
     if not fact["rev"]:
         return [("not_scanned", "It was not scanned for personal data yet: run `goldpair scan`.")]
     found = []
@@ -103,6 +138,11 @@ def blocking(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
     if fact["flags"]:
         found.append(("flagged", "It was flagged: an adjudicator decides."))
     return found
+
+
+def expired(fact: Mapping[str, Any]) -> bool:
+    """Whether the pair carries a fact past its date."""
+    return fact["expires"] is not None and fact["expires"] <= utcnow()
 
 
 def in_words(fact: Mapping[str, Any]) -> list[str]:
@@ -128,8 +168,10 @@ def settle(tx: Tx, actor: str, pair_ids: Sequence[str], *, kind: str = "settled"
             continue
         change: dict[str, Any] = {"pair_id": fact["pair_id"], "reason": None}
         blocked = blocking(fact)
-        conflicts = set(fact["conflicts"] or [])
-        if fact["dropped"]:
+        conflicts = set(fact["conflicts"])
+        if expired(fact):
+            change["status"] = "expired"
+        elif fact["dropped"]:
             change["status"] = "duplicate"
         elif blocked:
             change |= {"status": "held", "reason": blocked[0][0]}
@@ -204,7 +246,7 @@ def add_revisions(
     tx.insert("revisions", pl.DataFrame(revisions))
     tx.insert("revision_text", pl.DataFrame(texts))
     reset = {"status": "held", "reason": "not_scanned", "approved": False, "approver": None}
-    seqs = tx.transition("revised", author, [row | reset for row in made], revision=kind)
+    seqs = tx.transition(kind, author, [row | reset for row in made])
     if seqs:
         void_approvals(tx, ids, seqs[0])
     return made

@@ -77,7 +77,8 @@ CREATE TABLE comments (
     seq BIGINT NOT NULL);
 CREATE TABLE decisions (  -- what undo and the idempotent outbox need to know
     seq BIGINT PRIMARY KEY, actor VARCHAR NOT NULL, pair_id VARCHAR NOT NULL, rev INTEGER NOT NULL,
-    verdict VARCHAR NOT NULL, before VARCHAR NOT NULL, undone BIGINT, result VARCHAR NOT NULL);
+    verdict VARCHAR NOT NULL, before VARCHAR NOT NULL, undone BIGINT, settled BIGINT,
+    result VARCHAR NOT NULL);
 CREATE INDEX decisions_pair ON decisions (pair_id);
 CREATE TABLE client_ids (actor VARCHAR, client_id VARCHAR, seq BIGINT, PRIMARY KEY (actor, client_id));
 
