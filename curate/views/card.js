@@ -1,0 +1,500 @@
+// The review card: leased items fetched ahead, decisions applied at once, sent in order from an outbox.
+//
+// Covers: keys, drawing one item, the outbox with its client ids, drafts of this browser tab. Does not cover: any
+// rule about what may be decided (the server says no, and the item comes back with the reason).
+// Record text enters the page through textContent alone.
+
+const AHEAD = 8;      // items leased ahead
+const LOW = 4;        // fetch more when fewer are left
+const FIXED = new Set(["a", "x", "e", "s", "f", "b", "u", "h", "m", "g"]);
+const slots = (window.__goldpairCards ??= new Map());   // one live card per mount point: listeners never stack
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".card");
+  const identity = `${data.user}|${data.task}`;
+  const old = slots.get("review");
+  if (old && old.root === root && old.identity === identity) return old.detach;
+  old?.stop();
+  const card = makeCard(root, data, identity);
+  slots.set("review", card);
+  return card.detach;
+}
+
+// --- helpers without state ---------------------------------------------------------------------------------
+
+function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "onclick") node.addEventListener("click", value);
+    else if (value !== false && value != null) node.setAttribute(name, value === true ? "" : value);
+  }
+  for (const child of children) node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+  return node;
+}
+
+const words = (code) => String(code ?? "").replaceAll("_", " ").toLowerCase();
+
+// Offsets from the server count code points; strings here count UTF-16 units.
+function marked(text, spans) {
+  const points = Array.from(text);
+  const out = document.createDocumentFragment();
+  let at = 0;
+  for (const span of [...spans].sort((a, b) => a.start - b.start || b.stop - a.stop)) {
+    const start = Math.max(span.start, at), stop = Math.min(span.stop, points.length);
+    if (start >= stop) continue;
+    out.append(points.slice(at, start).join(""));
+    const label = el("i", {}, words(span.entity_type));
+    out.append(el("mark", span.kind === "sub" ? { class: "sub" } : {}, points.slice(start, stop).join(""), label));
+    at = stop;
+  }
+  out.append(points.slice(at).join(""));
+  return out;
+}
+
+// Word differences by longest common subsequence; long texts are shown whole instead.
+function difference(before, after) {
+  const a = before.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? [];
+  const b = after.match(/\s+|[\p{L}\p{N}_]+|[^\s\p{L}\p{N}_]/gu) ?? [];
+  const out = document.createDocumentFragment();
+  if (a.length * b.length > 4e6) { out.append(after); return out; }
+  const wide = b.length + 1;
+  const best = new Uint16Array((a.length + 1) * wide);
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--)
+      best[i * wide + j] = a[i] === b[j] ? best[(i + 1) * wide + j + 1] + 1
+        : Math.max(best[(i + 1) * wide + j], best[i * wide + j + 1]);
+  const push = (tag, text) => {
+    const last = out.lastChild;
+    if (last?.nodeName === tag.toUpperCase()) last.textContent += text;
+    else if (tag === "#text" && last?.nodeType === 3) last.data += text;
+    else out.append(tag === "#text" ? document.createTextNode(text) : el(tag, {}, text));
+  };
+  let i = 0, j = 0;
+  while (i < a.length || j < b.length) {
+    if (i < a.length && j < b.length && a[i] === b[j]) { push("#text", a[i]); i++; j++; }
+    else if (j < b.length && (i === a.length || best[i * wide + j + 1] >= best[(i + 1) * wide + j])) push("ins", b[j++]);
+    else push("del", a[i++]);
+  }
+  return out;
+}
+
+async function call(operation, fields, signal) {
+  const answer = await fetch("/api/v1/" + operation.replaceAll(".", "/"), {
+    method: "POST", signal, credentials: "same-origin",
+    headers: { "content-type": "application/json", "x-goldpair-page": "1" }, body: JSON.stringify(fields),
+  });
+  const body = await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(body.error?.message ?? `HTTP ${answer.status}`),
+    { status: answer.status, reasons: body.error?.reasons ?? [] });
+  return body;
+}
+
+// --- one card ----------------------------------------------------------------------------------------------
+
+function makeCard(root, data, identity) {
+  const stopping = new AbortController();
+  const box = `goldpair:outbox:${identity}`;
+  let items = [];            // shown one first
+  let outbox = load();       // decisions not yet acknowledged, oldest first
+  let past = [];             // items decided here, newest last, for undo
+  let decided = 0, left = null, mode = "look", labels = {}, focused = 0;
+  let filling = null, sending = false, undoing = false, dry = false, trouble = "", drawn = "";
+
+  function load() {
+    try { return (JSON.parse(sessionStorage.getItem(box)) ?? []).filter((entry) => !entry.undo); } catch { return []; }
+  }
+  function keep() {
+    try { sessionStorage.setItem(box, JSON.stringify(outbox)); } catch { /* a full storage must not stop the work */ }
+  }
+  const draftKey = (item) => `goldpair:draft:${identity}:${item.pair_id}:${item.rev}`;
+  const draft = (item) => { try { return JSON.parse(sessionStorage.getItem(draftKey(item))); } catch { return null; } };
+
+  const live = el("div", { class: "off", "aria-live": "polite" });
+  const view = el("div");
+  view.style.display = "contents";
+  root.replaceChildren(view, live);
+
+  // -- queue
+
+  function fill() {
+    filling ??= (async () => {
+      try {
+        const found = await call("review.next", { task: data.task, n: AHEAD }, stopping.signal);
+        const waiting = new Set(outbox.map((entry) => entry.pair_id));
+        const known = new Set(items.map((item) => item.pair_id));
+        const fresh = found.items.filter((item) => !waiting.has(item.pair_id) && !known.has(item.pair_id));
+        items.push(...fresh);
+        dry = fresh.length === 0;
+        trouble = "";
+        const counts = await call("review.counts", { task: data.task }, stopping.signal);
+        left = counts.for_me;
+      } catch (error) {
+        if (error.name === "AbortError") return;
+        trouble = error.status === 401 ? "Your session has ended. Sign in again, then come back." : error.message;
+      } finally { filling = null; }
+      draw();
+    })();
+    return filling;
+  }
+
+  // -- deciding
+
+  function decide(verdict, more = {}) {
+    const item = items[0];
+    if (!item || undoing) return;
+    const note = view.querySelector(".note textarea")?.value.trim();
+    const entry = { pair_id: item.pair_id, rev: item.rev, verdict, client_id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, ...more };
+    if (Object.keys(labels).length) entry.labels = labels;
+    if (note) entry.comment = note;
+    outbox.push(entry);
+    keep();
+    past = [...past, item].slice(-10);
+    items.shift();
+    decided += 1;
+    if (left !== null && verdict !== "skip") left = Math.max(0, left - 1);
+    next(`${words(verdict)}: saved. `);
+    send();
+    if (items.length < LOW && !dry) fill();
+  }
+
+  function next(said) {
+    mode = "look"; labels = {}; focused = 0; trouble = "";
+    draw();
+    live.textContent = said + (items[0] ? "Next item." : "The queue is empty.");
+  }
+
+  async function send() {
+    if (sending) return;
+    sending = true;
+    let wait = 500;
+    while (outbox.length && !stopping.signal.aborted) {
+      const entry = outbox[0];
+      drawSave();
+      if (entry.undo) {   // cannot be repeated safely, so it is never sent twice
+        shift(entry);
+        await sendUndo();
+        continue;
+      }
+      try {
+        await call("review.decide", entry, stopping.signal);
+        shift(entry);
+        if (entry.verdict === "edit") sessionStorage.removeItem(draftKey(entry));
+        wait = 500;
+      } catch (error) {
+        if (error.name === "AbortError") break;
+        if (error.status === undefined || error.status === 401 || error.status >= 500 || error.status === 429) {
+          // Not answered: a decision repeats safely by its client id.
+          drawSave(error.status === 401 ? "Session ended: sign in in another tab" : `Offline: ${outbox.length} waiting`);
+          await new Promise((done) => setTimeout(done, wait));
+          wait = Math.min(wait * 2, 8000);
+          continue;
+        }
+        shift(entry);
+        await refuse(entry, error);
+      }
+    }
+    sending = false;
+    drawSave();
+    if (items.length < LOW && !stopping.signal.aborted) fill();
+  }
+
+  function shift(entry) { outbox = outbox.filter((other) => other !== entry); keep(); }
+
+  // The server said no: the item comes back in front, as it is now, with the reason.
+  async function refuse(entry, error) {
+    decided = Math.max(0, decided - 1);
+    const reasons = error.reasons?.length ? error.reasons : [];
+    if (entry.pair_id) {
+      past = past.filter((item) => item.pair_id !== entry.pair_id);
+      try {
+        const now = await call("review.item", { pair_id: entry.pair_id }, stopping.signal);
+        items = [now, ...items.filter((item) => item.pair_id !== entry.pair_id)];
+        if (entry.labels) labels = entry.labels;
+        if (entry.verdict === "edit" && (entry.prompt ?? entry.completion) != null)
+          sessionStorage.setItem(draftKey(now), JSON.stringify({ prompt: entry.prompt ?? now.prompt, completion: entry.completion ?? now.completion }));
+      } catch { /* gone: the message says so */ }
+    }
+    mode = "look";
+    draw();
+    showTrouble(error.message, reasons);
+  }
+
+  function undo() {
+    if (undoing) return;
+    const back = past.at(-1);
+    const unsent = back ? outbox.findIndex((entry, at) => entry.pair_id === back.pair_id && !(sending && at === 0)) : -1;
+    if (unsent >= 0) {   // never left this browser
+      outbox.splice(unsent, 1);
+      keep();
+      past.pop();
+      bring(back, "Taken back.");
+      return;
+    }
+    // It waits for its turn behind what was decided before it, and no key decides until the item is back.
+    undoing = true;
+    outbox.push({ undo: true });
+    send();
+  }
+
+  async function sendUndo() {
+    drawSave("Undoing");
+    try {
+      const undone = await call("review.undo", {}, stopping.signal);
+      const item = await call("review.item", { pair_id: undone.pair_id }, stopping.signal);
+      past = past.filter((other) => other.pair_id !== undone.pair_id);
+      if (item.task === data.task) bring(item, `Took back: ${words(undone.verdict)}.`);
+      else showTrouble(`Took back: ${words(undone.verdict)} in task ${item.task}.`, []);
+    } catch (error) {
+      if (error.name !== "AbortError") showTrouble(error.message, error.reasons ?? []);
+    } finally { undoing = false; }
+  }
+
+  function bring(item, said) {
+    items = [item, ...items.filter((other) => other.pair_id !== item.pair_id)];
+    decided = Math.max(0, decided - 1);
+    if (left !== null) left += 1;
+    mode = "look"; labels = {}; focused = 0;
+    draw();
+    live.textContent = said;
+  }
+
+  function saveEdit() {
+    const item = items[0];
+    const prompt = view.querySelector("[data-edit=prompt]").value, completion = view.querySelector("[data-edit=completion]").value;
+    const more = {};
+    if (prompt !== item.prompt) more.prompt = prompt;
+    if (completion !== item.completion) more.completion = completion;
+    if (!Object.keys(more).length) { showTrouble("Nothing was changed. Esc leaves the editor.", []); return; }
+    decide("edit", more);
+  }
+
+  function setLabel(label, value) {
+    if (label.kind === "multi-choice") {
+      const now = new Set(labels[label.name] ?? []);
+      now.has(value) ? now.delete(value) : now.add(value);
+      labels = { ...labels, [label.name]: [...now] };
+    } else labels = { ...labels, [label.name]: value };
+    if (label.kind !== "multi-choice") {
+      const open = data.labels.findIndex((other) => values(other).length && !(other.name in labels));
+      focused = open >= 0 ? open : data.labels.indexOf(label);
+    }
+    drawLabels();
+  }
+
+  const values = (label) => label.kind === "rating" ? Array.from({ length: label.scale }, (_, i) => i + 1)
+    : label.kind === "choice" || label.kind === "multi-choice" ? label.choices : [];
+
+  // -- drawing
+
+  function draw() {
+    const item = items[0];
+    drawn = item ? `${item.pair_id}:${item.rev}` : "";
+    if (!item) {
+      view.replaceChildren(bar(), el("div", { class: "empty" },
+        el("div", {}, el("b", {}, filling || left === null && !trouble ? "Fetching your queue" : "Nothing waits for you")),
+        el("div", {}, trouble || (filling || left === null ? "One moment." :
+          "New work comes from Import, Privacy and Duplicates; what you edited yourself waits for another reviewer."))));
+      return;
+    }
+    const editing = mode === "edit";
+    const saved = editing ? draft(item) : null;
+    const pane = (name, title) => {
+      const inner = editing ? el("textarea", { "data-edit": name, "aria-label": title, spellcheck: "true" })
+        : el("div", { class: "text", tabindex: "0", "data-text": name });
+      if (editing) {
+        inner.value = saved?.[name] ?? item[name];
+        inner.addEventListener("input", () => sessionStorage.setItem(draftKey(item), JSON.stringify({
+          prompt: view.querySelector("[data-edit=prompt]").value, completion: view.querySelector("[data-edit=completion]").value })));
+      } else {
+        if (name === "prompt") item.history.forEach((turn) => inner.append(el("div", { class: "turn" }, el("b", {}, words(turn.role)), turn.content)));
+        const spans = [
+          ...item.spans.filter((span) => span.field === name && span.status === "open"),
+          ...item.surrogates.filter((span) => span.field === name).map((span) => ({ ...span, kind: "sub" })),
+        ];
+        inner.append(marked(item[name], spans));
+      }
+      return el("section", { class: "pane" }, el("h2", {}, title), inner);
+    };
+    const chips = [["pair", item.pair_id], ["revision", item.rev], ["source", item.source], ["written by", item.author]]
+      .filter(([, value]) => value).map(([name, value]) => el("span", { class: "chip" }, `${name} ${value}`));
+    if (draft(item) && !editing) chips.push(el("span", { class: "chip gold" }, "your draft waits: E"));
+    view.replaceChildren(
+      bar(), el("div", { class: "chips", "data-pair": item.pair_id, "data-rev": item.rev }, ...chips),
+      el("div", { class: "problem", role: "alert", hidden: true }),
+      el("div", { class: "panes" }, pane("prompt", "Prompt"), pane("completion", "Completion")),
+      el("div", { class: "labels" }), el("div", { class: "note", hidden: true }), el("div", { class: "actions" }), more(item));
+    if (item.blockers.length) showTrouble("Cannot be approved yet:", item.blockers);
+    drawLabels();
+    drawActions();
+    if (editing) view.querySelector("[data-edit=completion]").focus();
+  }
+
+  function bar() {
+    const number = el("span", { class: "count" }, el("b", {}, left ?? "–"), "in your queue");
+    const done = el("span", { class: "count" }, el("b", {}, decided), "decided here");
+    const save = el("span", { class: "save", role: "status" });
+    queueMicrotask(() => drawSave());
+    return el("div", { class: "bar" }, number, done, el("span", { class: "grow" }), save,
+      el("button", { onclick: help, type: "button" }, "Keys", el("kbd", {}, "H")));
+  }
+
+  function drawSave(said) {
+    const save = view.querySelector(".save");
+    if (!save) return;
+    save.className = said?.startsWith("Offline") || said?.startsWith("Session") ? "save bad" : "save";
+    save.textContent = said ?? (outbox.length ? `Saving ${outbox.length}` : decided ? "All saved" : "");
+  }
+
+  function drawLabels() {
+    const place = view.querySelector(".labels");
+    if (!place) return;
+    place.replaceChildren(...data.labels.map((label, at) => {
+      const row = el("div", { class: at === focused && values(label).length ? "label on" : "label", role: "group", "aria-label": label.title || label.name });
+      row.append(el("span", {}, label.title || words(label.name), label.key && !FIXED.has(label.key) ? el("kbd", {}, label.key.toUpperCase()) : ""));
+      values(label).forEach((value, number) => {
+        const held = labels[label.name];
+        const on = label.kind === "multi-choice" ? (held ?? []).includes(value) : held === value;
+        row.append(el("button", { class: "pick", type: "button", "aria-pressed": String(on), onclick: () => setLabel(label, value) },
+          label.kind === "rating" ? value : words(value), label.kind === "rating" || number > 8 ? "" : el("kbd", {}, number + 1)));
+      });
+      if (label.kind === "text") {
+        const field = el("textarea", { rows: "1", "aria-label": label.title || label.name, "data-label": label.name });
+        field.value = labels[label.name] ?? "";
+        field.addEventListener("input", () => { labels = { ...labels, [label.name]: field.value }; });
+        row.append(field);
+      }
+      return row;
+    }));
+  }
+
+  function drawActions() {
+    const place = view.querySelector(".actions");
+    if (!place) return;
+    const button = (title, key, act, kind = "", allowed = true) =>
+      el("button", { class: kind, type: "button", onclick: act, disabled: !allowed, "data-key": key }, title, el("kbd", {}, key));
+    if (mode === "edit") {
+      place.replaceChildren(button("Save for another reviewer", "Ctrl+Enter", saveEdit, "yes"), button("Leave", "Esc", leave));
+    } else if (mode === "reject" || mode === "return") {
+      const verdict = mode;
+      place.replaceChildren(el("span", {}, mode === "reject" ? "Reject because:" : "Send back because:"),
+        ...data.reasons.slice(0, 9).map((reason, at) => button(words(reason), String(at + 1), () => decide(verdict, { reason }), "no")),
+        button("Leave", "Esc", leave));
+    } else {
+      place.replaceChildren(
+        button("Approve", "A", () => decide("approve"), "yes", data.may.review), button("Reject", "X", () => pick("reject"), "no", data.may.review),
+        button("Edit", "E", edit), button("Skip", "S", () => decide("skip")), button("Flag", "F", () => decide("flag")),
+        button("Send back", "B", () => pick("return"), "", data.may.review), button("Undo", "U", undo), button("Note", "M", note));
+    }
+  }
+
+  function more(item) {
+    const fold = (title, ...inside) => el("details", {}, el("summary", {}, title), ...inside);
+    const out = el("div", { class: "more" });
+    if (data.guidelines) out.append(fold(`Guidelines${data.guideline_version ? ` (version ${data.guideline_version})` : ""}`, el("div", { class: "body" }, data.guidelines)));
+    const older = item.revisions.filter((row) => row.rev < item.rev).at(-1);
+    if (older) {
+      const changes = el("div", { class: "body" });
+      for (const name of ["prompt", "completion"])
+        if ((older[name] ?? "") !== item[name]) changes.append(el("b", {}, words(name) + "\n"), difference(older[name] ?? "", item[name]), "\n\n");
+      const fresh = fold(`What revision ${item.rev} by ${item.author} changed`, changes);
+      fresh.open = true;
+      out.append(fresh);
+    }
+    if (item.comments.length) {
+      const said = fold(`Notes (${item.comments.length})`, ...item.comments.map((row) => el("div", { class: "body" }, el("b", {}, `${row.actor}: `), row.body)));
+      said.open = true;
+      out.append(said);
+    }
+    if (item.duplicates.length) out.append(fold(`Near-duplicates and rival drafts (${item.duplicates.length})`,
+      ...item.duplicates.map((row) => el("div", { class: "body" }, `${row.kind} (${row.status}): ${row.other}, similarity ${Number(row.similarity).toFixed(2)}`))));
+    if (item.system) out.append(fold("System message", el("div", { class: "body" }, item.system)));
+    const steps = item.decisions.filter((row) => row.kind).map((row) => `${String(row.ts).slice(0, 16).replace("T", " ")}  ${words(row.kind)} by ${row.actor}, revision ${row.rev ?? "–"}`);
+    if (steps.length) out.append(fold(`History (${steps.length})`, el("div", { class: "body" }, steps.join("\n"))));
+    return out;
+  }
+
+  function showTrouble(message, reasons) {
+    const place = view.querySelector(".problem");
+    if (!place) { trouble = message; draw(); return; }
+    place.hidden = false;
+    place.replaceChildren(el("span", {}, message), ...(reasons.length ? [el("ul", {}, ...reasons.map((reason) => el("li", {}, reason)))] : []));
+  }
+
+  function pick(what) { if (items[0]) { mode = what; drawActions(); } }
+  function leave() { const was = mode; mode = "look"; was === "edit" ? draw() : drawActions(); }
+  function edit() { if (items[0]) { mode = "edit"; draw(); } }
+  function note() {
+    const place = view.querySelector(".note");
+    if (!place) return;
+    place.hidden = false;
+    if (!place.firstChild) place.append(el("textarea", { "aria-label": "Note, sent with your decision", placeholder: "A note, sent with your decision" }));
+    place.firstChild.focus();
+  }
+  function guidelines() {
+    const first = view.querySelector("details");
+    if (first && data.guidelines) first.open = !first.open;
+  }
+  function help() {
+    const open = root.querySelector(".help");
+    if (open) { open.remove(); return; }
+    const keys = [["A", "approve"], ["X, then 1–9", "reject with a reason"], ["E", "edit"], ["Ctrl+Enter", "save the edit; another reviewer approves it"],
+      ["Esc", "leave the editor or a choice"], ["S", "skip: it comes back last"], ["F", "flag for an adjudicator"], ["B, then 1–9", "send back"],
+      ["U", "undo, up to your last ten"], ["M", "write a note"], ["G", "guidelines"], ["1–9", "rate the outlined label"], ["H", "this list"]];
+    for (const label of data.labels) if (label.key && !FIXED.has(label.key)) keys.push([label.key.toUpperCase(), `rate: ${words(label.name)}`]);
+    const close = el("button", { type: "button", onclick: help }, "Close", el("kbd", {}, "H"));
+    root.append(el("div", { class: "help", role: "dialog", "aria-label": "Keys" }, el("div", {}, el("h2", {}, "Keys"),
+      el("dl", {}, ...keys.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)])), close)));
+    close.focus();
+  }
+
+  // -- keys: exactly one listener, taken off when the card goes
+
+  function onKey(event) {
+    const target = event.composedPath()[0];
+    const typing = target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
+    const inside = event.composedPath().includes(root);
+    if (!root.isConnected || event.isComposing) return;
+    const done = () => { event.preventDefault(); event.stopImmediatePropagation(); };
+    if (event.key === "Escape" && (mode !== "look" || root.querySelector(".help"))) { done(); root.querySelector(".help") ? help() : leave(); return; }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && mode === "edit" && inside) { done(); saveEdit(); return; }
+    if (event.key === "Escape" && typing && inside) { done(); target.blur(); return; }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
+    const key = event.key.toLowerCase();
+    if (key === "h") { done(); help(); return; }
+    if (root.querySelector(".help") || !items[0] && key !== "u") return;
+    const digit = /^[1-9]$/.test(key) ? Number(key) : 0;
+    if (digit && (mode === "reject" || mode === "return")) {
+      done();
+      const reason = data.reasons[digit - 1];
+      if (reason) decide(mode, { reason });
+      return;
+    }
+    if (mode === "edit") return;
+    const label = data.labels.findIndex((one) => one.key === key && !FIXED.has(key));
+    if (label >= 0) { done(); focused = label; drawLabels(); view.querySelector(`[data-label="${data.labels[label].name}"]`)?.focus(); return; }
+    if (digit) {
+      done();
+      const one = data.labels[focused], value = one && values(one)[digit - 1];
+      if (value !== undefined) setLabel(one, value);
+      return;
+    }
+    const act = { s: () => decide("skip"), f: () => decide("flag"), e: edit, u: undo, m: note, g: guidelines,
+      ...(data.may.review ? { a: () => decide("approve"), x: () => pick("reject"), b: () => pick("return") } : {}) }[key];
+    if (act) { done(); act(); }
+  }
+
+  window.addEventListener("keydown", onKey, true);
+  function stop() {
+    stopping.abort();
+    window.removeEventListener("keydown", onKey, true);
+    if (slots.get("review")?.root === root) slots.delete("review");
+  }
+  // Streamlit cleans up before each new run as well; only a card that left the page is taken down.
+  const detach = () => setTimeout(() => { if (!root.isConnected) stop(); }, 0);
+
+  draw();
+  fill();
+  send();
+  return { root, identity, stop, detach, shown: () => drawn };
+}

@@ -1,0 +1,142 @@
+"""Runs & reports: evaluations, verdicts with every check behind them, reports, model versions, release.
+
+Covers: the lists, deciding and reporting a run, promoting. Does not cover: scoring (`evals`) nor training.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import streamlit as st
+
+from curate import ops
+from curate.errors import GoldpairError
+from curate.views import overview, parts
+from curate.views.snapshots import checks_table
+
+
+def render() -> None:
+    parts.header(
+        "Runs & reports", "Every model version is measured on the frozen eval set. Only a PASS releases it."
+    )
+    task = parts.task()
+    runs, models = parts.ask("runs.list", task=task), parts.ask("models.list", task=task)
+    if runs is None or models is None:
+        return
+    st.subheader("Model versions", anchor=False)
+    _models(models["models"])
+    st.subheader("Evaluation runs", anchor=False)
+    _runs(task, runs["runs"])
+
+
+def _models(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        parts.empty("No model yet", "From a snapshot that passed its preflight: goldpair train SNAPSHOT.")
+        return
+    parts.table(
+        [
+            {
+                "name": row["name"],
+                "verdict": parts.Raw(overview.verdict_chip(row)),
+                "snapshot": parts.Raw(
+                    f'<span class="gp-mono">{parts.escape((row["snapshot_id"] or "")[:16])}</span>'
+                ),
+                "made": parts.when(row["created_ts"]),
+                "by": row["created_by"],
+            }
+            for row in rows
+        ],
+        {
+            "name": "Version",
+            "verdict": "Verdict",
+            "snapshot": "Learned from",
+            "made": "Made (UTC)",
+            "by": "By",
+        },
+    )
+    waiting = [row["name"] for row in rows if not row.get("released")]
+    if not waiting or not parts.allowed("promote"):
+        return
+    with st.expander("Release a version"), st.form("promote", border=False):
+        name = st.selectbox("Version", waiting)
+        reason = st.text_input(
+            "Reason, only to release without a PASS (signed with your name, shown in every report)",
+            autocomplete="off",
+        )
+        if st.form_submit_button("Release"):
+            parts.act("promote", f"{name} is released.", model=name, override=reason.strip() or None)
+            st.rerun()
+
+
+def _runs(task: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        parts.empty("No runs yet", f"Measure the baselines or a model: goldpair eval {task} --model NAME.")
+        return
+    parts.table(
+        [
+            {
+                "run": row["run"],
+                "verdict": parts.Raw(
+                    parts.chip(row["verdict"] or "not decided", parts.VERDICTS.get(row["verdict"] or "", ""))
+                ),
+                "arms": ", ".join(parts.readable(arm) for arm in row["arms"]),
+                "report": parts.Raw(
+                    _link(row["run"]) if row["report"] else '<span class="gp-soft">none yet</span>'
+                ),
+            }
+            for row in rows
+        ],
+        {"run": "Run", "verdict": "Verdict", "arms": "Arms", "report": "Report"},
+    )
+    names = [row["run"] for row in rows]
+    run = st.selectbox("Look at a run", names, key=f"run-{task}")
+    row = next(r for r in rows if r["run"] == run)
+    may = parts.allowed("gate")
+    one, two, _ = st.columns([1, 1, 3])
+    one.button(
+        "Decide",
+        key=f"gate-{run}",
+        width="stretch",
+        disabled=not may or "tuned" not in row["arms"],
+        help="Applies the gate to the scores. Generates nothing.",
+        on_click=parts.act,
+        args=("gate", lambda r: f"The verdict is {r['verdict']}."),
+        kwargs={"run": run},
+    )
+    two.button(
+        "Write report",
+        key=f"report-{run}",
+        width="stretch",
+        disabled=not may,
+        on_click=parts.act,
+        args=("report", "The report is written."),
+        kwargs={"run": run},
+    )
+    decision = _decision(run)
+    if decision is None:
+        parts.empty(
+            "Not decided yet", "Decide applies the gate: each check with what it found, and one verdict."
+        )
+        return
+    chip = parts.chip(decision["verdict"], parts.VERDICTS.get(decision["verdict"], ""))
+    worth = decision.get("worth_it") or ""
+    parts.block(
+        f'<div class="gp-notice"><div class="gp-row">{chip}<span>{parts.escape(worth)}</span></div></div>'
+    )
+    checks_table(decision["checks"])
+
+
+def _link(run: str) -> str:
+    return (
+        f'<a href="/reports/{parts.escape(run)}/report.html" target="_blank" rel="noopener">Open report</a>'
+    )
+
+
+def _decision(run: str) -> dict[str, Any] | None:
+    try:
+        path = ops.run_folder(parts.context(), run) / "gate.json"
+    except GoldpairError as error:
+        parts.problem(error)
+        return None
+    return json.loads(path.read_text("utf-8")) if path.exists() else None
