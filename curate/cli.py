@@ -70,6 +70,7 @@ NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the job and retur
 
 
 def example(*lines: str) -> str:
+    """The epilog of a verb's help; docs/cli.md is made from the same lines."""
     return "[bold]Example[/bold]\n\n" + "\n\n".join(f"  $ {line}" for line in lines)
 
 

@@ -68,6 +68,7 @@ def sha256_hex(data: bytes | str) -> str:
 
 
 def file_sha256(path: Path) -> str:
+    """Lower-case hex SHA-256 of a file's bytes, read in pieces."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 

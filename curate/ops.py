@@ -41,6 +41,8 @@ class Request(BaseModel):
 
 @dataclass(frozen=True)
 class Operation:
+    """One row of the table: what it is called, who may ask, what it takes, what runs."""
+
     name: str
     permission: str
     request: type[Request]
@@ -80,6 +82,7 @@ def run(context: Context, name: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def pack_of(context: Context, task: str) -> tuple[Path, TaskPack]:
+    """Folder and content of a task pack, the workspace's own first. Raises `NotFound`."""
     folder = find_pack(task, context.workspace.tasks)
     return folder, load_pack(folder)
 
