@@ -23,6 +23,7 @@ the kinds of evidence that a gate may name in ``critical``.
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import math
 import os
@@ -37,7 +38,7 @@ from typing import Any
 import polars as pl
 
 import evals
-from curate.contract import canonical_json, load_manifest, load_rows, sha256_hex
+from curate.contract import canonical_json, file_sha256, load_manifest, load_rows, sha256_hex
 from curate.errors import GoldpairError, NotFound, UsageError
 from curate.tasks import EvalRow, Suite, TaskPack, load_eval
 from evals.arms import Arm, Prepared, prepare
@@ -126,6 +127,7 @@ def run_suite(
         )
         answers = _answers(arm, prepared, rows, pack, known, cache, progress)
         made += answers
+        known |= {answer["key"]: answer for answer in answers}  # two arms on one model ask it once
         gaps += [
             {"arm": arm.name, "row_id": question.row_id, "reason": question.gap}
             for question in prepared.questions
@@ -145,7 +147,7 @@ def run_suite(
         _write_frame(out / "generations.parquet", _merge(made, known), GENERATIONS)
     _write_frame(out / "generations.parquet", made, GENERATIONS)
 
-    scores, aggregates = _score(out, suite, arms, rows, made)
+    scores, aggregates = _score(pack_dir, out, suite, arms, rows, made)
     _write_frame(out / "scores.parquet", scores, SCORES)
     for name in names:
         described[name]["aggregate"] = aggregates[name]
@@ -290,13 +292,21 @@ def cluster_of(row: EvalRow, key: str) -> str:
 
 
 def score_texts(
-    name: str, rows: Sequence[EvalRow], predictions: Sequence[str], params: Mapping[str, Any] | None = None
+    name: str,
+    rows: Sequence[EvalRow],
+    predictions: Sequence[str],
+    params: Mapping[str, Any] | None = None,
+    pack_dir: Path | str | None = None,
 ) -> dict[str, Any]:
     """A scorer's result over texts that answer ``rows``, by the column mapping of this module's docstring.
 
-    Used for every arm of a run, and for gold completions at preflight. Raises `EvalError` naming the scorer.
+    Used for every arm of a run, and for gold completions at preflight. A scorer that learns from the task pack gets
+    its folder as ``pack_dir``. Raises `EvalError` naming the scorer.
     """
     scorer = evals.metric(name)
+    params = dict(params or {})
+    if pack_dir is not None and "pack_dir" in inspect.signature(scorer._compute).parameters:
+        params["pack_dir"] = str(pack_dir)
     available: dict[str, list[Any]] = {
         "predictions": list(predictions),
         "references": [row.reference for row in rows],
@@ -315,7 +325,7 @@ def score_texts(
     if getattr(features.get("histories"), "dtype", None) == "string":
         columns["histories"] = [json.dumps(history, ensure_ascii=False) for history in columns["histories"]]
     try:
-        result = scorer.compute(**columns, **(params or {}))
+        result = scorer.compute(**columns, **params)
     except GoldpairError:
         raise
     except Exception as error:
@@ -327,6 +337,12 @@ def score_texts(
             f"Scorer {name!r} must return one score for each of {len(rows)} answers, in their order."
         )
     return result
+
+
+def learned_from(pack_dir: Path | str, metric: str) -> dict[str, str]:
+    """Hashes of the files in the pack's folder of the scorer's name: what a scorer learned from."""
+    folder = Path(pack_dir) / metric
+    return {path.name: file_sha256(path) for path in sorted(folder.glob("*.jsonl"))}
 
 
 def _answers(
@@ -394,7 +410,12 @@ def _answers(
 
 
 def _score(
-    out: Path, suite: Suite, arms: Sequence[Arm], rows: Sequence[EvalRow], made: Sequence[Mapping[str, Any]]
+    pack_dir: Path | str,
+    out: Path,
+    suite: Suite,
+    arms: Sequence[Arm],
+    rows: Sequence[EvalRow],
+    made: Sequence[Mapping[str, Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
     """Scores of every answer, arm by arm; an arm whose scores are all there keeps them and its aggregates."""
     version = evals.scorer_version(suite.metric)
@@ -406,6 +427,7 @@ def _score(
     for arm in arms:
         answers = [answer for answer in made if answer["arm"] == arm.name]
         basis = {"scorer": suite.metric, "version": version, "params": suite.params, "primary": suite.primary}
+        basis["learned_from"] = learned_from(pack_dir, suite.metric)
         keys = [
             sha256_hex(
                 canonical_json(
@@ -424,7 +446,9 @@ def _score(
             aggregates[arm.name] = {}
             continue
         judged = [by_id[answer["row_id"]] for answer in answers]
-        result = score_texts(suite.metric, judged, [answer["text"] for answer in answers], suite.params)
+        result = score_texts(
+            suite.metric, judged, [answer["text"] for answer in answers], suite.params, pack_dir
+        )
         subscores = result.get("subscores") or [{} for _ in answers]
         evidence = result.get("evidence") or [[] for _ in answers]
         for number, (answer, key) in enumerate(zip(answers, keys, strict=True)):

@@ -1,0 +1,319 @@
+"""The runner: every row accounted for, answers kept by content, scores kept by scorer version."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import evals
+from curate.errors import NotFound, UsageError
+from evals.arms import Arm, conversation, prepare, read_outputs, standard_arms
+from evals.generate import LocalModel
+from evals.run import EvalError, EvalRun, run_suite, score_texts
+from tests.eval_helpers import SENTENCES, outputs, pack_folder, rows, snapshot_folder
+
+
+class Counting:
+    """A real model that also counts what it is asked."""
+
+    def __init__(self, model: LocalModel) -> None:
+        self.model, self.asked = model, []
+
+    def identity(self):
+        return self.model.identity()
+
+    def generate(self, conversations, **options):
+        self.asked += list(conversations)
+        return self.model.generate(conversations, **options)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from train.base import tiny_llama
+
+    return LocalModel(tiny_llama(tmp_path_factory.mktemp("base") / "tiny", texts=SENTENCES))
+
+
+@pytest.fixture
+def snapshot(tmp_path):
+    pack = pack_folder(tmp_path / "pack", rows(6))
+    pairs = [(f"Please repeat after me: {text}", text) for text in SENTENCES]
+    return snapshot_folder(tmp_path / "snapshot", pairs, pack)
+
+
+def test_all_arms_answer_all_rows_and_a_second_run_asks_nothing(tmp_path, model, snapshot):
+    eval_rows = rows(6)
+    pack = pack_folder(
+        tmp_path / "pack", eval_rows, baselines=["zero_shot", "few_shot", "retrieval"], few_shot=2
+    )
+    counting = Counting(model)
+    arms = [
+        *standard_arms(pack, counting, tuned=counting),  # the same model twice is asked once
+        Arm("vendor", "file", outputs=outputs(eval_rows, 1.0)),
+    ]
+    seen = []
+    run = run_suite(
+        tmp_path / "pack", pack, "main", arms, tmp_path / "runs" / "one",
+        snapshot_dir=snapshot, progress=lambda *now: seen.append(now),
+    )  # fmt: skip
+    assert run.arms == ["zero_shot", "few_shot", "retrieval", "tuned", "vendor"]
+    assert all(len(run.answers(arm)) == 6 for arm in run.arms) and run.meta["gaps"] == []
+    assert seen and seen[-1][1] == seen[-1][2] == 6
+    assert set(run.primary("vendor").values()) == {1.0}
+    # the nearest prompt holds the same sentence, so copying its completion is right here
+    assert set(run.primary("retrieval").values()) == {1.0}
+    assert run.answers("retrieval")["row-000"]["support"].startswith("pair-")
+    asked = len(counting.asked)
+    assert asked == 12 and run.meta["arms"]["zero_shot"]["completion_tokens"] > 0
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    again = run_suite(tmp_path / "pack", pack, "main", arms, run.folder, snapshot_dir=snapshot)
+    assert len(counting.asked) == asked
+    assert {path.name: path.read_bytes() for path in again.folder.iterdir()} == before
+
+
+def test_rescoring_never_generates(tmp_path, model):
+    pack = pack_folder(tmp_path / "pack", rows(5), metric="exact_match")
+    counting = Counting(model)
+    arms = [Arm("zero_shot", "zero_shot", generator=counting)]
+    first = run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+    texts = {name: row["text"] for name, row in first.answers("zero_shot").items()}
+    other = pack.model_copy(update={"suites": [pack.suites[0].model_copy(update={"metric": "rouge"})]})
+    second = run_suite(tmp_path / "pack", other, "main", arms, tmp_path / "run")
+    assert len(counting.asked) == 5 and second.meta["scorer"]["name"] == "rouge"
+    assert {name: row["text"] for name, row in second.answers("zero_shot").items()} == texts
+    assert set(second.scores["scorer_version"]) == {evals.scorer_version("rouge")}
+
+
+def test_changed_decoding_generates_anew(tmp_path, model):
+    pack = pack_folder(tmp_path / "pack", rows(3))
+    counting = Counting(model)
+    arms = [Arm("zero_shot", "zero_shot", generator=counting)]
+    run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+    pack.model.generation.max_new_tokens = 3
+    run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+    assert len(counting.asked) == 6
+
+
+def test_a_missing_output_is_a_named_gap(tmp_path):
+    eval_rows = rows(4)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    said = outputs(eval_rows, 1.0)
+    del said["row-002"]
+    said["row-999"] = "answers nobody's question"
+    run = run_suite(tmp_path / "pack", pack, "main", [Arm("vendor", "file", outputs=said)], tmp_path / "run")
+    assert [gap["row_id"] for gap in run.meta["gaps"]] == ["row-002"]
+    assert run.meta["arms"]["vendor"]["facts"]["unknown_ids"] == ["row-999"]
+    assert len(run.primary("vendor")) == 3
+
+
+def test_empty_answers_are_answers(tmp_path):
+    eval_rows = rows(3)
+    pack = pack_folder(tmp_path / "pack", eval_rows, metric="rouge")
+    arm = Arm("silent", "file", outputs={row.id: "" for row in eval_rows})
+    run = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run")
+    assert set(run.primary("silent").values()) == {0.0}
+
+
+def test_looks_at_an_eval_set_are_counted_once_a_set_of_answers(tmp_path):
+    eval_rows = rows(4)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    counts = []
+    for seed, folder in ((1, "a"), (2, "b"), (1, "c"), (2, "b")):
+        arm = Arm("vendor", "file", outputs=outputs(eval_rows, 0.5, seed=seed))
+        run = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "runs" / folder)
+        counts.append(run.meta["eval"]["looks"])
+    assert counts == [1, 2, 1, 2]
+    assert (
+        next(iter(json.loads((tmp_path / "runs" / "eval_looks.json").read_text())))
+        == run.meta["eval"]["sha256"]
+    )
+
+
+def test_overlap_with_training_rows_is_found(tmp_path, snapshot):
+    eval_rows = rows(3)
+    eval_rows[1].prompt = "PLEASE   repeat after me: " + SENTENCES[2]
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    arm = Arm("vendor", "file", outputs=outputs(eval_rows, 1.0))
+    run = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run", snapshot_dir=snapshot)
+    assert run.meta["overlap"] == [{"row_id": "row-001", "pair_id": "pair-002"}]
+
+
+def test_conversation_is_the_same_shape_for_every_arm(tmp_path):
+    eval_rows = rows(1)
+    eval_rows[0].history = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "no"}]
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    turns = conversation(pack, eval_rows[0])
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "user"]
+    assert turns[-1]["content"] == eval_rows[0].prompt
+    silent = pack.model_copy(update={"system": ""})
+    assert conversation(silent, eval_rows[0])[0]["role"] == "user"
+
+
+def test_few_shot_takes_as_many_as_fit_and_says_so(tmp_path, model, snapshot):
+    class Narrow(Counting):
+        context_tokens = 60
+
+        def count_tokens(self, conversations):
+            return [sum(len(turn["content"].split()) + 3 for turn in turns) for turns in conversations]
+
+    eval_rows = rows(4)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    examples = pl.read_parquet(snapshot / "data" / "train.parquet")
+    narrow = prepare(
+        Arm("few", "few_shot", generator=Narrow(model), shots=5), pack, eval_rows, examples, max_new_tokens=6
+    )
+    wide = prepare(
+        Arm("few", "few_shot", generator=model, shots=5), pack, eval_rows, examples, max_new_tokens=6
+    )
+    assert 0 < narrow.facts["shots"] < wide.facts["shots"] == narrow.facts["shots_wanted"] == 5
+    assert wide.facts["shot_pairs"][: narrow.facts["shots"]] == narrow.facts["shot_pairs"]
+    shuffled = prepare(
+        Arm("few", "few_shot", generator=model, shots=5),
+        pack,
+        eval_rows,
+        examples.reverse(),
+        max_new_tokens=6,
+    )
+    assert shuffled.facts == wide.facts and shuffled.questions == wide.questions
+
+
+def test_retrieval_of_a_row_without_a_shared_word_is_counted(tmp_path, snapshot):
+    eval_rows = rows(2)
+    eval_rows[0].prompt = "qqqq zzzz"
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    run = run_suite(
+        tmp_path / "pack", pack, "main", [Arm("copy", "retrieval")], tmp_path / "run", snapshot_dir=snapshot
+    )
+    facts = run.meta["arms"]["copy"]["facts"]
+    assert facts == {"copied_from": len(SENTENCES), "rows_without_a_shared_word": 1}
+
+
+@pytest.mark.parametrize(
+    ("arms", "words"),
+    [
+        ([], "at least one arm"),
+        ([Arm("a", "file", outputs={}), Arm("a", "file", outputs={})], "own name"),
+        ([Arm("a", "zero_shot")], "needs a generator"),
+        ([Arm("a", "retrieval")], "snapshot"),
+        ([Arm("a", "file")], "needs outputs"),
+    ],
+)
+def test_arms_that_cannot_run_say_what_they_lack(tmp_path, arms, words):
+    pack = pack_folder(tmp_path / "pack", rows(2))
+    with pytest.raises(UsageError, match=words):
+        run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+
+
+def test_unknown_suite_and_primary_are_named(tmp_path):
+    eval_rows = rows(2)
+    pack = pack_folder(tmp_path / "pack", eval_rows, metric="rouge")
+    arm = Arm("vendor", "file", outputs=outputs(eval_rows, 1.0))
+    with pytest.raises(UsageError, match="It has: main"):
+        run_suite(tmp_path / "pack", pack, "other", [arm], tmp_path / "run")
+    pack.suites[0].primary = "rouge9"
+    with pytest.raises(UsageError, match="rouge1"):
+        run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run")
+    pack.suites[0].primary = "rouge2"
+    run = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run")
+    assert run.scores["primary"].to_list() == [1.0, 1.0]
+
+
+def test_scorer_that_lacks_its_column_is_named(tmp_path):
+    eval_rows = rows(2)
+    eval_rows[0].reference = None
+    with pytest.raises(EvalError, match=r"exact_match.*reference"):
+        score_texts("exact_match", eval_rows, ["a", "b"])
+
+
+def test_output_files_are_checked_line_by_line(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text('{"id": "a", "text": "one"}\n\n{"id": "b", "completion": "two"}\n')
+    assert read_outputs(path) == {"a": "one", "b": "two"}
+    for bad, words in (
+        ('{"id": "a"}', ":1: wants"),
+        ("nonsense", ":1: wants"),
+        ('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}', ":2: id 'a' stands there twice"),
+        ('{"id": "a", "text": 3}', "strings"),
+    ):
+        path.write_text(bad)
+        with pytest.raises(UsageError, match=words):
+            read_outputs(path)
+    with pytest.raises(NotFound):
+        read_outputs(tmp_path / "absent.jsonl")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(NotFound, match="no finished eval run"):
+        EvalRun.load(tmp_path)
+
+
+def test_damaged_tables_are_made_again(tmp_path):
+    eval_rows = rows(4)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    arms = [Arm("vendor", "file", outputs=outputs(eval_rows, 0.5))]
+    run = run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+    (run.folder / "generations.parquet").write_bytes(b"half a file")
+    (run.folder / "scores.parquet").write_bytes(b"")
+    again = run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+    assert again.primary("vendor") == run.primary("vendor")
+
+
+def test_scorers_load_from_anywhere_without_a_network(tmp_path):
+    """Another working folder, an empty home, no socket: what an installed wheel on an offline machine sees."""
+    import os
+    import subprocess
+    import sys
+
+    code = (
+        "import socket\n"
+        "def refuse(*a, **k): raise OSError('no network in this test')\n"
+        "socket.socket.connect = refuse; socket.create_connection = refuse; socket.getaddrinfo = refuse\n"
+        "import evals\n"
+        "print(evals.metric('exact_match').compute(predictions=['a'], references=['a'])['score'])\n"
+        "print(evals.metric_names())\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "1.0" and "soap_note" in done.stdout
+    left = [path for path in home.rglob("*.py")]
+    assert left == [], "no copy of a scorer may be left in the home folder"
+
+
+def test_scorer_version_follows_code_and_not_the_card(tmp_path, monkeypatch):
+    folder = tmp_path / "metrics" / "demo"
+    folder.mkdir(parents=True)
+    (folder / "demo.py").write_text("X = 1\n")
+    (folder / "README.md").write_text("card")
+    module = type("M", (), {"HELPERS": ("evals.stats",), "LIBRARIES": ("rouge-score",)})
+    first = evals._fingerprint(folder, module)
+    (folder / "README.md").write_text("better words")
+    assert evals._fingerprint(folder, module) == first
+    (folder / "words.txt").write_text("list")
+    second = evals._fingerprint(folder, module)
+    module.HELPERS = ()
+    assert len({first, second, evals._fingerprint(folder, module)}) == 3
+
+
+def test_unknown_scorer_names_the_known_ones():
+    for name in ("nonsense", "../rouge", "Rouge"):
+        with pytest.raises(NotFound, match="exact_match, rouge"):
+            evals.metric(name)
+
+
+def test_evaluate_can_load_the_folder_too(tmp_path, monkeypatch):
+    import evaluate
+
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = Path(evals.METRICS) / "exact_match"
+    scorer = evaluate.load(str(folder), cache_dir=str(tmp_path / "cache"))
+    assert scorer.compute(predictions=["x"], references=["x"])["scores"] == [1.0]
