@@ -105,6 +105,12 @@ def create_user(
     return Actor(name, role)
 
 
+def ensure_owner(store: Store, name: str) -> None:
+    """Make ``name`` the first admin of an empty store; a store with users stays as it is."""
+    if store.one("SELECT 1 AS x FROM users") is None:
+        create_user(store, None, name, "admin")
+
+
 def set_user(
     store: Store,
     actor: Actor,
