@@ -65,13 +65,14 @@ class _Language:
         real = sorted(seen, key=lambda w: (-seen[w], w))
         known = set(real)
         invented: list[str] = []
-        while len(real) + len(invented) < size:
-            word = "".join(rng.choice(_SYLLABLES, rng.integers(2, 4)))
-            if word not in known:
+        for places in rng.integers(len(_SYLLABLES), size=(4 * size, 3)).tolist():
+            word = "".join(_SYLLABLES[i] for i in places[: 2 + places[2] % 2])
+            if word not in known and len(real) + len(invented) < size:
                 known.add(word)
                 invented.append(word)
         self.words = np.array(real + invented, dtype=object)
         number = {w: i for i, w in enumerate(self.words)}
+        self.number = {w: i for i, w in enumerate(self.words[:4000])}
         weight = 1.0 / (np.arange(size) + 2.7) ** 1.05
         self.cumulative = np.cumsum(weight / weight.sum())
         after: dict[int, list[int]] = defaultdict(list)
@@ -117,14 +118,15 @@ class _Writer:
         self.rng = np.random.default_rng(seed)
         self.shape = shape
         self.language = _language()
-        self.stock = [self.sentence() for _ in range(3000)]
         self._pool: list[np.ndarray] = []
+        self._at = 0
+        self.stock = [self.sentence() for _ in range(3000)]
 
     def raw(self, n: int) -> list[str]:
         """n fresh words in running text."""
         width = 1000
         if not self._pool:
-            self._pool = list(self.language.streams(self.rng, 2000, width))
+            self._pool = list(self.language.words[self.language.streams(self.rng, 2000, width)])
             self._at = 0
         if self._at + n > width:
             self._pool.pop()
@@ -132,21 +134,22 @@ class _Writer:
             return self.raw(n)
         row = self._pool[-1][self._at : self._at + n]
         self._at += n
-        return list(self.language.words[row])
+        return row.tolist()
 
     def sentence(self) -> Sentence:
-        if not hasattr(self, "_pool"):
-            self._pool = []
         return self.raw(int(self.rng.integers(7, 18)))
+
+    def name(self) -> str:
+        one, two = self.rng.integers(len(_SYLLABLES), size=2)
+        return (_SYLLABLES[one] + _SYLLABLES[two]).capitalize()
 
     def entity(self) -> str:
         kind = self.rng.integers(3)
         if kind == 0:
-            first, last = ("".join(self.rng.choice(_SYLLABLES, 2)).capitalize() for _ in range(2))
-            return f"{first} {last}"
+            return f"{self.name()} {self.name()}"
         if kind == 1:
             return f"{self.rng.integers(60000, 99999)} {self.rng.integers(10000, 99999)}"
-        month = self.rng.choice(["March", "June", "July", "October"])
+        month = ("March", "June", "July", "October")[self.rng.integers(4)]
         return f"{self.rng.integers(1, 29)} {month} {self.rng.integers(1950, 2026)}"
 
     def base(self, words: int | None = None) -> tuple[Text, list[str]]:
@@ -188,7 +191,7 @@ class _Writer:
         return out
 
     def paraphrase(self, text: Text) -> Text:
-        number = {w: i for i, w in enumerate(self.language.words[:4000])}
+        number = self.language.number
         out = []
         for sentence in text:
             out.append(
@@ -324,7 +327,7 @@ def short_corpus(rows: int, seed: int, longest: int = 40) -> pl.DataFrame:
         name = -1
         if n >= 15:
             name = int(rng.integers(n))
-            words[name] = "".join(rng.choice(_SYLLABLES, 2)).capitalize()
+            words[name] = writer.name()
         return words, name
 
     def say(words: list[str]) -> str:
@@ -358,7 +361,7 @@ def short_corpus(rows: int, seed: int, longest: int = 40) -> pl.DataFrame:
             front = greetings[rng.integers(len(greetings))]
             return what, say([*front, *out])
         if what == "name":
-            out[name] = "".join(rng.choice(_SYLLABLES, 2)).capitalize()
+            out[name] = writer.name()
             return what, say(out)
         for i in rng.choice(len(out), int(rng.integers(1, 4)), replace=False):
             out[i] = str(rare[rng.integers(len(rare))]) if rng.random() < 0.6 else ""

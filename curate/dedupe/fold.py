@@ -132,7 +132,7 @@ def char_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
             starts[code] = len(data)
             lengths[code] = len(encoded)
             data += encoded
-    return kinds, starts, lengths, np.frombuffer(bytes(data), dtype=np.uint8)
+    return kinds, starts, lengths, np.array(data, dtype=np.uint8)
 
 
 def no_char_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

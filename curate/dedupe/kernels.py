@@ -35,7 +35,7 @@ MAX_FEATURES = 96  # per text; a fuller sample is thinned further
 SPELLED = 10  # letters of a word kept for the test "is this a typing error of that"
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _mix(h):
     h ^= h >> _S33
     h *= _M1
@@ -178,7 +178,7 @@ def tokenise(
     return at, spelled
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _letter(byte):
     if byte >= 97 and byte <= 122:
         return byte - 96
@@ -358,7 +358,7 @@ def count_pairs(ordered, feature_starts, min_shared, min_share, out):
     return at
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _enough(shared, smaller, min_shared, min_share):
     least = 1 if smaller <= 5 else min_shared
     return shared >= least and shared >= min_share * smaller

@@ -181,8 +181,8 @@ def _tokenise_chunk(
     rows = len(array)
     _, offset_buffer, data_buffer = array.buffers()
     offsets = np.frombuffer(offset_buffer, dtype=np.int64, count=rows + 1 + array.offset)[array.offset :]
-    data = (
-        np.frombuffer(data_buffer, dtype=np.uint8) if data_buffer is not None else np.zeros(0, dtype=np.uint8)
+    data = np.frombuffer(
+        data_buffer if data_buffer is not None and data_buffer.size else b"\0", dtype=np.uint8
     )
     used = data[offsets[0] : offsets[-1]]
     foreign = used.size > 0 and int(used.max()) > 127

@@ -25,7 +25,7 @@ _S29 = np.uint64(29)
 _ONE = np.uint64(1)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _bigram(a, b):
     h = (np.uint64(a) + _ONE) * _P1 + (np.uint64(b) + _ONE) * _P2
     h ^= h >> _S29
@@ -147,7 +147,7 @@ def verify(left, right, tokens, starts, counts, spell, spell_starts, light, sett
         metrics[p, COST] = np.nan
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _runs(covered, n, gap_words):
     """(covered words, words in uncovered interior runs >= gap_words, uncovered words in front, and behind)"""
     total = 0
@@ -169,7 +169,7 @@ def _runs(covered, n, gap_words):
     return total, gap, front, run
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _edges(a, b, edge_words, gap_words):
     """Words at one edge that count as other substance. Both sides differ: one text replaces the other.
     Only one has something there: an addition, free up to ``edge_words``."""
@@ -230,7 +230,7 @@ def _same_tail(a, i, b, j):
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _spelled(word, i):
     return np.int64((word >> np.uint64(6 * i)) & np.uint64(63))
 
@@ -346,7 +346,7 @@ def _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score,
         metrics[p, COST] = cost / budget(na)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _weight(token, light):
     if token == WILDCARD_TOKEN:
         return np.float32(0.2)
@@ -357,7 +357,7 @@ def _weight(token, light):
     return np.float32(1.0)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _gain(tokens, spell, spell_starts, a, b, sa, sb, i, j, weight_a, weight_b, spelled):
     if tokens[sa + i] == tokens[sb + j]:
         return weight_a[i]
