@@ -35,9 +35,8 @@ def main(argv: list[str] | None = None) -> int:
                     f"benchmarks.{area}: row {row.get('figure')!r} has wrong fields: {sorted(missing)}"
                 )
             state = {True: "met", False: "UNMET", None: "-"}[row["met"]]
-            print(
-                f"{state:6}{row['figure']}: {row['ours']} (goal {row['goal']}, peer {row['peer']}, ratio {row['ratio']})"
-            )
+            beside = ", ".join(f"{name} {row[name]}" for name in ("goal", "peer", "ratio"))
+            print(f"{state:6}{row['figure']}: {row['ours']} ({beside})")
         result = {
             "machine": f"{platform.machine()}, {len_cores()} cores",
             "quick": arguments.quick,
