@@ -488,9 +488,9 @@ def _replace(store: Store, actor: users.Actor, workspace: Workspace, row: Mappin
     return new
 
 
-def residual_of(results: Sequence[pl.DataFrame]) -> dict[str, list[dict[str, Any]]]:
-    """Pair id -> what a fresh scan of approved revisions found, for `curate.snapshot.create`."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def residual_of(results: Sequence[pl.DataFrame]) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """(pair id, revision) -> what a fresh scan of it found, for `curate.snapshot.create`."""
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for frame in results:
         for row in frame.iter_rows(named=True):
             spans = json.loads(row["findings"])
@@ -505,7 +505,7 @@ def residual_of(results: Sequence[pl.DataFrame]) -> dict[str, list[dict[str, Any
                         "recognizer": "",
                     }
                 )
-            found[row["pair_id"]] = spans
+            found[row["pair_id"], row["rev"]] = spans
     return found
 
 

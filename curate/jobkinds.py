@@ -1,8 +1,8 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
 Covers: scan, dedupe, freeze, preflight, train, eval. Does not cover: how jobs run, survive and resume
-(`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work`` alone,
-so that they never load into the server.
+(`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
+alone, so that they never load into the server.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def _dedupe_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.
     clusters.ingest_groups(tx, job["spec"]["task"], job["job_id"], frame)
 
 
-# --- freeze: scan again, then build the snapshot where the store is ------------------------------------------
+# --- freeze: scan again, then build the snapshot where the store is
+# ------------------------------------------
 
 
 def _freeze_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +97,12 @@ def _freeze_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> d
         workspace,
         load_pack(spec["pack"]),
         Path(spec["pack"]),
-        rescan=lambda pair_ids: {pair: residual[pair] for pair in pair_ids},
+        # A revision approved after the scan was handed out is not in it, and so not in the snapshot.
+        rescan=lambda rows: {
+            row["pair_id"]: residual[key]
+            for row in rows
+            if (key := (row["pair_id"], row["revision"])) in residual
+        },
     )
     return {"snapshot": manifest.id, "rows": manifest.rows, "excluded": manifest.excluded}
 
