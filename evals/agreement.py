@@ -56,7 +56,7 @@ def measure(pack_dir: Path, suite: Suite) -> dict[str, Any] | None:
         )
         for number, row in enumerate(labelled)
     ]
-    result = score_texts(suite.metric, rows, [row["answer"] for row in labelled], suite.params)
+    result = score_texts(suite.metric, rows, [row["answer"] for row in labelled], suite.params, pack_dir)
     machine = [value >= THRESHOLD for value in _primary(result, suite.primary)]
     people = [row["good"] for row in labelled]
     found = cohen_kappa(people, machine)
