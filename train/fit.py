@@ -17,6 +17,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments, set_seed
 
 from train.capabilities import capabilities, quiet, use_threads
+from train.fused import fuse_lora
 from train.packed import ATTENTION, micro_batches, pack, row_losses
 from train.recipe import Recipe
 from train.render import Rendered
@@ -90,6 +91,8 @@ def fit(
     threads = use_threads(recipe.threads)
     if model is None:
         model = add_lora(load_base(base, recipe), recipe, base_name)
+    if capabilities().device == "cpu":
+        fuse_lora(model)
     reporter = Reporter(progress, recipe.max_minutes)
     callbacks: list[TrainerCallback] = [reporter]
     validator = Validator(validation, recipe) if validation else None

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
+from train.fused import PackedAttention
 from train.render import IGNORE, Rendered
 
 ATTENTION = "goldpair_varlen"
@@ -43,6 +44,9 @@ def varlen_loop(
     take its place under the same name.
     """
     bounds = [0, query.shape[2]] if cu is None else cu
+    if query.device.type == "cpu" and not (dropout and module.training):
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        return PackedAttention.apply(query, key, value, bounds, scale), None
     grouped = query.shape[1] != key.shape[1]
     parts = [
         F.scaled_dot_product_attention(
