@@ -74,7 +74,10 @@ USER, BOT = {"role": "user", "content": "p"}, {"role": "assistant", "content": "
         {"input": "p", "target": "c"},
         {"input": [USER], "target": "c"},
         {"fields": {"prompt": "p"}, "responses": {"completion": [{"value": "c"}]}},
-        {"data": {"text": "p"}, "annotations": [{"result": [{"type": "textarea", "value": {"text": ["c"]}}]}]},
+        {
+            "data": {"text": "p"},
+            "annotations": [{"result": [{"type": "textarea", "value": {"text": ["c"]}}]}],
+        },
     ],
 )
 def test_shapes(row: dict[str, Any]) -> None:
@@ -187,7 +190,9 @@ def test_ids_sources_and_metadata() -> None:
 
 
 def test_text_is_data() -> None:
-    text = "=SUM(A1)\t{{ name }} <script>alert(1)</script> %s ${x} '; DROP TABLE records; --\r\n<|im_end|> \\n"
+    text = (
+        "=SUM(A1)\t{{ name }} <script>alert(1)</script> %s ${x} '; DROP TABLE records; --\r\n<|im_end|> \\n"
+    )
     found = one({"prompt": text, "completion": text + "\n"})
     assert (found.prompt, found.completion) == (text, text + "\n")
     assert one({"prompt": "[1, 2]", "completion": '{"a": 1}'}).completion == '{"a": 1}'
@@ -360,7 +365,9 @@ def test_byte_order_marks(tmp_path: Path, encoding: str, name: str) -> None:
 
 
 def test_half_a_utf16_character_costs_its_line_only(tmp_path: Path) -> None:
-    raw = codecs.BOM_UTF16_LE + '{"prompt": "\ud800", "completion": "c"}\n'.encode("utf-16-le", "surrogatepass")
+    raw = codecs.BOM_UTF16_LE + '{"prompt": "\ud800", "completion": "c"}\n'.encode(
+        "utf-16-le", "surrogatepass"
+    )
     (tmp_path / "x.jsonl").write_bytes(raw + (GOOD + "\n").encode("utf-16-le"))
     assert reasons(list(read(tmp_path / "x.jsonl"))) == ["encoding", "row"]
 
@@ -383,16 +390,16 @@ def test_ten_megabyte_line_and_the_limit(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    row = json.dumps({"prompt": "p" * 900, "completion": "c" * 100}) + "\n"
+    row = json.dumps({"prompt": "p" * 19_900, "completion": "c" * 100}) + "\n"
     peaks = []
-    for count in (2_000, 20_000):
+    for count in (200, 1_500):
         for name, text in (("x.jsonl", row * count), ("x.json", "[" + ",".join([row] * count) + "]")):
             (tmp_path / name).write_text(text)
             tracemalloc.start()
             assert sum(isinstance(item, Row) for item in read(tmp_path / name)) == count
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-    assert max(peaks) < 16 << 20  # the larger files have 20 MB
+    assert max(peaks) < 16 << 20  # the larger files have 30 MB
     assert peaks[2] < 1.5 * peaks[0] and peaks[3] < 1.5 * peaks[1]
 
 
@@ -652,10 +659,15 @@ LINE = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzz")
+
+
+@settings(max_examples=120, deadline=None)
 @given(st.lists(LINE, max_size=8))
-def test_no_line_is_lost(tmp_path_factory: pytest.TempPathFactory, raw: list[bytes]) -> None:
-    path = tmp_path_factory.mktemp("fuzz") / "x.jsonl"
+def test_no_line_is_lost(scratch: Path, raw: list[bytes]) -> None:
+    path = scratch / "x.jsonl"
     data = b"\n".join(line.replace(b"\n", b" ") for line in raw)
     path.write_bytes(b"{}\n" + data)  # a first line, so that the bytes choose neither encoding nor array
     wanted = Counter(n for n, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip())
@@ -675,35 +687,30 @@ def test_no_line_is_lost(tmp_path_factory: pytest.TempPathFactory, raw: list[byt
     assert not set(bad_lines) & row_lines and all(count == 1 for count in bad_lines.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(ROW, min_size=1, max_size=6), st.sampled_from([None, 1]), st.integers(0, 30))
-def test_no_array_element_is_lost(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], indent: int | None, seed: int
-) -> None:
+def test_no_array_element_is_lost(scratch: Path, rows: list[Any], indent: int | None, seed: int) -> None:
     """One character of one element is changed: the others come out as they are."""
-    folder = tmp_path_factory.mktemp("fuzz")
     texts = [json.dumps(row, indent=indent) for row in rows]
-    (folder / "x.json").write_text("[" + ", ".join(texts) + "]", "utf-8")
-    (folder / "y.jsonl").write_text("{}\n" + "\n".join(json.dumps(row) for row in rows), "utf-8")
-    array = list(read(folder / "x.json"))
-    by_line = list(read(folder / "y.jsonl"))[1:]
+    (scratch / "x.json").write_text("[" + ", ".join(texts) + "]", "utf-8")
+    (scratch / "y.jsonl").write_text("{}\n" + "\n".join(json.dumps(row) for row in rows), "utf-8")
+    array = list(read(scratch / "x.json"))
+    by_line = list(read(scratch / "y.jsonl"))[1:]
     assert reasons(array) == reasons(by_line)
     pick = random.Random(seed)
     position = pick.randrange(len(texts[0]))
     broken = texts[0][:position] + pick.choice("x}]{,:") + texts[0][position + 1 :]
-    (folder / "x.json").write_text("[" + ", ".join([*texts[1:], broken]) + "]", "utf-8")
-    after = list(read(folder / "x.json"))
+    (scratch / "x.json").write_text("[" + ", ".join([*texts[1:], broken]) + "]", "utf-8")
+    after = list(read(scratch / "x.json"))
     same = [item for item in by_line if item.line > 2]
     assert reasons(after)[: len(same)] == reasons(same)
     assert len(after) > len(same)  # the damaged one is not silently gone
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=6))
-def test_csv_gives_back_what_was_written(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
-) -> None:
-    path = tmp_path_factory.mktemp("fuzz") / "x.csv"
+def test_csv_gives_back_what_was_written(scratch: Path, rows: list[tuple[str, str]]) -> None:
+    path = scratch / "x.csv"
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL)
     writer.writerow(["prompt", "completion"])

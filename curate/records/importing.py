@@ -165,9 +165,11 @@ def import_file(
         run.begin()
     try:
         for batch in _batches(chain([first], items), task, salt):
-            new, known, bad = run.plan(store, batch) if dry_run else store.write(run.keeper(batch))
-            if taken is not None:
-                new, known, bad = taken.narrow(batch, new, known, bad)
+            if taken is None:
+                new, known, bad = store.write(run.keeper(batch))
+            else:
+                new, known, bad = run.plan(store, batch, taken)
+                taken.add(batch, new)
             tally.rows += batch.read
             tally.imported += len(new)
             tally.already_there += known
@@ -376,8 +378,8 @@ class _Run:
 
         self.quarantine = self.store.write(write)
 
-    def plan(self, where: Store | Tx, batch: _Batch) -> Planned:
-        """Which rows of a batch are new, known, or refused for their id, as the store stands now."""
+    def plan(self, where: Store | Tx, batch: _Batch, taken: _Taken | None = None) -> Planned:
+        """Which rows of a batch are new, known, or refused for their id, as the store stands (and ``taken``)."""
         ids = list(batch.rows)
         known = {
             row["record_id"]
@@ -397,6 +399,9 @@ class _Run:
                     {"task": self.task, "wanted": wanted},
                 )
             }
+        if taken is not None:
+            known |= taken.records & batch.rows.keys()
+            owners |= {one: taken.ids[one] for one in wanted if one in taken.ids}
         new: list[str] = []
         bad = list(batch.bad)
         for record_id, (row, _) in batch.rows.items():
@@ -540,21 +545,11 @@ class _Taken:
         self.records: set[str] = set()
         self.ids: dict[str, str] = {}
 
-    def narrow(self, batch: _Batch, new: list[str], known: int, bad: list[Bad]) -> Planned:
-        """A plan against the store alone, narrowed by the rows of earlier batches."""
-        left = []
-        for record_id in new:
-            row, _ = batch.rows[record_id]
-            if record_id in self.records:
-                known += 1
-            elif row.external_id is not None and row.external_id in self.ids:
-                bad.append(duplicate_id(row, self.ids[row.external_id]))
-            else:
-                self.records.add(record_id)
-                if row.external_id is not None:
-                    self.ids[row.external_id] = f"{row.file}, line {row.line}"
-                left.append(record_id)
-        return left, known, bad
+    def add(self, batch: _Batch, new: list[str]) -> None:
+        self.records.update(new)
+        for row, _ in map(batch.rows.__getitem__, new):
+            if row.external_id is not None:
+                self.ids[row.external_id] = f"{row.file}, line {row.line}"
 
 
 def _shown(row: Row, source: str) -> dict[str, Any]:
