@@ -7,7 +7,9 @@ a row that says what a detector would have said.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -33,14 +35,23 @@ PACK = TaskPack.model_validate(
 )
 
 
+@cache
+def _template() -> bytes:
+    """A store file with the users in it, made once a test process."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "store.duckdb"
+        with Store.open(path) as store:
+            admin = users.create_user(store, None, "admin", "admin")
+            for role in users.ROLES[:-1]:
+                users.create_user(store, admin, role, role)
+            users.create_user(store, admin, "reviewer2", "reviewer")
+        return path.read_bytes()
+
+
 def open_store(folder: Path) -> Store:
     """A store with one user of each role, named like the role, and a second reviewer."""
-    store = Store.open(folder / "store.duckdb")
-    admin = users.create_user(store, None, "admin", "admin")
-    for role in users.ROLES[:-1]:
-        users.create_user(store, admin, role, role)
-    users.create_user(store, admin, "reviewer2", "reviewer")
-    return store
+    (folder / "store.duckdb").write_bytes(_template())
+    return Store.open(folder / "store.duckdb")
 
 
 def actor(store: Store, name: str) -> users.Actor:
@@ -105,8 +116,9 @@ def add_pairs(
                 {"pair_id": p, "prompt": t[0], "completion": t[1]} for p, t in zip(ids, texts, strict=True)
             ]
             made = rules.add_revisions(tx, "intake", rows, kind="import", guideline_version="1")
-            for row in made:
-                scan_in(tx, row["pair_id"], row["rev"])
+            tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [f"detector:{TASK}", DETECTOR])
+            scans = {"detector_version": DETECTOR, "policy_hash": "policy", "open_findings": 0, "ts": now}
+            tx.insert("scans", pl.DataFrame([row | scans for row in made]))
             rules.settle(tx, "intake", ids)
 
     store.write(write)

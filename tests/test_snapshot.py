@@ -133,15 +133,7 @@ def test_a_pair_changed_while_the_scan_ran_stays_out(store: Store, workspace: Wo
     def slow(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         approve(store, [late])
         review.decide(store, actor(store, "reviewer2"), b, 1, "reject", reason="wrong")
-        review.decide(
-            store,
-            actor(store, "annotator"),
-            c,
-            1,
-            "edit",
-            completion="new",
-            rescan=lambda p, _: scan(store, p),
-        ) if False else review.decide(store, actor(store, "reviewer2"), c, 1, "edit", completion="new")
+        review.decide(store, actor(store, "reviewer2"), c, 1, "edit", completion="new")
         scan(store, c)
         approve(store, [c])
         return clean(rows)
