@@ -25,7 +25,7 @@ from curate.errors import UsageError
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 MIN_PAIRS = 6  # below, no interval is worth printing
 MIN_CLUSTERS = 20  # below, a cluster bootstrap passes more regressions than its alpha says (see benchmarks)
-FEW_DIFFERENT = 10  # with fewer differing pairs a bootstrap cannot know the tail it has not seen
+FEW_DIFFERENT = 10  # fewer than these among many ties: a bootstrap cannot know the tail it has not seen
 
 Floats = NDArray[np.float64]
 
@@ -366,7 +366,7 @@ def _compare(
         method = "Tango score interval"
     else:
         lost, won = int((sums < 0).sum()), int((sums > 0).sum())
-        if lost + won < FEW_DIFFERENT:
+        if lost + won < min(FEW_DIFFERENT, groups / 2):
             low = -clopper_pearson(lost, groups, alpha=alpha)[1] * scale
             high = clopper_pearson(won, groups, alpha=alpha)[1] * scale
             interval, method = (low, high), "Clopper-Pearson on the few pairs that differ"

@@ -39,7 +39,7 @@ def test_a_clear_winner_passes(tmp_path):
     )
     decision = decide(run, gate, baselines=["zero_shot"], released="older")
     assert decision.verdict == "PASS", decision.reasons
-    assert decision.worth_it.startswith("Fine-tuning pays") and decision.missing is None
+    assert decision.worth_it.startswith("It pays") and decision.missing is None
     assert set(verdicts(decision)) >= {
         "coverage of tuned",
         "floor",
