@@ -102,20 +102,28 @@ def _fused_forward(module: Any, name: str, original: Any) -> Any:
 class PackedAttention(torch.autograd.Function):
     """Causal softmax attention within each row of a packed batch; grouped heads without copies of the keys.
 
-    q (1, heads, tokens, dim), k and v (1, key heads, tokens, dim), ``bounds`` the row offsets. Returns (1, tokens,
-    heads, dim). Scores are computed in fp32 whatever the input, and again in backward instead of being stored.
+    q (1, heads, tokens, dim), k and v (1, key heads, tokens, dim), ``bounds`` the row offsets. The first ``shared``
+    tokens stand before every row (see `train.packed.pack`): they attend to themselves, and each row attends to
+    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input, and again
+    in backward instead of being stored.
     """
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bounds: Sequence[int], scale: float
+        ctx: Any,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        bounds: Sequence[int],
+        shared: int,
+        scale: float,
     ) -> torch.Tensor:
         ctx.save_for_backward(q, k, v)
-        ctx.bounds, ctx.scale = bounds, scale
+        ctx.spans, ctx.shared, ctx.scale = _spans(bounds, shared), shared, scale
         _, heads, tokens, dim = q.shape
         out = q.new_empty(1, tokens, heads, dim)
-        for a, b in zip(bounds, bounds[1:], strict=False):
-            p, _, _, vi = _probabilities(q, k, v, a, b, scale)
+        for a, b in ctx.spans:
+            p, _, _, vi = _probabilities(q, k, v, a, b, shared if a else 0, scale)
             out[0, a:b] = (p @ vi).view(heads, b - a, dim).transpose(0, 1)
         return out
 
@@ -127,25 +135,49 @@ class PackedAttention(torch.autograd.Function):
         kv = k.shape[1]
         # laid out as the projections before them, so that no copy follows
         dq, dk, dv = (t.new_empty(1, tokens, t.shape[1], dim) for t in (q, k, v))
-        for a, b in zip(ctx.bounds, ctx.bounds[1:], strict=False):
-            p, qi, ki, vi = _probabilities(q, k, v, a, b, ctx.scale)
+        shared_dk, shared_dv = (
+            torch.zeros(kv, ctx.shared, dim, dtype=torch.float32, device=q.device) for _ in range(2)
+        )
+        for a, b in ctx.spans:
+            before = ctx.shared if a else 0
+            p, qi, ki, vi = _probabilities(q, k, v, a, b, before, ctx.scale)
             do = grad[0, a:b].transpose(0, 1).float().reshape(kv, -1, dim)
-            dv[0, a:b] = (p.transpose(1, 2) @ do).transpose(0, 1)
+            dvi = p.transpose(1, 2) @ do
             dp = do @ vi.transpose(1, 2)
             ds = dp.sub_((dp * p).sum(-1, keepdim=True)).mul_(p).mul_(ctx.scale)
+            dki = ds.transpose(1, 2) @ qi
             dq[0, a:b] = (ds @ ki).view(heads, b - a, dim).transpose(0, 1)
-            dk[0, a:b] = (ds.transpose(1, 2) @ qi).transpose(0, 1)
-        return dq.transpose(1, 2), dk.transpose(1, 2), dv.transpose(1, 2), None, None
+            dk[0, a:b] = dki[:, before:].transpose(0, 1)
+            dv[0, a:b] = dvi[:, before:].transpose(0, 1)
+            if before:
+                shared_dk += dki[:, :before]
+                shared_dv += dvi[:, :before]
+        if ctx.shared:
+            dk[0, : ctx.shared] += shared_dk.transpose(0, 1)
+            dv[0, : ctx.shared] += shared_dv.transpose(0, 1)
+        return dq.transpose(1, 2), dk.transpose(1, 2), dv.transpose(1, 2), None, None, None
+
+
+def _spans(bounds: Sequence[int], shared: int) -> list[tuple[int, int]]:
+    """(first, last) of everything that attends as one: the shared tokens, then each row."""
+    rows = list(zip(bounds, bounds[1:], strict=False))
+    return [(0, shared), *rows] if shared else rows
 
 
 def _probabilities(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, a: int, b: int, scale: float
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, a: int, b: int, before: int, scale: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Attention weights of one row, with its q, k, v in fp32; queries of one key head lie together."""
+    """Attention weights of one span, with its q, k, v in fp32; queries of one key head lie together.
+
+    Keys and values are those of the first ``before`` tokens, then the span's own.
+    """
     kv, length, dim = k.shape[1], b - a, q.shape[-1]
     qi = q[0, :, a:b].float().reshape(kv, -1, dim)
     ki, vi = k[0, :, a:b].float(), v[0, :, a:b].float()
-    scores = (qi @ ki.transpose(1, 2)).mul_(scale).view(q.shape[1], length, length)
-    future = torch.ones(length, length, dtype=torch.bool, device=q.device).triu_(1)
+    if before:
+        ki = torch.cat([k[0, :, :before].float(), ki], 1)
+        vi = torch.cat([v[0, :, :before].float(), vi], 1)
+    scores = (qi @ ki.transpose(1, 2)).mul_(scale).view(q.shape[1], length, before + length)
+    future = torch.ones(length, before + length, dtype=torch.bool, device=q.device).triu_(before + 1)
     scores.masked_fill_(future, float("-inf"))
-    return scores.softmax(-1).view(kv, -1, length), qi, ki, vi
+    return scores.softmax(-1).view(kv, -1, before + length), qi, ki, vi

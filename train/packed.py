@@ -4,9 +4,9 @@ Covers: packing rows into flat tensors, splitting a step into micro-batches by t
 keeps rows apart, the summed loss and the loss of each row.
 Does not cover: gradients, the optimizer (`train.trainer`).
 
-Method: causal attention runs on each row's slice (``varlen_loop``), positions restart at every row, and the
-vocabulary projection is computed only where a label is (``logits_to_keep``), which is where a CPU run spends
-most of its time otherwise. Sums divided by the step's supervised tokens give the same loss and gradient as one
+Method: causal attention runs on each row's slice (``varlen_loop``), positions restart at every row, what all rows
+begin with is computed once, and the vocabulary projection is computed only where a label is
+(``logits_to_keep``), which is where a CPU run spends most of its time otherwise. Sums divided by the step's supervised tokens give the same loss and gradient as one
 padded batch.
 """
 
@@ -35,32 +35,56 @@ def varlen_loop(
     scaling: float | None = None,
     dropout: float = 0.0,
     cu: Sequence[int] | None = None,
+    shared: int = 0,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention within each row of a packed batch.
 
     ``query`` is (1, heads, tokens, dim), ``key`` and ``value`` (1, key heads, tokens, dim); row i holds the tokens
-    ``cu[i]:cu[i+1]``. Returns (1, tokens, heads, dim). Eager and device-neutral; kernels for variable lengths can
-    take its place under the same name.
+    ``cu[i]:cu[i+1]`` and also sees the first ``shared`` ones. Returns (1, tokens, heads, dim). The loop over torch's
+    own attention is the oracle, and what accelerators use; on a CPU `train.fused.PackedAttention` takes its place.
     """
     bounds = [0, query.shape[2]] if cu is None else cu
-    if query.device.type == "cpu" and not (dropout and module.training):
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        return PackedAttention.apply(query, key, value, bounds, scale), None
+    dropout = dropout if module.training else 0.0
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if query.device.type == "cpu" and not dropout:
+        return PackedAttention.apply(query, key, value, bounds, shared, scale), None
+    return attention_loop(query, key, value, bounds, shared, scale, dropout), None
+
+
+def attention_loop(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bounds: Sequence[int],
+    shared: int,
+    scale: float,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """`varlen_loop` by torch's scaled dot-product attention, one call for each row."""
+    spans = [*([(0, shared)] if shared else []), *zip(bounds, bounds[1:], strict=False)]
     grouped = query.shape[1] != key.shape[1]
-    parts = [
-        F.scaled_dot_product_attention(
-            query[:, :, a:b],
-            key[:, :, a:b],
-            value[:, :, a:b],
-            dropout_p=dropout if module.training else 0.0,
-            is_causal=True,
-            scale=scaling,
-            enable_gqa=grouped,
+    parts = []
+    for a, b in spans:
+        before = shared if a else 0
+        keys, values = key[:, :, a:b], value[:, :, a:b]
+        mask = None
+        if before:
+            keys, values = (torch.cat([t[:, :, :before], t[:, :, a:b]], 2) for t in (key, value))
+            mask = torch.ones(b - a, before + b - a, dtype=torch.bool, device=query.device).tril(before)
+        parts.append(
+            F.scaled_dot_product_attention(
+                query[:, :, a:b],
+                keys,
+                values,
+                attn_mask=mask,
+                dropout_p=dropout,
+                is_causal=mask is None,
+                scale=scale,
+                enable_gqa=grouped,
+            )
         )
-        for a, b in zip(bounds, bounds[1:], strict=False)
-    ]
-    return torch.cat(parts, 2).transpose(1, 2).contiguous(), None
+    return torch.cat(parts, 2).transpose(1, 2).contiguous()
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:
@@ -74,20 +98,23 @@ Packed = dict[str, torch.Tensor]
 
 
 def pack(rows: Sequence[tuple[int, Rendered]]) -> Packed:
-    """Flat tensors of some rows, longest first.
+    """Flat tensors of some rows, longest first, with what all of them begin with standing there only once.
 
     ``rows`` are (number in the data set, row). Keys: ``input_ids``, ``position_ids``, ``shift_labels`` (1, tokens),
-    where ``shift_labels[0, i]`` is what position i has to predict or -100; ``cu`` (rows + 1) offsets; ``rows``.
+    where ``shift_labels[0, i]`` is what position i has to predict or -100; ``cu`` (rows + 1) offsets; ``rows``;
+    ``shared`` the number of tokens before ``cu[0]``, which every row begins with (a system message mostly). In a
+    causal model they are the same for every row, so computing them once changes no loss and no gradient.
     """
     ordered = sorted(rows, key=lambda item: (-len(item[1].input_ids), item[0]))
-    ids: list[int] = []
-    positions: list[int] = []
-    labels: list[int] = []
-    cu = [0]
+    shared = _common_prefix([row for _, row in ordered])
+    ids = list(ordered[0][1].input_ids[:shared])
+    positions = list(range(shared))
+    labels = [IGNORE] * shared
+    cu = [shared]
     for _, row in ordered:
-        ids += row.input_ids
-        positions += range(len(row.input_ids))
-        labels += [*row.labels[1:], IGNORE]
+        ids += row.input_ids[shared:]
+        positions += range(shared, len(row.input_ids))
+        labels += [*row.labels[shared + 1 :], IGNORE]
         cu.append(len(ids))
     return {
         "input_ids": torch.tensor([ids]),
@@ -95,24 +122,44 @@ def pack(rows: Sequence[tuple[int, Rendered]]) -> Packed:
         "shift_labels": torch.tensor([labels]),
         "cu": torch.tensor(cu),
         "rows": torch.tensor([number for number, _ in ordered]),
+        "shared": torch.tensor(shared),
     }
+
+
+def _common_prefix(rows: Sequence[Rendered]) -> int:
+    """Tokens that all rows begin with and of which none predicts a supervised one; 0 for a single row."""
+    if len(rows) < 2:
+        return 0
+    first, last = min(row.input_ids for row in rows), max(row.input_ids for row in rows)
+    limit = min(row.prompt_tokens for row in rows) - 1
+    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), limit)
+    return max(0, min(same, limit))
+
+
+def real_tokens(packed: Packed) -> int:
+    """Tokens of all rows, the shared ones counted for every row."""
+    return int(packed["cu"][-1] - packed["cu"][0] + packed["shared"] * len(packed["rows"]))
 
 
 def micro_batches(packed: Packed, tokens: int) -> list[Packed]:
     """Cut a packed step between rows into parts of at most ``tokens`` tokens (a longer row stays whole)."""
-    cu = packed["cu"].tolist()
+    cu, shared = packed["cu"].tolist(), int(packed["shared"])
     parts: list[Packed] = []
     first = 0
     while first < len(cu) - 1:
         last = first + 1
-        while last < len(cu) - 1 and cu[last + 1] - cu[first] <= tokens:
+        while last < len(cu) - 1 and shared + cu[last + 1] - cu[first] <= tokens:
             last += 1
         a, b = cu[first], cu[last]
         parts.append(
             {
-                **{k: packed[k][:, a:b] for k in ("input_ids", "position_ids", "shift_labels")},
-                "cu": packed["cu"][first : last + 1] - a,
+                **{
+                    k: torch.cat([packed[k][:, :shared], packed[k][:, a:b]], 1)
+                    for k in ("input_ids", "position_ids", "shift_labels")
+                },
+                "cu": packed["cu"][first : last + 1] - a + shared,
                 "rows": packed["rows"][first:last],
+                "shared": packed["shared"],
             }
         )
         first = last
@@ -126,6 +173,7 @@ def token_losses(model: Any, packed: Packed) -> torch.Tensor:
         input_ids=packed["input_ids"],
         position_ids=packed["position_ids"],
         cu=packed["cu"].tolist(),
+        shared=int(packed["shared"]),
         use_cache=False,
         logits_to_keep=keep,
     ).logits[0]
@@ -136,9 +184,9 @@ def row_losses(model: Any, packed: Packed) -> list[tuple[int, float, int]]:
     """(number in the data set, mean loss in nats per supervised token, supervised tokens) of each row."""
     with torch.inference_mode():
         losses = token_losses(model, packed)
+    bounds = packed["cu"].tolist()
     counts = [
-        int((packed["shift_labels"][0, a:b] != IGNORE).sum())
-        for a, b in zip(packed["cu"].tolist(), packed["cu"].tolist()[1:], strict=False)
+        int((packed["shift_labels"][0, a:b] != IGNORE).sum()) for a, b in zip(bounds, bounds[1:], strict=False)
     ]
     means = [float(part.mean()) for part in losses.split(counts)]
     return list(zip(packed["rows"].tolist(), means, counts, strict=True))

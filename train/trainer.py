@@ -25,7 +25,7 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback
 
 from curate.errors import GoldpairError
-from train.packed import Packed, micro_batches, pack, token_losses
+from train.packed import Packed, micro_batches, pack, real_tokens, token_losses
 from train.render import Rendered
 
 Progress = Callable[[dict[str, Any]], None]
@@ -80,7 +80,7 @@ class PackedTrainer(Trainer):
                 model.zero_grad()
                 self.micro_tokens = max(self.micro_tokens // 2, 16)
                 self.log({"micro_tokens": self.micro_tokens})
-        self._step = {"tokens": int(inputs["input_ids"].numel()), "supervised": supervised}
+        self._step = {"tokens": real_tokens(inputs), "supervised": supervised}
         return total
 
     def _accumulate(self, model: torch.nn.Module, inputs: Packed, scale: float) -> torch.Tensor:
