@@ -648,7 +648,7 @@ def _compute(folder: Path) -> dict[str, Any] | None:
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for left in (folder / "out").glob(".*"):
+        for left in (folder / "out").glob("*.part"):
             left.unlink()
         job = json.loads((folder / "spec.json").read_text("utf-8"))
         weights = {name: _rows(folder / "in" / f"{name}.parquet") for name in _chunks(folder)}
@@ -686,7 +686,7 @@ def _rows(path: Path) -> int:
 
 def _write_chunk(path: Path, frame: pl.DataFrame | None) -> None:
     """Write a chunk so that it is either there and complete, or not there. None becomes an empty frame."""
-    fresh = path.with_name(f".{path.name}")
+    fresh = path.with_suffix(".part")
     try:
         (frame if frame is not None else pl.DataFrame()).write_parquet(fresh)
         with fresh.open("rb") as handle:
