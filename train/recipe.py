@@ -42,12 +42,18 @@ class Recipe(Strict):
     warmup: float = Field(0.05, ge=0, lt=1)  # share of all steps
     weight_decay: float = Field(0.0, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
-    early_stop: int | None = Field(None, ge=1)  # epochs without a better validation loss; needs a validation split
+    early_stop: int | None = Field(
+        None, ge=1
+    )  # epochs without a better validation loss; needs a validation split
     max_length: int = Field(1024, ge=8)  # tokens of a whole pair, template included
-    bad_rows: Literal["refuse", "drop"] = "refuse"  # what preflight findings mean; drop is written in the record
+    bad_rows: Literal["refuse", "drop"] = (
+        "refuse"  # what preflight findings mean; drop is written in the record
+    )
     template: Literal["model", "plain"] = "model"  # plain: for a base without a chat template, never guessed
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of the frozen base; adapters are always fp32
-    micro_tokens: int = Field(2048, ge=16)  # tokens in memory at once; changes speed and memory, not the result
+    micro_tokens: int = Field(
+        2048, ge=16
+    )  # tokens in memory at once; changes speed and memory, not the result
     threads: int = Field(0, ge=0)  # CPU threads; 0 takes every core this process may use
     seed: int = 0
     checkpoint_steps: int = Field(10, ge=1)

@@ -4,7 +4,7 @@ Covers: rendering system + history + prompt + completion with the tokenizer's ow
 (only the completion and its stop token are learned), and per row the checks that make silent damage
 impossible: the generation prompt is a token prefix of the training row, the template kept every text, a
 generation stop token is supervised, nothing is longer than allowed.
-Does not cover: what to do about a finding (`train.preflight`), batching (`train.packed`).
+Does not cover: what to do about a finding (`train.checks`), batching (`train.packed`).
 
 A row is never cut. A row that fails a check is reported with its pair id.
 """
@@ -122,7 +122,9 @@ def render_rows(
     """Render snapshot rows. Every row is in the first list, or has at least one finding in the second."""
     findings: list[Finding] = []
     ready: list[tuple[str, str, str]] = []
-    control = sorted({str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens))
+    control = sorted(
+        {str(token) for token in tokenizer.get_added_vocab()} | set(tokenizer.all_special_tokens)
+    )
     for row in rows:
         pair_id = row["pair_id"]
         try:
@@ -143,7 +145,9 @@ def render_rows(
             continue
         lost = [turn["role"] for turn in turns if turn["content"].strip() not in whole]
         if lost or not whole.startswith(prompt):
-            what = f"drops text of {', '.join(lost)}" if lost else "renders the prompt differently in training"
+            what = (
+                f"drops text of {', '.join(lost)}" if lost else "renders the prompt differently in training"
+            )
             findings.append(Finding(pair_id, "template", f"the chat template {what}"))
             continue
         ready.append((pair_id, prompt, whole))
@@ -169,7 +173,10 @@ def _text_problem(turns: Sequence[Mapping[str, str]], control: Sequence[str]) ->
     for turn in turns:
         hit = next((token for token in control if token.strip() and token in turn["content"]), None)
         if hit is not None:
-            return "template", f"its {turn['role']} text holds the control token {hit!r}, which would end a turn"
+            return (
+                "template",
+                f"its {turn['role']} text holds the control token {hit!r}, which would end a turn",
+            )
     return None
 
 

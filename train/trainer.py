@@ -190,7 +190,9 @@ class Reporter(TrainerCallback):
             self.timed_out = True
             control.should_training_stop = control.should_save = True
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
         if self.progress is None or not logs or "loss" not in logs:
             return
         recent = [entry for entry in state.log_history if "tokens" in entry][-8:]
@@ -223,7 +225,7 @@ def _optimizer_tensors(optimizer: Any) -> dict[str, torch.Tensor]:
 
 def _random_tensors() -> dict[str, torch.Tensor]:
     version, internal, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    _kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     found = {
         "torch": torch.random.get_rng_state(),
         "python": torch.tensor([version, *internal], dtype=torch.int64),

@@ -1,0 +1,298 @@
+"""`fine_tune`: from a verified snapshot with a passed gate to a model version with a complete record.
+
+Covers: refusing everything else (invariant 4), the run's identity, resuming an interrupted run, the run record and
+the files of a version, published by one rename.
+Does not cover: the loop (`train.trainer`), the checks of rows (`train.checks`), evaluation and release.
+
+A run works in ``.<name>.<fingerprint>.partial`` beside its target; the fingerprint covers snapshot, tokens, recipe
+and base, so only the very same run continues there. After any interruption, kill -9 included, calling `fine_tune`
+again continues from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from curate import contract
+from curate.contract import canonical_json, file_sha256, sha256_hex
+from curate.errors import GoldpairError, RefusedError
+from train import versions
+from train.base import file_hashes, portable_name, resolve
+from train.capabilities import capabilities, quiet
+from train.checks import PreflightResult, preflight, require_gate
+from train.recipe import Recipe, load_recipe
+from train.render import load_tokenizer, tokens_sha256
+from train.trainer import Progress
+from train.versions import ModelVersion
+
+FORMAT = 1
+LOSSES = "pair_loss.parquet"
+
+
+def fine_tune(
+    snapshot_dir: Path | str,
+    recipe: Recipe | Mapping[str, Any] | Path | str | None,
+    out_dir: Path | str,
+    base_model: str | Path | None = None,
+    progress: Progress | None = None,
+) -> ModelVersion:
+    """Train LoRA adapters on a snapshot and publish them as the model version ``out_dir``.
+
+    Args:
+        snapshot_dir: folder of a frozen snapshot, with the ``preflight.json`` of its gate.
+        recipe: a `Recipe`, a mapping, a TOML file, or None for the defaults.
+        out_dir: folder of the new version, named ``<task>-vN`` (`train.versions.next_name`).
+        base_model: name, hub id or folder; default is the task pack's.
+        progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
+
+    Calling again with the same arguments continues an interrupted run, and returns a finished one.
+
+    Raises:
+        curate.contract.SnapshotError: the snapshot is not what was frozen.
+        curate.errors.RefusedError: no passed or overridden gate, rows that cannot be learned from, or ``out_dir``
+            holds another model.
+        curate.errors.NotFound: no such snapshot or base model.
+        train.trainer.TrainingStopped: the loss became no number; the last checkpoint stays.
+    """
+    out = Path(out_dir)
+    manifest = contract.load_verified(snapshot_dir)
+    gate = require_gate(snapshot_dir, manifest)
+    recipe = load_recipe(recipe)
+    wanted = base_model or contract.load_task(snapshot_dir).model.base
+    base = resolve(wanted)
+    checked = preflight(snapshot_dir, recipe, base)
+    if not checked.ok:
+        raise RefusedError(
+            f"{len(checked.findings)} pairs of snapshot {manifest.id[:12]} cannot be learned from. Mend them and "
+            'freeze again, raise max_length, or set bad_rows = "drop" to train without them.',
+            [f"{f['pair_id']}: {f['problem']}: {f['detail']}" for f in checked.findings],
+        )
+    identity = {
+        "snapshot": {"id": manifest.id, "rows": manifest.rows, "task": manifest.task},
+        "tokens_sha256": tokens_sha256([*checked.train, *checked.validation]),
+        "recipe": recipe.model_dump(mode="json"),
+        "base": {"name": portable_name(wanted), "files": file_hashes(base)},
+    }
+    fingerprint = sha256_hex(canonical_json(identity))
+    if (out / versions.RECORD).exists():
+        return _finished(out, fingerprint)
+    if out.exists():
+        raise RefusedError(f"{out.name} exists and is no model version. Choose another name.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = out.parent / f".{out.name}.{fingerprint[:12]}.partial"
+    with _only_one(work):
+        record, made = _train(checked, recipe, base, work, identity, progress)
+        record |= {
+            "format": FORMAT,
+            "task": manifest.task,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "fingerprint": fingerprint,
+            "gate": {key: gate.get(key) for key in ("verdict", "override", "gate_sha256", "created")},
+            "licences": manifest.licences,
+            "detector_version": manifest.detector_version,
+            "guideline_version": manifest.guideline_version,
+            **identity,
+        }
+        _publish(made, record, out)
+        shutil.rmtree(work, ignore_errors=True)
+    return versions.load(out)
+
+
+def _finished(out: Path, fingerprint: str) -> ModelVersion:
+    version = versions.load(out)
+    if version.record().get("fingerprint") != fingerprint:
+        raise RefusedError(
+            f"{out.name} exists already and was trained from something else. Leave out the name for the next free "
+            "one."
+        )
+    return version
+
+
+class _only_one:
+    """Two processes must not train into one folder: the second gets an error, a dead one's lock does not count."""
+
+    def __init__(self, work: Path) -> None:
+        from filelock import FileLock
+
+        self.work = work
+        self.lock = FileLock(work.with_name(f"{work.name}.lock"), timeout=0)
+
+    def __enter__(self) -> None:
+        from filelock import Timeout
+
+        try:
+            self.lock.acquire()
+        except Timeout as error:
+            raise GoldpairError(
+                f"Another process trains {self.work.name.split('.')[1]} right now. `goldpair jobs list` shows it."
+            ) from error
+        self.work.mkdir(exist_ok=True)
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+        Path(self.lock.lock_file).unlink(missing_ok=True)
+
+
+def _train(
+    checked: PreflightResult,
+    recipe: Recipe,
+    base: Path,
+    work: Path,
+    identity: dict[str, Any],
+    progress: Progress | None,
+) -> tuple[dict[str, Any], Path]:
+    """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
+    from train.fit import add_lora, fit, load_base, losses, mean_loss
+
+    quiet()
+    name = identity["base"]["name"]
+    before_path, made = work / "before.parquet", work / "version"
+    model = add_lora(load_base(base, recipe), recipe, name)
+    if recipe.pair_losses and not before_path.exists():  # B is zero at the start: this is the base's loss
+        _write_losses(before_path, losses(model, checked.train, recipe.micro_tokens))
+    done = fit(
+        checked.train,
+        base,
+        recipe,
+        work,
+        validation=checked.validation,
+        progress=progress,
+        model=model,
+    )
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir()
+    done.model.save_pretrained(made, safe_serialization=True)
+    load_tokenizer(base, recipe.template).save_pretrained(made)
+    steps = [entry for entry in done.log if "loss" in entry]
+    record: dict[str, Any] = {
+        "dropped": checked.findings,
+        "rows": {"train": len(checked.train), "validation": len(checked.validation)},
+        "seeds": {"all": recipe.seed},
+        "ended": done.ended,
+        "steps": done.steps,
+        "planned_steps": done.planned_steps,
+        "log": [
+            {k: round(v, 8) if isinstance(v, float) else v for k, v in entry.items()} for entry in done.log
+        ],
+        "tokens_seen": sum(entry["tokens"] for entry in steps),
+        "wall_seconds": round(sum(entry["seconds"] for entry in steps), 2),
+        "cpu_seconds": round(sum(entry["cpu_seconds"] for entry in steps), 2),
+        "peak_memory_mb": _peak_memory_mb(),
+        "resumed_from": done.resumed_from,
+        "hardware": {
+            **capabilities().record(),
+            "threads": done.threads,
+            "dtype": done.dtype,
+            "platform": platform.platform(),
+        },
+        "software": _software(),
+    }
+    if recipe.price_per_hour is not None:
+        record["cost"] = round(record["wall_seconds"] / 3600 * recipe.price_per_hour, 4)
+    if recipe.pair_losses:
+        after = losses(done.model, checked.train, recipe.micro_tokens)
+        record["loss_after"] = mean_loss(after)
+        before = pl.read_parquet(before_path)
+        record["loss_before"] = float((before["loss"] * before["tokens"]).sum() / before["tokens"].sum())
+        table = before.rename({"loss": "before"}).with_columns(
+            after=pl.Series([loss for _, loss, _ in after], dtype=pl.Float64)
+        )
+        table.select("pair_id", "before", "after", "tokens").write_parquet(made / LOSSES)
+    return record, made
+
+
+def _write_losses(path: Path, found: list[tuple[str, float, int]]) -> None:
+    partial = path.with_suffix(".tmp")
+    pl.DataFrame(
+        found, schema={"pair_id": pl.String, "loss": pl.Float64, "tokens": pl.Int64}, orient="row"
+    ).write_parquet(partial)
+    partial.replace(path)
+
+
+def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
+    """Write card and record, then let the version appear whole."""
+    config = made / "adapter_config.json"
+    settings = json.loads(config.read_text("utf-8"))
+    settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
+    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
+    (made / "README.md").write_text(_card(out.name, record), "utf-8")
+    record["files"] = {
+        path.relative_to(made).as_posix(): file_sha256(path)
+        for path in sorted(made.rglob("*"))
+        if path.is_file()
+    }
+    record["adapter_sha256"] = record["files"]["adapter_model.safetensors"]
+    (made / versions.RECORD).write_text(
+        json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
+    )
+    for path in made.rglob("*"):
+        handle = os.open(path, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    made.rename(out)
+
+
+def _card(name: str, record: Mapping[str, Any]) -> str:
+    """Model card: what the evidence says, and nothing else."""
+    base, rows, gate = record["base"]["name"], record["rows"], record["gate"]
+    head = {"library_name": "peft", "base_model": base, "base_model_relation": "adapter", "tags": ["lora"]}
+    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", f"# {name}", ""]
+    lines += [
+        f"A LoRA adapter for `{base}`, trained by Goldpair for the task `{record['task']}`.",
+        "",
+        f"- Data: snapshot `{record['snapshot']['id']}`, {rows['train']} training and {rows['validation']} "
+        "validation pairs, each approved by a person who did not write it.",
+        f"- Tokens learned from: sha256 `{record['tokens_sha256']}`; dropped pairs: {len(record['dropped'])}.",
+        f"- Privacy: every pair was scanned by detector `{record['detector_version']}` and approved after it.",
+        f"- Gate before training: {gate['verdict']}"
+        + (
+            f", overridden by {gate['override']['user']}: {gate['override']['reason']}"
+            if gate["override"]
+            else ""
+        ),
+        f"- Training: {record['steps']} of {record['planned_steps']} steps ({record['ended']}), "
+        f"{record['wall_seconds']:.0f} s on {record['hardware']['name']}.",
+    ]
+    if "loss_before" in record:
+        lines.append(
+            f"- Loss on its own training pairs: {record['loss_before']:.3f} before, {record['loss_after']:.3f} after "
+            "(nats per token; says nothing about quality)."
+        )
+    lines += [
+        "",
+        "Whether it is better than its base is decided by the evaluation gate: see `gate.json` and the report beside "
+        "this file. Without them this model was never evaluated.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _software() -> dict[str, Any]:
+    """Versions that can change a run's numbers, and one hash over every installed package."""
+    installed = sorted(
+        {f"{d.metadata['Name'].lower()}=={d.version}" for d in metadata.distributions() if d.metadata["Name"]}
+    )
+    names = ("goldpair", "torch", "transformers", "peft", "accelerate", "tokenizers", "safetensors", "numpy")
+    found = dict(line.split("==", 1) for line in installed)
+    return {
+        "python": platform.python_version(),
+        **{name: found[name] for name in names if name in found},
+        "packages_sha256": sha256_hex("\n".join(installed)),
+    }
+
+
+def _peak_memory_mb() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
