@@ -14,10 +14,11 @@ from curate.dedupe.align import Edit, align, similarity, word_spans
 from curate.dedupe.api import classify, find_duplicates, find_overlap, warm_up
 from curate.dedupe.index import DuplicateIndex, Match
 from curate.dedupe.result import Difference, DuplicateResult, Explanation
-from curate.dedupe.settings import LIGHT_WORDS, DedupeError, DedupeSettings
+from curate.dedupe.settings import LIGHT_WORDS, STRONG_WORDS, DedupeError, DedupeSettings
 
 __all__ = [
     "LIGHT_WORDS",
+    "STRONG_WORDS",
     "DedupeError",
     "DedupeSettings",
     "Difference",

@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from curate.dedupe import kernels
-from curate.dedupe.prepare import Tokens, light_table, over_chunks, ranges, tokenise
+from curate.dedupe.prepare import Tokens, over_chunks, ranges, tokenise, word_weights
 from curate.dedupe.settings import DedupeSettings
 from curate.dedupe.verify import COST, COVERAGE, GAP, JACCARD, verify
 
@@ -152,7 +152,7 @@ def measure(
     left: np.ndarray,
     right: np.ndarray,
     settings: DedupeSettings,
-    light: np.ndarray,
+    weights: tuple[np.ndarray, np.ndarray],
     workers: int,
 ) -> np.ndarray:
     """Metrics float32[pairs, 4] of candidate pairs (see verify.verify)."""
@@ -162,7 +162,7 @@ def measure(
     def work(low: int, high: int) -> None:
         verify(
             left[low:high], right[low:high], tokens.tokens, tokens.starts, tokens.counts,
-            tokens.spell, tokens.spell_starts, light, numbers, metrics[low:high],
+            tokens.spell, tokens.spell_starts, *weights, numbers, metrics[low:high],
         )  # fmt: skip
 
     over_chunks(work, ranges(len(left), 16_384), workers)
@@ -217,7 +217,7 @@ def search(series: pl.Series, settings: DedupeSettings, sides: np.ndarray | None
     right = (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
     del pairs
     lap("join")
-    metrics = measure(unique.tokens, left, right, settings, light_table(settings.light_words), workers)
+    metrics = measure(unique.tokens, left, right, settings, word_weights(settings), workers)
     lap("verify")
     return Found(unique, Candidates(left, right, metrics), seconds)
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from curate.dedupe.align import pair_similarities
 from curate.dedupe.engine import decide, measure, sample
-from curate.dedupe.prepare import Mask, Tokens, apply_mask, as_series, light_table, tokenise
+from curate.dedupe.prepare import Mask, Tokens, apply_mask, as_series, tokenise, word_weights
 from curate.dedupe.settings import DedupeError, DedupeSettings, make_settings
 from curate.dedupe.verify import COVERAGE, GAP
 
@@ -65,7 +65,7 @@ class DuplicateIndex:
     ) -> None:
         """ids default to row numbers. Raises DedupeError as find_duplicates does, and for repeated ids."""
         self._settings: DedupeSettings = make_settings(options)
-        self._light = light_table(self._settings.light_words)
+        self._weights = word_weights(self._settings)
         self._lock = threading.Lock()
         self._segments: tuple[_Segment, ...] = ()
         self._alive: dict[Hashable, int] = {}  # id -> serial number of its current text
@@ -151,7 +151,7 @@ class DuplicateIndex:
             there = np.arange(1, len(near) + 1)
             swap = local.hashes[1:] < local.hashes[0]  # the order find_duplicates would compare them in
             left, right = np.where(swap, there, here), np.where(swap, here, there)
-            metrics = measure(local, left, right, settings, self._light, 1)
+            metrics = measure(local, left, right, settings, self._weights, 1)
             chosen = np.flatnonzero(decide(metrics, settings))
             values = pair_similarities(local, left[chosen], right[chosen], 1)
             for name, place, value in zip(segment.ids[near[chosen]], chosen, values, strict=True):

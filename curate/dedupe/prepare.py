@@ -201,8 +201,13 @@ def _tokenise_chunk(
         capacity = used.size + rows  # one word per byte at the very most
 
 
-def light_table(words: frozenset[str]) -> np.ndarray:
-    """Open-addressed uint32 set of the tokens of light words, for verify.is_light."""
+def word_weights(settings: DedupeSettings) -> tuple[np.ndarray, np.ndarray]:
+    """The settings' light and strong words as token sets for verify.contains."""
+    return _token_set(settings.light_words), _token_set(settings.strong_words)
+
+
+def _token_set(words: frozenset[str]) -> np.ndarray:
+    """Open-addressed uint32 set of the tokens of some words."""
     settings = DedupeSettings()
     tokens = np.unique(tokenise(pl.Series(sorted(words), dtype=pl.String), settings, workers=1).tokens)
     size = 16

@@ -35,6 +35,16 @@ LIGHT_WORDS: frozenset[str] = frozenset(
 )
 
 
+# One of these more or less asks something else.
+STRONG_WORDS: frozenset[str] = frozenset(
+    """
+    who whom whose what which when where why how
+    no not never none nobody nothing neither nor without cannot cant dont doesnt didnt wont wouldnt shouldnt
+    couldnt isnt arent wasnt werent havent hasnt hadnt
+    """.split()
+)
+
+
 @dataclass(frozen=True)
 class DedupeSettings:
     """What decides. Every value is written into ``DuplicateResult.settings``.
@@ -90,6 +100,9 @@ class DedupeSettings:
     light_words: frozenset[str] = LIGHT_WORDS
     """Words that hardly count in short texts (English by default; replace for other languages)."""
 
+    strong_words: frozenset[str] = STRONG_WORDS
+    """Words that count more than others in short texts, as numbers do (English by default)."""
+
     workers: int | None = None
     """Threads; by default the cores this process may use. Never changes the result."""
 
@@ -103,9 +116,10 @@ class DedupeSettings:
             return max(1, os.cpu_count() or 1)
 
     def logged(self) -> dict[str, Any]:
-        """The settings as plain values for a log or a manifest; the word list as its size and members."""
+        """The settings as plain values for a log or a manifest."""
         values = asdict(self)
         values["light_words"] = sorted(self.light_words)
+        values["strong_words"] = sorted(self.strong_words)
         return values
 
 
@@ -150,8 +164,9 @@ def make_settings(options: Mapping[str, Any]) -> DedupeSettings:
             raise DedupeError(
                 f"dedupe setting {name} is {value!r}; it must be a number from {low:g} to {high:g}"
             )
-    if "light_words" in values:
-        if isinstance(values["light_words"], str):
-            raise DedupeError("dedupe setting light_words is one string; give a list of words")
-        values["light_words"] = frozenset(values["light_words"])
+    for name in ("light_words", "strong_words"):
+        if isinstance(values.get(name), str):
+            raise DedupeError(f"dedupe setting {name} is one string; give a list of words")
+        if name in values:
+            values[name] = frozenset(values[name])
     return DedupeSettings(**values)

@@ -3,7 +3,7 @@
 A similarity threshold cannot tell a heavily edited copy from another document on the same template; *where*
 the words differ can. Edits are scattered, other substance comes in runs. So long texts are judged by runs of
 words that lie in no word pair of the other text. In a short text a run is three words, so short pairs are
-aligned and their edits are priced: an article is cheap, a typing error is cheap, a number is dear.
+aligned and their edits are priced: an article is cheap, a typing error is cheap, a number or a question word is dear.
 
 Does not cover: finding candidates (engine.py) and the alignment shown to people (align.py).
 """
@@ -34,11 +34,11 @@ def _bigram(a, b):
 
 
 @njit(cache=True, nogil=True)
-def verify(left, right, tokens, starts, counts, spell, spell_starts, light, settings_int, metrics):
+def verify(left, right, tokens, starts, counts, spell, spell_starts, light, strong, settings_int, metrics):
     """Metrics of candidate pairs; ``left`` should come in runs, for whose members one table is built.
 
     left, right: int64 text numbers; tokens/starts/counts and spell/spell_starts as the tokeniser packed them;
-    light: uint32 hash set (power-of-two size, 0 is empty); settings_int: gap_words, edge_words, short_words.
+    light, strong: uint32 hash sets (power-of-two size, 0 is empty); settings_int: gap_words, edge_words, short_words.
     metrics float32[pairs, 4]: gap share, coverage of the better covered text, word-pair Jaccard, and the cost
     of the edits over what the length allows (NaN for long pairs, where only the first three decide).
     """
@@ -76,11 +76,35 @@ def verify(left, right, tokens, starts, counts, spell, spell_starts, light, sett
                 continue
             if na <= nb:
                 _short_pair(
-                    tokens, starts, counts, spell, spell_starts, light, a, b, score, short_words, metrics, p
+                    tokens,
+                    starts,
+                    counts,
+                    spell,
+                    spell_starts,
+                    light,
+                    strong,
+                    a,
+                    b,
+                    score,
+                    short_words,
+                    metrics,
+                    p,
                 )
             else:
                 _short_pair(
-                    tokens, starts, counts, spell, spell_starts, light, b, a, score, short_words, metrics, p
+                    tokens,
+                    starts,
+                    counts,
+                    spell,
+                    spell_starts,
+                    light,
+                    strong,
+                    b,
+                    a,
+                    score,
+                    short_words,
+                    metrics,
+                    p,
                 )
             continue
         stamp += 1
@@ -141,20 +165,33 @@ def verify(left, right, tokens, starts, counts, spell, spell_starts, light, sett
         extra_a, extra_b = _edges(back_a, back_b, edge_words, gap_words)
         gap_a += extra_a
         gap_b += extra_b
-        metrics[p, GAP] = max(gap_a / na, gap_b / nb)
-        metrics[p, COVERAGE] = max(cover_a / na, cover_b / nb)
+        share = max(gap_a / na, gap_b / nb)
+        coverage = max(cover_a / na, cover_b / nb)
+        if coverage >= 0.95 and min(gap_a, gap_b) == 0:
+            share *= 0.5  # all of one text lies in the other: what is added replaces nothing, and counts half
+        metrics[p, GAP] = share
+        metrics[p, COVERAGE] = coverage
         metrics[p, JACCARD] = shared / (distinct_a + distinct_b - shared)
         metrics[p, COST] = np.nan
 
 
 @njit(cache=True, nogil=True)
 def _runs(covered, n, gap_words):
-    """(covered words, words in uncovered interior runs >= gap_words, uncovered words in front, and behind)"""
+    """(covered words, words in uncovered interior runs >= gap_words, uncovered words in front, and behind)
+
+    One word pair alone between uncovered words is chance ("of the") and does not end a run.
+    """
     total = 0
     gap = 0
     run = 0
     front = -1
     for i in range(n):
+        if covered[i] and run >= 2:
+            k = i + 1
+            while k < n and k - i < 3 and covered[k]:
+                k += 1
+            if k - i < 3 and k + 1 < n and not covered[k] and not covered[k + 1]:
+                covered[i:k] = 0
         if covered[i]:
             total += 1
             if front < 0:
@@ -179,12 +216,12 @@ def _edges(a, b, edge_words, gap_words):
 
 
 @njit(cache=True, nogil=True)
-def is_light(token, light):
-    """Is the token in the open-addressed set ``light``?"""
-    mask = np.uint32(light.shape[0] - 1)
+def contains(table, token):
+    """Is the token in the open-addressed set ``table``?"""
+    mask = np.uint32(table.shape[0] - 1)
     slot = (token >> np.uint32(1)) & mask
-    while light[slot] != 0:
-        if light[slot] == token:
+    while table[slot] != 0:
+        if table[slot] == token:
             return True
         slot = (slot + np.uint32(1)) & mask
     return False
@@ -250,7 +287,9 @@ def budget(n):
 
 
 @njit(cache=True, nogil=True)
-def _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score, short_words, metrics, p):
+def _short_pair(
+    tokens, starts, counts, spell, spell_starts, light, strong, a, b, score, short_words, metrics, p
+):
     """Aligns a (the shorter) with b and prices the edits between matched words."""
     na = counts[a]
     nb = counts[b]
@@ -260,9 +299,9 @@ def _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score,
     weight_a = np.empty(na, dtype=np.float32)
     weight_b = np.empty(nb, dtype=np.float32)
     for i in range(na):
-        weight_a[i] = _weight(tokens[sa + i], light)
+        weight_a[i] = _weight(tokens[sa + i], light, strong)
     for j in range(nb):
-        weight_b[j] = _weight(tokens[sb + j], light)
+        weight_b[j] = _weight(tokens[sb + j], light, strong)
     for j in range(nb + 1):
         score[0, j] = 0.0
     for i in range(1, na + 1):
@@ -301,7 +340,7 @@ def _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score,
             else:
                 added = heavy_a + heavy_b
                 if at_start:
-                    cost += 0.3 * added
+                    cost += (0.4 if na < 8 else 0.3) * added
                 else:
                     cost += 0.75 * added
                 if run_a + run_b >= 8 and not at_start and not at_end:
@@ -347,12 +386,12 @@ def _short_pair(tokens, starts, counts, spell, spell_starts, light, a, b, score,
 
 
 @njit(cache=True, nogil=True)
-def _weight(token, light):
+def _weight(token, light, strong):
     if token == WILDCARD_TOKEN:
         return np.float32(0.2)
-    if token & np.uint32(1):
+    if token & np.uint32(1) or contains(strong, token):
         return np.float32(1.5)
-    if is_light(token, light):
+    if contains(light, token):
         return np.float32(0.2)
     return np.float32(1.0)
 
