@@ -11,13 +11,17 @@ that a report can be repeated. In fp32 a batch gives the same text as one prompt
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from curate.contract import canonical_json, file_sha256, sha256_hex
-from curate.errors import GoldpairError, NotFound
+from curate.errors import GoldpairError, NotFound, UsageError
 
 Conversation = Sequence[Mapping[str, str]]  # turns {"role", "content"}, the last one the user's
 Progress = Callable[[int, int], None]  # answers done, answers wanted
@@ -120,6 +124,17 @@ class LocalModel:
             for prompt, answer in zip(prompts, answers, strict=True)
         ]
 
+    @property
+    def context_tokens(self) -> int:
+        """Tokens, prompt and answer together, that the base was made for."""
+        return self._loaded.context_tokens
+
+    def count_tokens(self, conversations: Sequence[Conversation]) -> list[int]:
+        """Prompt tokens of each conversation, template included."""
+        from train.render import encode_prompts
+
+        return [len(ids) for ids in encode_prompts(self._loaded.tokenizer, conversations)]
+
     def score_logprob(
         self, conversations: Sequence[Conversation], completions: Sequence[str]
     ) -> list[tuple[float, int]]:
@@ -155,6 +170,213 @@ class LocalModel:
         return found
 
 
+class Endpoint:
+    """Any OpenAI-compatible chat server: ``POST {url}/chat/completions``.
+
+    ``api_key_env`` names the environment variable that holds the key; the key itself is never stored or logged.
+    At most ``concurrency`` requests are open at once. A request that fails for a reason that can pass (connection,
+    time-out, 408, 409, 425, 429, 5xx) is repeated up to ``retries`` times with exponential back-off and jitter, or
+    after the server's Retry-After. Raises `GenerationError` naming the server's answer otherwise.
+
+    Servers differ in what they call a repetition penalty; ``repetition_penalty`` is sent under that name (vLLM,
+    `transformers serve`, llama.cpp read it as such) unless it is 1.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        api_key_env: str | None = None,
+        *,
+        concurrency: int = 8,
+        retries: int = 5,
+        timeout: float = 120.0,
+        backoff: float = 0.5,
+        revision: str = "",
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"Endpoint {url!r}: give a URL such as http://localhost:8000/v1.")
+        self.url, self.model, self.revision = url.rstrip("/"), model, revision
+        self.api_key_env, self.concurrency = api_key_env, concurrency
+        self.retries, self.timeout, self.backoff = retries, timeout, backoff
+
+    def identity(self) -> dict[str, Any]:
+        """``revision`` is the caller's name for the weights behind the URL, which it cannot see by itself."""
+        return {"endpoint": self.url, "model": self.model, "revision": self.revision}
+
+    def generate(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int = 64,
+        repetition_penalty: float = 1.1,
+        progress: Progress | None = None,
+    ) -> list[Generation]:
+        from concurrent.futures import ThreadPoolExecutor, as_completed
+
+        import httpx
+
+        found: list[Generation | None] = [None] * len(conversations)
+        decoding: dict[str, Any] = {"model": self.model, "max_tokens": max_new_tokens, "temperature": 0}
+        if repetition_penalty != 1.0:
+            decoding["repetition_penalty"] = repetition_penalty
+        headers = self._headers()
+        with (
+            httpx.Client(timeout=self.timeout, headers=headers) as client,
+            ThreadPoolExecutor(max_workers=self.concurrency) as pool,
+        ):
+            waiting = {
+                pool.submit(
+                    self._ask, client, {**decoding, "messages": [dict(turn) for turn in turns]}
+                ): number
+                for number, turns in enumerate(conversations)
+            }
+            try:
+                for done, future in enumerate(as_completed(waiting), 1):
+                    found[waiting[future]] = future.result()
+                    if progress is not None:
+                        progress(done, len(conversations))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return [answer for answer in found if answer is not None]
+
+    def _headers(self) -> dict[str, str]:
+        if self.api_key_env is None:
+            return {}
+        key = os.environ.get(self.api_key_env)
+        if not key:
+            raise UsageError(
+                f"Endpoint {self.url}: the environment variable {self.api_key_env} holds no key."
+            )
+        return {"Authorization": f"Bearer {key}"}
+
+    def _ask(self, client: Any, body: dict[str, Any]) -> Generation:
+        import httpx
+
+        started = time.perf_counter()
+        for attempt in range(self.retries + 1):
+            wait = self.backoff * 2**attempt * random.uniform(0.5, 1.0)
+            try:
+                answer = client.post(f"{self.url}/chat/completions", json=body)
+            except httpx.TransportError as error:
+                problem = f"{type(error).__name__}: {error}"
+            else:
+                if answer.status_code == 200:
+                    return self._read(answer, time.perf_counter() - started)
+                problem = f"{answer.status_code} {answer.text[:300]}"
+                if answer.status_code not in (408, 409, 425, 429) and answer.status_code < 500:
+                    break
+                with contextlib.suppress(ValueError):
+                    wait = max(wait, min(float(answer.headers.get("retry-after", "0")), 60.0))
+            if attempt < self.retries:
+                time.sleep(wait)
+        raise GenerationError(
+            f"{self.url} gave no answer: {problem}. Answers so far are in the cache; run it again."
+        )
+
+    def _read(self, answer: Any, seconds: float) -> Generation:
+        try:
+            body = answer.json()
+            text = body["choices"][0]["message"]["content"] or ""
+            usage = body.get("usage") or {}
+            return Generation(
+                str(text).strip(),
+                int(usage.get("prompt_tokens") or 0),
+                int(usage.get("completion_tokens") or 0),
+                seconds,
+            )
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            raise GenerationError(
+                f"{self.url} answered with something that is no chat completion ({error!r}): {answer.text[:300]}"
+            ) from error
+
+
+class CachedGenerator:
+    """Remembers every answer in a folder, for ever: the same question to the same model costs nothing again.
+
+    The key is the hash of the generator's identity (base files, adapter, template, number format), the decoding and
+    the messages, so nothing ever has to expire. Answers are written in chunks as they come, each by one rename:
+    an interrupted run continues where it was, and two processes may share a folder.
+    """
+
+    def __init__(self, generator: Generator, folder: Path | str, *, chunk: int = 32) -> None:
+        self.generator, self.folder, self.chunk = generator, Path(folder), chunk
+        self.generated = 0  # answers that really had to be made
+        self.reused = 0
+
+    def identity(self) -> dict[str, Any]:
+        return self.generator.identity()
+
+    def generate(
+        self,
+        conversations: Sequence[Conversation],
+        *,
+        max_new_tokens: int = 64,
+        repetition_penalty: float = 1.1,
+        progress: Progress | None = None,
+    ) -> list[Generation]:
+        identity = self.identity()
+        decoding = {
+            "greedy": True,
+            "max_new_tokens": max_new_tokens,
+            "repetition_penalty": repetition_penalty,
+        }
+        keys = [
+            sha256_hex(
+                canonical_json(
+                    {"model": identity, "decoding": decoding, "messages": [dict(turn) for turn in turns]}
+                )
+            )
+            for turns in conversations
+        ]
+        found = {key: kept for key in set(keys) if (kept := self._read(key)) is not None}
+        self.reused += sum(key in found for key in keys)
+        first = {key: number for number, key in reversed(list(enumerate(keys)))}
+        # similar lengths together, as the batches inside will be
+        missing = sorted(
+            (key for key in first if key not in found),
+            key=lambda key: -sum(len(turn["content"]) for turn in conversations[first[key]]),
+        )
+        for start in range(0, len(missing), self.chunk):
+            part = missing[start : start + self.chunk]
+            before = sum(key in found for key in keys)
+
+            def report(done: int, _: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(min(before + done, len(keys)), len(keys))
+
+            answers = self.generator.generate(
+                [conversations[first[key]] for key in part],
+                max_new_tokens=max_new_tokens,
+                repetition_penalty=repetition_penalty,
+                progress=report,
+            )
+            for key, answer in zip(part, answers, strict=True):
+                self._write(key, answer)
+                found[key] = answer
+            self.generated += len(part)
+        if progress is not None:
+            progress(len(keys), len(keys))
+        return [found[key] for key in keys]
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
+
+    def _read(self, key: str) -> Generation | None:
+        try:
+            return Generation(**json.loads(self._path(key).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):  # absent or damaged: it is made again
+            return None
+
+    def _write(self, key: str, answer: Generation) -> None:
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f".{key}.{os.getpid()}")
+        scratch.write_text(json.dumps(asdict(answer), ensure_ascii=False), "utf-8")
+        scratch.replace(path)
+
+
 class _Loaded:
     """A base in memory and what belongs to it: tokenizer, stop tokens, adapters by content hash."""
 
@@ -171,6 +393,8 @@ class _Loaded:
         self.dtype = capabilities().dtype(precision)
         self.tokenizer = load_tokenizer(self.folder, template)
         self.stops = stop_ids(self.folder, self.tokenizer)
+        config = json.loads((self.folder / "config.json").read_text("utf-8"))
+        self.context_tokens = int(config.get("max_position_embeddings") or 2**31)
         self.adapters: dict[str, Path] = {}
         self._model: Any = None
         self.identity: dict[str, Any] = {
