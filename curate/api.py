@@ -28,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from curate import login, ops, users
+from curate import login, ops, review, users
 from curate.errors import GoldpairError, NotFound, PermissionDenied, RefusedError, StoreLocked, UsageError
 from curate.server import state
 
@@ -38,7 +38,7 @@ MAX_BODY = 32 << 20
 MAX_UPLOAD = 1 << 30
 PAGE_HEADER = "x-goldpair-page"  # only a script of our own pages can send it: no other site's form can
 REPORT_CSP = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
-_KNOWN_ENDINGS = re.compile(r"(\.(jsonl|ndjson|json|csv|tsv|parquet|txt|docx|zip))?(\.gz)?$", re.IGNORECASE)
+_KNOWN_ENDINGS = re.compile(r"(\.(jsonl|ndjson|json|csv|tsv|parquet|txt|docx))?(\.gz)?$", re.IGNORECASE)
 _threads: anyio.CapacityLimiter | None = None
 
 
@@ -50,15 +50,21 @@ class TooLarge(UsageError):
     """The body is over the limit."""
 
 
+class LengthRequired(UsageError):
+    """An upload must say how long it is."""
+
+
 # Most specific first: the status of an error is that of the first kind it is an instance of.
 STATUS: list[tuple[type[Exception], int]] = [
     (login.NotSignedIn, 401),
     (login.TooManyTries, 429),
     (Malformed, 400),
     (TooLarge, 413),
+    (LengthRequired, 411),
     (NotFound, 404),
     (PermissionDenied, 403),
     (RefusedError, 409),
+    (review.StaleEdit, 409),
     (StoreLocked, 503),
     (UsageError, 422),
     (GoldpairError, 400),
@@ -128,6 +134,8 @@ async def upload(request: Request) -> Response:
     async def answer() -> dict[str, Any]:
         context = await _in_thread(lambda: context_of(request))
         users.require(context.actor, "import")  # before a byte of the file is taken
+        if "content-length" not in request.headers:
+            raise LengthRequired("Send the upload with a Content-Length.")
         _check_length(request, MAX_UPLOAD)
         try:
             form = await request.form(max_files=1, max_fields=16)

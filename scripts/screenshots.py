@@ -55,6 +55,7 @@ def settle(page: Any) -> None:
     page.wait_for_selector("h1", timeout=60_000)
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=stStatusWidget]')"
+        " && !document.querySelector('[data-testid=stSkeleton]')"
         " && document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'",
         timeout=60_000,
     )
@@ -78,7 +79,7 @@ def shoot(link: str, out: Path, pages: tuple[str, ...], themes: tuple[str, ...])
         for theme in themes:
             page.emulate_media(color_scheme=theme)
             for name in pages:
-                page.goto(f"{base}/{name}")
+                page.goto(f"{base}/" if name == "overview" else f"{base}/{name}")
                 settle(page)
                 path = out / f"{name}-{theme}.png"
                 page.screenshot(path=path)

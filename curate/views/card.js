@@ -4,8 +4,8 @@
 // rule about what may be decided (the server says no, and the item comes back with the reason).
 // Record text enters the page through textContent alone.
 
-const AHEAD = 8;      // items leased ahead
-const LOW = 4;        // fetch more when fewer are left
+const AHEAD = 16;     // items leased ahead
+const LOW = 10;       // fetch more when fewer are left
 const FIXED = new Set(["a", "x", "e", "s", "f", "b", "u", "h", "m", "g"]);
 const slots = (window.__goldpairCards ??= new Map());   // one live card per mount point: listeners never stack
 
@@ -316,7 +316,7 @@ function makeCard(root, data, identity) {
       }
       return el("section", { class: "pane" }, el("h2", {}, title), inner);
     };
-    const chips = [["pair", item.pair_id], ["revision", item.rev], ["source", item.source], ["written by", item.author]]
+    const chips = [["pair", item.pair_id.slice(0, 10)], ["revision", item.rev], ["source", item.source], ["written by", item.author]]
       .filter(([, value]) => value).map(([name, value]) => el("span", { class: "chip" }, `${name} ${value}`));
     if (draft(item) && !editing) chips.push(el("span", { class: "chip gold" }, "your draft waits: E"));
     view.replaceChildren(
@@ -352,17 +352,19 @@ function makeCard(root, data, identity) {
     place.replaceChildren(...data.labels.map((label, at) => {
       const row = el("div", { class: at === focused && values(label).length ? "label on" : "label", role: "group", "aria-label": label.title || label.name });
       row.append(el("span", {}, label.title || words(label.name), label.key && !FIXED.has(label.key) ? el("kbd", {}, label.key.toUpperCase()) : ""));
+      const place = el("div", { class: "values" });
+      row.append(place);
       values(label).forEach((value, number) => {
         const held = labels[label.name];
         const on = label.kind === "multi-choice" ? (held ?? []).includes(value) : held === value;
-        row.append(el("button", { class: "pick", type: "button", "aria-pressed": String(on), onclick: () => setLabel(label, value) },
+        place.append(el("button", { class: "pick", type: "button", "aria-pressed": String(on), onclick: () => setLabel(label, value) },
           label.kind === "rating" ? value : words(value), label.kind === "rating" || number > 8 ? "" : el("kbd", {}, number + 1)));
       });
       if (label.kind === "text") {
         const field = el("textarea", { rows: "1", "aria-label": label.title || label.name, "data-label": label.name });
         field.value = labels[label.name] ?? "";
         field.addEventListener("input", () => { labels = { ...labels, [label.name]: field.value }; });
-        row.append(field);
+        place.append(field);
       }
       return row;
     }));
@@ -407,7 +409,7 @@ function makeCard(root, data, identity) {
       out.append(said);
     }
     if (item.duplicates.length) out.append(fold(`Near-duplicates and rival drafts (${item.duplicates.length})`,
-      ...item.duplicates.map((row) => el("div", { class: "body" }, `${row.kind} (${row.status}): ${row.other}, similarity ${Number(row.similarity).toFixed(2)}`))));
+      ...item.duplicates.map((row) => el("div", { class: "body" }, `${row.kind} (${row.status}): ${row.other.slice(0, 10)}, similarity ${Number(row.similarity).toFixed(2)}`))));
     if (item.system) out.append(fold("System message", el("div", { class: "body" }, item.system)));
     const steps = item.decisions.filter((row) => row.kind).map((row) => `${String(row.ts).slice(0, 16).replace("T", " ")}  ${words(row.kind)} by ${row.actor}, revision ${row.rev ?? "–"}`);
     if (steps.length) out.append(fold(`History (${steps.length})`, el("div", { class: "body" }, steps.join("\n"))));

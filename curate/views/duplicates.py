@@ -92,7 +92,12 @@ def _member(cluster: dict[str, Any], member: dict[str, Any], first: dict[str, An
     texts = []
     for name in ("prompt", "completion"):
         mine, theirs = member[name] or "", first[name] or ""
-        inner = parts.escape(mine) if member is first else parts.differences(theirs, mine)[1]
+        if member is not first:
+            inner = parts.differences(theirs, mine)[1]
+        elif len(cluster["members"]) == 2:
+            inner = parts.differences(mine, cluster["members"][1][name] or "")[0]
+        else:
+            inner = parts.escape(mine)
         texts.append(
             f'<p class="gp-label" style="margin-top:.6rem">{name}</p>'
             f'<div class="gp-card gp-text gp-scroll" tabindex="0">{inner}</div>'
@@ -100,7 +105,7 @@ def _member(cluster: dict[str, Any], member: dict[str, Any], first: dict[str, An
     kept = "kept" if cluster["status"] == "resolved" and member["keep"] else member["status"]
     similar = "the fullest" if member is first else f"{member['similarity'] or 0:.0%} like the first"
     parts.block(
-        f'<div class="gp-row"><span class="gp-mono">{parts.escape(member["pair_id"])}</span>'
+        f'<div class="gp-row">{parts.short(member["pair_id"])}'
         f"{parts.chip(kept)}<span class='gp-soft'>{parts.escape(similar)}</span></div>" + "".join(texts)
     )
     if may:

@@ -28,10 +28,12 @@ def render() -> None:
         )
         return
     words, page = next_step(found)
-    parts.block(
-        f'<div class="gp-notice"><b>Next:</b> {parts.escape(words)} '
-        f'<a href="/{page}" target="_self">Open {parts.escape(page.capitalize())}</a></div>'
-    )
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    with left:
+        parts.block(f'<div class="gp-notice"><b>Next:</b> {parts.escape(words)}</div>')
+    with right:
+        target = st.session_state["pages"][page]
+        st.page_link(target, label=f"Open {target.title}", icon=":material/arrow_forward:", width="stretch")
     stages = funnel(found)
     left, right = st.columns([3, 2], gap="large")
     with left:

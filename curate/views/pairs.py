@@ -76,7 +76,7 @@ def render() -> None:
 
 def _link(pair_id: str) -> str:
     name = parts.escape(pair_id)
-    return f'<a class="gp-mono" href="/pairs?pair={name}" target="_self">{name}</a>'
+    return f'<a class="gp-mono" href="/pairs?pair={name}" target="_self" title="{name}">{name[:10]}</a>'
 
 
 def _first_page() -> None:

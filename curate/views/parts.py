@@ -295,6 +295,11 @@ def clock(seconds: float) -> str:
     )
 
 
+def short(name: Any) -> str:
+    """HTML of an id in short; the whole of it as a tooltip."""
+    return f'<span class="gp-mono" title="{escape(name)}">{escape(str(name or "")[:10])}</span>'
+
+
 def when(ts: Any) -> str:
     """A UTC time of the store in short."""
     return str(ts or "").replace("T", " ")[:16]

@@ -121,7 +121,7 @@ def _finding(row: dict[str, Any], decide: bool) -> None:
                 f'<div class="gp-text">{parts.marked(text, [span])}</div>'
                 f'<div class="gp-row gp-soft" style="margin-top:.4rem"><span>{parts.escape(row["field"])}</span>'
                 f"<span>sure to {row['score'] or 0:.0%}</span><span>{parts.escape(row['recognizer'])}</span>"
-                f'<span class="gp-mono">{parts.escape(row["pair_id"])}</span></div>'
+                f"{parts.short(row['pair_id'])}</div>"
             )
         with right:
             one, two = st.columns(2)

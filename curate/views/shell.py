@@ -83,7 +83,9 @@ def main() -> None:
         parts.problem(error)
         return
     st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
-    page = st.navigation(pages(), position="sidebar", expanded=True)
+    found = pages()
+    st.session_state["pages"] = {page.url_path: page for section in found.values() for page in section}
+    page = st.navigation(found, position="sidebar", expanded=True)
     with st.sidebar:
         _task()
         _who(actor)

@@ -82,7 +82,8 @@ CSS = """
   --gp-good: light-dark(#22633a, #8fd0a0); --gp-bad: light-dark(#9a2a22, #ffa195);
   --gp-warn: light-dark(#7a4f00, #f0c36b); font-size: 1rem; line-height: 1.5; }
 .gp p { margin: 0; }
-.gp-lead { color: var(--gp-soft); max-width: 70ch; margin: -.35rem 0 .4rem; font-size: 1.05rem; }
+.gp a { color: var(--gp-gold); }
+.gp-lead { color: var(--gp-soft); max-width: 100ch; margin: -.35rem 0 .4rem; font-size: 1.05rem; }
 .gp-card { border: 1px solid var(--gp-line); border-radius: 10px; background: var(--gp-card); padding: .85rem 1rem; }
 .gp-text { white-space: pre-wrap; overflow-wrap: anywhere; }
 .gp-scroll { max-height: 22rem; overflow: auto; }
@@ -126,6 +127,8 @@ del.gp-del { background: light-dark(#fbdcd6, #4b2320); text-decoration: line-thr
 .gp-table td { border-bottom: 1px solid var(--gp-line); padding: .4rem .8rem .4rem 0; vertical-align: top;
   overflow-wrap: anywhere; }
 .gp-table td.n, .gp-table th.n { text-align: right; }
+.gp a.gp-mono { text-decoration: none; }
+.gp a.gp-mono:hover { text-decoration: underline; }
 .gp-who { font-size: .92rem; line-height: 1.45; color: #c9c6bd; }
 .gp-who b { color: #f3efe4; }
 .gp-who a { color: #e5bd66; }

@@ -1,0 +1,174 @@
+"""A small real workspace and a server for it: what the tests of the routes and pages share.
+
+The records go through the product's own import, scan and dedupe; nothing is written into tables by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from curate import jobs, ops, users
+from curate.login import Sessions
+from curate.server import State
+from curate.store import Store
+from curate.workspace import Workspace
+
+TASK = "tiny"
+PASSWORD = "correct horse battery"
+PEOPLE = {"lea": "lead", "rita": "reviewer", "ann": "annotator", "vic": "viewer"}
+PACK = """
+name = "tiny"
+title = "Tiny task"
+system = "Answer in one line."
+reject_reasons = ["off_task", "wrong"]
+
+[[labels]]
+name = "tone"
+kind = "rating"
+scale = 5
+key = "t"
+
+[privacy]
+profile = "rules"
+"""
+WORDS = (
+    "amber basket candle dolphin ember feather granite harbour island jasmine kettle lantern meadow nutmeg "
+    "orchard pebble quarry ribbon saddle thimble umbrella velvet walnut yarrow zephyr anchor bramble copper drizzle fiddle"
+).split()
+
+
+def hostile(port: int) -> str:
+    """Everything a record may try on a page that shows it; ``port`` is a listener that must hear nothing."""
+    return (
+        f"![beacon](http://127.0.0.1:{port}/markdown.png) "
+        f"<img src=http://127.0.0.1:{port}/tag.png onerror=window.pwned=1>"
+        f"<script>window.pwned=2;fetch('http://127.0.0.1:{port}/script')</script> [link](javascript:window.pwned=3) "
+        f"<a href='javascript:window.pwned=4'>a</a> =HYPERLINK(\"http://127.0.0.1:{port}/formula\") "
+        f"{{{{ 7*7 }}}} ${{7*7}} :material/home: $$x^2$$ <style>body{{background:url(http://127.0.0.1:{port}/css)}}</style>"
+    )
+
+
+def write_records(path: Path, port: int = 9, n: int = 60) -> Path:
+    """A JSONL of ``n`` plain records, two near-duplicates, one with an e-mail address, one hostile, two bad rows."""
+    dice = random.Random(7)
+    rows = [
+        {
+            "id": f"r{i}",
+            "source": f"s{i}",
+            "prompt": " ".join(dice.sample(WORDS, 9)) + "?",
+            "completion": " ".join(dice.sample(WORDS, 14)) + ".",
+        }
+        for i in range(n)
+    ]
+    rows.append({**rows[0], "id": "twin", "source": "twin", "completion": rows[0]["completion"].upper()})
+    rows.append(
+        {
+            "id": "mail",
+            "source": "mail",
+            "prompt": "Who wrote this?",
+            "completion": "Write to asha.rao@corp.example.org soon.",
+        }
+    )
+    rows.append(
+        {
+            "id": "bad-actor",
+            "source": "x",
+            "prompt": "hostile " + hostile(port),
+            "completion": "answer " + hostile(port),
+        }
+    )
+    lines = [json.dumps(row) for row in rows]
+    lines += ["{not json", json.dumps({"id": "empty", "source": "e", "prompt": "", "completion": "x"})]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def make_workspace(root: Path, port: int = 9) -> Workspace:
+    """A workspace with a pack, people with passwords, imported and scanned and deduplicated records."""
+    workspace = Workspace.create(root / "ws")
+    pack = workspace.tasks / TASK
+    pack.mkdir()
+    (pack / "task.toml").write_text(PACK, "utf-8")
+    (pack / "guidelines.md").write_text("# Guidelines\nversion: 3\n\n<b>Be kind.</b>\n", "utf-8")
+    store = Store.open(workspace.store)
+    try:
+        users.ensure_owner(store, "admin")
+        admin = users.actor_for(store, "admin")
+        for name, role in PEOPLE.items():
+            users.create_user(store, admin, name, role, PASSWORD)
+        context = ops.Context(store, workspace, admin, local=True)
+        ops.run(context, "import", {"task": TASK, "path": str(write_records(root / "records.jsonl", port))})
+        for operation in ("scan", "dedupe"):
+            job = ops.run(context, operation, {"task": TASK})["job"]
+            done = jobs.wait(store, workspace, job)
+            assert done["state"] == "done", done
+    finally:
+        store.close()
+    return workspace
+
+
+@contextmanager
+def opened(workspace: Workspace) -> Iterator[State]:
+    """The state of a server, without its process: for routes and pages called in this one."""
+    from curate import server
+
+    store = Store.open(workspace.store)
+    try:
+        state = State(workspace, store, Sessions(workspace.key), token="t" * 43, url="http://127.0.0.1")
+        server.attach(state)
+        yield state
+    finally:
+        server.attach(None)
+        store.close()
+
+
+class Running:
+    """A real server process and what it printed."""
+
+    def __init__(self, process: subprocess.Popen[str], said: list[str]) -> None:
+        self.process, self.said = process, said
+
+    @property
+    def link(self) -> str:
+        """The newest one-time sign-in link."""
+        return re.findall(r"http://\S+/login\?token=\S+", "".join(self.said))[-1]
+
+    @property
+    def base(self) -> str:
+        return self.link.split("/login")[0]
+
+
+@contextmanager
+def serving(workspace: Workspace) -> Iterator[Running]:
+    """``goldpair serve`` on a free port, ended at the end."""
+    import threading
+
+    command = [sys.executable, "-u", "-m", "curate.cli", "serve", "-w", str(workspace.root), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=_read, args=(process, said), daemon=True)
+    reader.start()
+    try:
+        give_up = time.monotonic() + 180
+        while not any("Stop it with" in line for line in list(said)):
+            assert process.poll() is None, "".join(said)
+            assert time.monotonic() < give_up, "".join(said)
+            time.sleep(0.1)
+        yield Running(process, said)
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _read(process: subprocess.Popen[str], said: list[str]) -> None:
+    for line in process.stdout or ():
+        said.append(line)
