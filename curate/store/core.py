@@ -303,8 +303,13 @@ class Store:
 
     def rows(self, sql: str, params: Params = ()) -> list[dict[str, Any]]:
         """Rows of a parametrised query on a cursor of its own: the last committed state, from any thread."""
-        with self._con.cursor() as cursor:
+        with self._reader() as cursor:
             return _dicts(cursor.execute(sql, _bound(params)))
+
+    def _reader(self) -> duckdb.DuckDBPyConnection:
+        if self._closed:
+            raise GoldpairError("The store is closed.")
+        return self._con.cursor()
 
     def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
         """First row of a query, or None."""
@@ -313,7 +318,7 @@ class Store:
 
     def frame(self, sql: str, params: Params = ()) -> pl.DataFrame:
         """A query's result as a polars frame (SELECT only)."""
-        with self._con.cursor() as cursor:
+        with self._reader() as cursor:
             table = cursor.sql(sql, params=_bound(params)).to_arrow_table()
             return cast(pl.DataFrame, pl.from_arrow(table))
 
