@@ -327,8 +327,8 @@ def import_(
 
 def _show_import(result: dict[str, Any]) -> None:
     print(
-        f"{result['rows']} rows: {result['imported']} imported, {result['already_there']} already there, "
-        f"{result['quarantined']} in quarantine"
+        f"{result['imported'] + result['already_there'] + result['quarantined']} rows: {result['imported']} "
+        f"imported, {result['already_there']} already there, {result['quarantined']} in quarantine"
     )
     for reason, count in sorted(result["by_reason"].items(), key=lambda item: -item[1]):
         print(f"  {count:6}  {reason}")

@@ -159,10 +159,8 @@ def test_import_of_the_shipped_pack(installed: Installed, workspace: Path) -> No
     assert Path(records).is_relative_to(installed.bin.parent)
     lines = sum(1 for line in Path(records).read_text("utf-8").splitlines() if line.strip())
     first = installed.json("import", "sarcastic-bot", records, "-w", workspace)
-    assert first["rows"] == lines and first["imported"] >= 400
-    assert first["imported"] + first["quarantined"] + first["already_there"] == lines, (
-        "every row is accounted for"
-    )
+    assert first["imported"] >= 400
+    assert first["imported"] + first["quarantined"] + first["already_there"] == lines, "every row is there"
     again = installed.json("import", "sarcastic-bot", records, "-w", workspace)
     assert again["imported"] == 0
 
