@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from curate.client import Client, running_server
-from curate.errors import GoldpairError, NotFound, RefusedError, UsageError
+from curate.errors import GoldpairError, NotFound, RefusedError
 from curate.tasks import find_pack, load_pack
 from curate.workspace import Workspace
 
 LEAD = "admin"
+SHOWN = 4  # answers side by side in the summary
 STAGES = ("init", "import", "scan", "dedupe", "decisions", "snapshot", "preflight", "baselines", "train", "eval",
           "gate", "report", "release")  # fmt: skip
 
@@ -134,66 +135,73 @@ def _decisions(demo: _Demo) -> dict[str, Any]:
         for name in sorted({line["user"] for line in lines} - known):
             call(LEAD, "users.add", name=name, role="reviewer")
         pairs = _pairs_by_external_id(call, demo.task)
+        groups = call(LEAD, "clusters.list", task=demo.task, limit=1000)["clusters"]
         for number, line in enumerate(lines):
             try:
                 if line.get("kind") == "duplicate":
-                    _decide_group(call, demo.task, pairs, line)
+                    _decide_group(call, groups, pairs, line)
                     outcome["duplicate"] += 1
                 else:
                     _decide_pair(call, pairs, line, f"recorded-{number}")
                     outcome[line["verdict"]] += 1
-            except (RefusedError, NotFound, UsageError, GoldpairError) as error:
-                outcome[f"refused: {type(error).__name__}"] += 1
+            except GoldpairError as error:
+                outcome["refused by the rules"] += 1
                 demo.state.setdefault("refused", []).append({"line": number + 1, "why": str(error)})
     return {"outcome": dict(outcome), "pairs": demo.client.call("overview", task=demo.task)["pairs"]}
 
 
-def _pairs_by_external_id(call: Callable[..., dict[str, Any]], task: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _pairs_by_external_id(call: Callable[..., dict[str, Any]], task: str) -> dict[str, dict[str, Any]]:
+    """External id -> ``{pair_id, rev}`` of every pair."""
+    found: dict[str, dict[str, Any]] = {}
     offset = 0
     while rows := call(LEAD, "pairs.list", task=task, limit=1000, offset=offset)["pairs"]:
-        found |= {row["external_id"]: row["pair_id"] for row in rows if row.get("external_id")}
+        found |= {row["external_id"]: {"pair_id": row["pair_id"], "rev": row["rev"]} for row in rows}
         offset += len(rows)
     return found
 
 
+def _pair(pairs: dict[str, dict[str, Any]], record: str) -> dict[str, Any]:
+    if record not in pairs:
+        raise NotFound(f"Record {record} is not among the pairs; it is in quarantine.")
+    return pairs[record]
+
+
 def _decide_group(
-    call: Callable[..., dict[str, Any]], task: str, pairs: dict[str, str], line: dict[str, Any]
+    call: Callable[..., dict[str, Any]],
+    groups: list[dict[str, Any]],
+    pairs: dict[str, dict[str, Any]],
+    line: dict[str, Any],
 ) -> None:
-    wanted = {pairs[record] for record in line["records"] if record in pairs}
-    for group in call(line["user"], "clusters.list", task=task, limit=1000)["clusters"]:
+    wanted = {_pair(pairs, record)["pair_id"] for record in line["records"]}
+    for group in groups:
         members = {member["pair_id"] for member in group["members"]}
         if group["kind"] == "duplicate" and wanted <= members:
-            dropped = {pairs[record] for record in line["records"] if record != line["keep"]}
-            call(
-                line["user"],
-                "clusters.decide",
-                cluster_id=group["cluster_id"],
-                decision="keep",
-                keep=sorted(members - dropped),
-            )
+            dropped = wanted - {_pair(pairs, line["keep"])["pair_id"]}
+            keep = sorted(members - dropped)
+            call(line["user"], "clusters.decide", cluster_id=group["cluster_id"], decision="keep", keep=keep)
             return
-    raise NotFound(f"No open group holds {', '.join(line['records'])}.")
+    raise NotFound(f"No group holds {', '.join(line['records'])}.")
 
 
 def _decide_pair(
-    call: Callable[..., dict[str, Any]], pairs: dict[str, str], line: dict[str, Any], client_id: str
+    call: Callable[..., dict[str, Any]],
+    pairs: dict[str, dict[str, Any]],
+    line: dict[str, Any],
+    client_id: str,
 ) -> None:
-    pair_id = pairs.get(line["record"])
-    if pair_id is None:
-        raise NotFound(f"Record {line['record']} is not among the pairs.")
-    rev = call(line["user"], "review.item", pair_id=pair_id)["rev"]
-    call(
+    pair = _pair(pairs, line["record"])
+    done = call(
         line["user"],
         "review.decide",
-        pair_id=pair_id,
-        rev=rev,
+        pair_id=pair["pair_id"],
+        rev=pair["rev"],
         verdict=line["verdict"],
         reason=line.get("reason"),
         completion=line.get("completion"),
         labels=line.get("labels"),
         client_id=client_id,
     )
+    pair["rev"] = done["rev"]
 
 
 def _release(demo: _Demo, model: str) -> dict[str, Any]:
@@ -209,7 +217,7 @@ def _release(demo: _Demo, model: str) -> dict[str, Any]:
 def _words(name: str, result: dict[str, Any]) -> str:
     """One line about what a stage did."""
     if name == "import":
-        return f"{result['rows']} rows: {result['imported']} imported, {result['quarantined']} in quarantine"
+        return f"{result['imported']} imported, {result['quarantined']} in quarantine"
     if name == "scan":
         return f"{result['pairs']}; {result['open_findings']} findings wait for a person"
     if name == "dedupe":
@@ -236,7 +244,7 @@ def _summary(demo: _Demo) -> dict[str, Any]:
     return {
         "task": demo.task,
         "rows": {
-            "in": state["import"]["rows"],
+            "in": sum(state["import"][part] for part in ("imported", "already_there", "quarantined")),
             "quarantined": state["import"]["quarantined"],
             "duplicates": funnel.get("duplicate", 0),
             "rejected": funnel.get("rejected", 0),
@@ -245,10 +253,16 @@ def _summary(demo: _Demo) -> dict[str, Any]:
             "approved": funnel.get("approved", 0),
         },
         "quarantine": state["import"]["by_reason"],
-        "arms": report["summary"]["arms"],
-        "differences": report["summary"]["differences"],
-        "agreement": report["summary"].get("agreement"),
-        "answers": report["summary"].get("answers", []),
+        "arms": {arm["name"]: {"mean": arm["mean"], "interval": arm["interval"]} for arm in report["arms"]},
+        "differences": {
+            item["arm"]: {"mean": item["estimate"], "interval": item["interval"]}
+            for item in report["differences"]
+        },
+        "agreement": report["agreement"],
+        "answers": [
+            {"prompt": row["prompt"], "outputs": {answer["arm"]: answer["text"] for answer in row["answers"]}}
+            for row in report["examples"][:SHOWN]
+        ],
         "model": state["train"]["model"],
         "verdict": state["gate"]["verdict"],
         "worth_it": state["gate"].get("worth_it", ""),
@@ -291,7 +305,7 @@ def show(summary: dict[str, Any]) -> None:
     if summary["agreement"]:
         agreement = summary["agreement"]
         print(
-            f"The scorer agrees with blind human-style labels at kappa {agreement['kappa']:.2f} "
+            f"The scorer agrees with blind labels at kappa {agreement['kappa']:.2f} "
             f"{_interval(agreement['interval'])} on {agreement['n']} answers."
         )
     print(f"Verdict: {summary['verdict']}. {summary['worth_it']}")

@@ -111,7 +111,7 @@ def _export(store: Store, sql: str, params: Sequence[Any]) -> pl.DataFrame:
     lists = [json.dumps(known.get(pair, []), ensure_ascii=False) for pair in frame["pair_id"]]
     return (
         frame.with_columns(pl.Series("known", lists, dtype=pl.String))
-        .select(EXPORT_SCHEMA)
+        .select(list(EXPORT_SCHEMA))
         .cast(EXPORT_SCHEMA)
     )
 
@@ -260,7 +260,7 @@ def ingest_scan(tx: Tx, task: str, frame: pl.DataFrame, guideline_version: str) 
     made = (
         rules.add_revisions(
             tx,
-            "import",
+            "intake",
             [rules.decoded(r) for r in fresh],
             kind="import",
             guideline_version=guideline_version,
@@ -454,7 +454,7 @@ def _replace(store: Store, actor: users.Actor, workspace: Workspace, row: Mappin
             raise UsageError(f"Pair {pair_id} has a newer revision. Look at it again.")
         made = rules.add_revisions(
             tx,
-            "import",
+            "intake",
             [rules.decoded({"pair_id": pair_id, **texts})],
             kind="anonymized",
             guideline_version=text["guideline_version"],

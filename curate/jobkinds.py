@@ -190,10 +190,10 @@ def _step_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
 
 for kind in (
     JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest),
-    JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest),
-    JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish),
-    JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish),
-    JobKind("train", _step_prepare, _train_work, finish=_train_finish),
-    JobKind("eval", _step_prepare, _eval_work, finish=_step_finish),
+    JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest, permission="dedupe"),
+    JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish, permission="freeze"),
+    JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
+    JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
+    JobKind("eval", _step_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)

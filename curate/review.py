@@ -310,7 +310,7 @@ def list_pairs(
     limit: int = 50,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Pairs of a task in the order of their ids: state columns, author, source, prompt, completion.
+    """Pairs of a task in the order of their ids: state columns, author, source, external id, prompt, completion.
 
     ``search`` is a piece of text, compared without case; nothing in it is a wildcard.
     """
@@ -333,7 +333,8 @@ def list_pairs(
     )
     return store.rows(
         "SELECT s.pair_id, s.task, s.status, s.reason, s.rev, s.approver, s.updated_seq, r.author, p.source,"
-        " t.prompt, t.completion FROM pair_state s LEFT JOIN pairs p ON p.pair_id = s.pair_id"
+        " q.external_id, t.prompt, t.completion FROM pair_state s LEFT JOIN pairs p ON p.pair_id = s.pair_id"
+        " LEFT JOIN records q ON q.record_id = p.record_id"
         " LEFT JOIN revisions r ON r.pair_id = s.pair_id AND r.rev = s.rev"
         " LEFT JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev"
         " WHERE s.pair_id IN (SELECT unnest($ids::VARCHAR[])) ORDER BY s.pair_id",
