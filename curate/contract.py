@@ -179,6 +179,17 @@ def load_rows(folder: Path | str, split: str = "train") -> pl.DataFrame:
     return pl.read_parquet(Path(folder) / "data" / f"{split}.parquet", schema=ROW_SCHEMA)
 
 
+def training_rows(folder: Path | str, split: str = "train") -> pl.DataFrame:
+    """`load_rows` as a model is to see them: a pair without a system message of its own gets the task's.
+
+    The same message is used at evaluation, so training and use cannot drift apart.
+    """
+    own = pl.col("system") != ""
+    return load_rows(folder, split).with_columns(
+        system=pl.when(own).then("system").otherwise(pl.lit(load_task(folder).system))
+    )
+
+
 def verify(folder: Path | str) -> list[str]:
     """Every way in which the folder differs from what was frozen; an empty list means intact.
 

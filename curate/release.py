@@ -36,6 +36,7 @@ def evaluate(
         suite = next(s for s in pack.suites if s.name == name)
         out = workspace.evals / pack.name / f"{model.name if model else 'baselines'}--{suite.name}"
         arms = _arms(pack, spec, model)
+        _take_over(workspace.evals / pack.name / f"baselines--{suite.name}", out)
 
         def progress(arm: str, done: int, total: int, number: int = len(runs)) -> None:
             report(
@@ -57,11 +58,17 @@ def evaluate(
             progress=progress,
             training=training,
         )
-        report({"message": "scorer against blind labels"})
-        agreement = measure(pack_folder, suite)
-        (out / "agreement.json").write_text(json.dumps(agreement), "utf-8")
+        if model is not None:
+            report({"message": "scorer against blind labels"})
+            (out / "agreement.json").write_text(json.dumps(measure(pack_folder, suite)), "utf-8")
         runs.append(out.name)
     return {"run": runs[0], "runs": runs}
+
+
+def _take_over(baselines: Path, out: Path) -> None:
+    """Begin a model's run from the baselines' answers and scores; what changed since is made anew by its hash."""
+    if baselines != out and (baselines / "run.json").exists() and not (out / "run.json").exists():
+        shutil.copytree(baselines, out, dirs_exist_ok=True)
 
 
 def _arms(pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]:

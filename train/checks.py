@@ -64,7 +64,7 @@ def preflight(
     findings: list[dict[str, str]] = []
     seen: dict[tuple[int, ...], str] = {}
     for split in contract.SPLITS:
-        rows = contract.load_rows(snapshot_dir, split).iter_rows(named=True)
+        rows = contract.training_rows(snapshot_dir, split).iter_rows(named=True)
         rendered, found = render_rows(tokenizer, rows, stops=stops, max_length=recipe.max_length)
         unique = []
         for row in rendered:
