@@ -26,6 +26,7 @@ from curate.privacy.policy import Policy
 from curate.privacy.view import view
 
 _SURE = 0.66  # a name found with at least this score is looked for in the whole record
+_CUED = 0.85  # at least this score: announced by a cue, or listed and seen by the model
 _STRONG = 0.9  # a cue this strong beats the keep-list of terms
 
 
@@ -245,12 +246,15 @@ class Detector:
         """From raw findings to the record's findings: keep, spread, allow, deny, merge, threshold."""
         kept = {name: self._surviving(text, raw[name]) for name, text in record.items()}
         if "PERSON" in self.policy.entities:
-            tokens = names.name_tokens(
-                record[name][f.start : f.end]
+            people = [
+                (record[name][f.start : f.end], f.score)
                 for name, found in kept.items()
                 for f in found
                 if f.entity_type == "PERSON" and f.score >= _SURE
-            )
+            ]
+            # A word on no list spreads only from a strong cue: what a model alone believes stays where it is.
+            tokens = {w for w in names.name_tokens(text for text, _ in people) if lexicon.is_name(w)}
+            tokens |= names.name_tokens(text for text, score in people if score >= _CUED)
             for name, text in record.items() if tokens else ():
                 seen = view(text)
                 spread = [
@@ -279,20 +283,20 @@ class Detector:
 
     def _surviving(self, text: str, found: list[Finding]) -> list[Finding]:
         """Findings without those that lie on a term, a statute, a dose or a public person."""
-        if not found:
-            return found
-        terms, public = keep.kept_spans(keep.lexicon_safe(text)), keep.public_spans(text)
         intro = {"name.my_name_is", "name.mera_naam", "name.label", "name.signature", "name.cobol_author"}
         out = []
         for finding in found:
             if finding.entity_type not in ("PERSON", "ORG", "CITY", "DATE", "AGE"):
                 out.append(finding)
                 continue
-            inside_term = any(s <= finding.start and finding.end <= e for s, e in terms)
-            inside_public = any(s < finding.end and finding.start < e for s, e in public)
-            if inside_term and not (finding.entity_type == "PERSON" and finding.score > _STRONG):
+            person = finding.entity_type == "PERSON"
+            if not (person and finding.score > _STRONG) and keep.in_term(text, finding.start, finding.end):
                 continue
-            if inside_public and finding.entity_type == "PERSON" and finding.recognizer not in intro:
+            if (
+                person
+                and finding.recognizer not in intro
+                and keep.in_public_name(text, finding.start, finding.end)
+            ):
                 continue
             out.append(finding)
         return out

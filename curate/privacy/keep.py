@@ -9,7 +9,6 @@ import re
 
 from curate.privacy import lexicon
 
-_EPONYM = "(?:" + "|".join(sorted(map(re.escape, lexicon.eponyms()), key=len, reverse=True)) + ")"
 _CLINICAL = (
     r"(?:disease|syndrome|sign|signs|test|maneuver|manoeuvre|reflex|lymphoma|cyst|palsy|sarcoma|tumou?r|carcinoma|contracture|fracture|"
     r"tendon|tube|tubes|duct|gland|node|nodes|score|scale|criteria|classification|grade|index|stage|class|staging|phenomenon|fever|"
@@ -20,33 +19,50 @@ _CLINICAL = (
     r"dementia|psychosis|encephalopathy|aphasia|malformation|deformity|exercises?|curve|block|mask|chart|scan|study|technique|"
     r"flexor|positive|negative|plantar|response|view|suture|hook|plate|nail|wire|traction|splint|collar|bandage|boots?|elbow)"
 )
-_KEEP = (
-    re.compile(rf"\b{_EPONYM}(?:[ -](?:{_EPONYM}|and|-)){{0,3}}(?:['’]s|s['’])?[ ](?:[a-z-]+[ ])?{_CLINICAL}\b", re.I),
-    re.compile(r"\b[A-Za-z]+[ ]?\d+(?:\.\d+)?[ ]?(?:mg|mcg|µg|ug|ml|iu|units?|puffs?|drops?|tabs?|tablets?|capsules?|g|%)(?![\w])", re.I),
-    re.compile(r"(?:\b(?:the )?(?:[A-Z][\w'’()&-]*,?[ ]+|of[ ]+|and[ ]+|the[ ]+|for[ ]+|in[ ]+|on[ ]+|to[ ]+){1,12}(?:Act|Rules|Code|Regulations?|Ordinance|Order),?[ ]+(?:of[ ]+)?\d{4}\b)"),
-    re.compile(r"\b(?:section|sec\.|article|clause|schedule|regulation|rule|chapter|para(?:graph)?)[ ]+\d+[A-Za-z]?(?:\(\w+\))*(?:[ ]+of[ ]+the[ ]+[A-Z][\w'’-]*(?:[ ]+[A-Z][\w'’-]*)*(?:,?[ ]+\d{4})?)?", re.I),
-    re.compile(r"\b(?:WS|FD|LS|WK|W|CALC|PROCESS|READ|WRITE|PRINT|OPEN|CLOSE|INIT|MAIN|END)(?:-[A-Z0-9]+)+\b"),
-    re.compile(r"\bGlasgow Coma Scale\b|\bG\d+P\d+(?:[AL]\d+)*\b", re.I),
-)  # fmt: skip
+_AFTER_EPONYM = re.compile(
+    rf"(?:['’]s|s['’]|['’])?(?:[ -][A-Za-z]+){{0,2}}?[ -](?:[a-z-]+[ ])?{_CLINICAL}\b", re.I
+)
+_TERMS = (
+    re.compile(
+        r"\b[A-Za-z]+[ ]?\d+(?:\.\d+)?[ ]?(?:mg|mcg|µg|ug|ml|iu|units?|puffs?|drops?|tabs?|tablets?|capsules?|g|%)(?![\w])"
+    ),
+    re.compile(
+        r"\b(?:[A-Z][\w'’()&-]*,?[ ]+(?:(?:of|and|the|for|in|on|to)[ ]+){0,2}){1,10}(?:Act|Rules|Code|Regulations?|Ordinance|Order),?[ ]+(?:of[ ]+)?\d{4}\b"
+    ),
+    re.compile(
+        r"\b(?:[Ss]ection|[Ss]ec\.|[Aa]rticle|[Cc]lause|[Ss]chedule|[Rr]egulation|[Rr]ule|[Cc]hapter|[Pp]ara(?:graph)?)[ ]+\d+[A-Za-z]?(?:\(\w+\))*"
+        r"(?:[ ]+of[ ]+the[ ]+[A-Z][\w'’-]*(?:[ ]+[A-Z][\w'’-]*)*(?:,?[ ]+\d{4})?)?"
+    ),
+    re.compile(r"\b(?:WS|FD|LS|WK|CALC|PROCESS|READ|WRITE|PRINT|OPEN|CLOSE|INIT|MAIN|END)(?:-[A-Z0-9]+)+\b"),
+    re.compile(r"\bGlasgow Coma Scale\b|\bG\d+P\d+(?:[AL]\d+)*\b"),
+)
 _FULL_PUBLIC = re.compile(
     rf"(?<![\w])(?:{lexicon.alternation(frozenset(n for n in lexicon.public_figures()[0] if ' ' in n))})(?![\w])",
     re.I,
 )
+_NEAR = 60  # characters around a finding in which a term or a public name that holds it must begin and end
 
 
-def kept_spans(text: str) -> list[tuple[int, int]]:
-    """Spans of terms that only look personal."""
-    return [match.span() for pattern in _KEEP for match in pattern.finditer(text)]
+def in_term(text: str, start: int, end: int) -> bool:
+    """True when the span lies on a term that only looks personal: an eponym, a dose, a statute, code."""
+    words = re.findall(r"[^\W\d_]+", lexicon.fold(text[start:end]))
+    if words and all(word in lexicon.eponyms() or word in ("s", "and", "sign", "test") for word in words):
+        tail = text[end : end + _NEAR]
+        if _AFTER_EPONYM.match(tail) or re.search(rf"(?:^|[ ]){_CLINICAL}$", text[start:end], re.I):
+            return True
+    low, high = max(0, start - 2 * _NEAR), min(len(text), end + _NEAR)
+    return any(
+        match.start() <= start and end <= match.end()
+        for pattern in _TERMS
+        for match in pattern.finditer(text, low, high)
+    )
 
 
-def public_spans(text: str) -> list[tuple[int, int]]:
-    """Spans of full names of public or fictional people."""
-    return [match.span() for match in _FULL_PUBLIC.finditer(lexicon_safe(text))]
-
-
-def lexicon_safe(text: str) -> str:
-    """Typographic apostrophes made plain without moving any offset."""
-    return text.replace("’", "'")
+def in_public_name(text: str, start: int, end: int) -> bool:
+    """True when the span touches the full name of a public or fictional person."""
+    low, high = max(0, start - _NEAR), min(len(text), end + _NEAR)
+    window = text[low:high].replace("’", "'")
+    return any(m.start() + low < end and start < m.end() + low for m in _FULL_PUBLIC.finditer(window))
 
 
 def is_public(name: str) -> bool:

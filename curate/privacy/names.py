@@ -36,6 +36,21 @@ _TITLE = (
 _SPAN_TITLE = re.compile(
     r"(?:mr|mrs|ms|miss|mstr|mx|shri|shree|sri|smt|shrimati|kum|kumari|thiru|tmt)\b\.?\s*", re.I
 )
+# What people say of themselves after "I'm"; in lower case never a name there.
+_TRAITS = frozenset(
+    "white black brown gray grey green young rich happy sunny smart strong savage wise hardy noble junior major frank earnest single blessing "
+    "blessed sharp short long small little poor good goode best close gross swift moody merry misty stormy rusty dusty cross may will hope love "
+    "sweet precious bright keen just christian muslim english french indian american prince angel joy bliss legend boss baby honey gem".split()
+)
+# Everyday words that follow a given name without being its family name ("brian will call").
+_NOT_AFTER_GIVEN = frozenset(
+    "will may might hope love day long rose back house case church street best close price wise major little short small good young does do did "
+    "has is was can man main mane more mere rode see soo so he she ho you an in on no go do and walks walk cook cooks ring call calls case bill "
+    "bear bird park place power powers light lights sharp swift grace joy mark marks page pages post rain rush savage trace worth".split()
+)
+_DOTTED_TITLE = re.compile(
+    r"(?:mr|mrs|ms|dr|prof|smt|sri|adv|col|capt|maj|lt|sgt|fr|rev|er|hon|kum|km|thiru|tmt|sr)\b", re.I
+)
 _RELATION = (
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|mom|mum|dad|mummy|papa|uncle|aunt|aunty|auntie|cousin|nephew|niece|grandson|"
     r"granddaughter|grandmother|grandfather|grandma|grandpa|nana|nani|dadi|bhabhi|jija|saala|devar|nanad|partner|spouse|fianc[eé]e?|girlfriend|"
@@ -77,7 +92,8 @@ _CUES = (
     _Cue("i_am_and", _c(r"(?:^|[:.!?,][ ]*|\bhi[ ,]+|\bhello[ ,]+|\bhey[ ,]+)(?:i am|i'm|i m|im|myself|this is|it'?s|its)[ ]+(?=[a-z'’-]+(?:[ ][a-z'’-]+)?(?:[ ]*[,.]|[ ]+(?:here|speaking|calling|from|this side|again|bol)\b))"), 0.9, 0.7, "list", "introduces somebody", True),
     _Cue("label", _c(r"(?:^|[\s(,;|*])(?:(?:full|first|last|sur|middle|maiden|given|patient|customer|client|employee|father'?s?|mother'?s?|husband'?s?|spouse|guardian|nominee|candidate|account holder|holder|beneficiary|contact|user|student|doctor|consultant|physician|emp|recipient|sender|payee|caller|reported by|emergency contact)[ _-]*)?(?:name|naam)\s*(?:[:=]|is|-|\.{2,})\s*[\"']?(?=[^\W\d_])"), 0.93, 0.8, "any", "field called name", True),
     _Cue("name_bare", _c(r"\bname[ ]+(?=[^\W\d_])"), 0.85, 0.0, "plain", "after the word name"),
-    _Cue("label_person", _c(r"(?:^|[\s(,;|*/@])(?:attn|attention|kind attn|c/o|contact person|nominee|referred by|seen by|dictated by|prepared by|approved by|checked by|verified by|authori[sz]ed by|signed by|changed by|modified by|written by|created by|updated by|maintained by|reviewed by|reported by|submitted by|assigned to|assignee|owner|author|maintainer|programmer|reviewer|reporter|consultant|surgeon|anaesthetist|physician|operator|witness(?: \d)?|employee|for the company|director|signed|sd/-|nok|next of kin|emergency contact|received by|delivered (?:to|by)|collected by|sold to|ship to|bill to|deliver to|account holder|in favou?r of|requested by|raised by|handled by|escalated to|copied to|cc)\s*[:.=-]?\s*(?:(?:mr|mrs|ms|dr|shri|smt|sri)\.?\s*)?(?=[^\W\d_])"), 0.92, 0.72, "plain", "field that holds a person"),
+    _Cue("label_person", _c(r"(?:^|[\s(,;|*/@])(?:attn|attention|kind attn|c/o|contact person|nominee|assignee|owner|author|maintainer|programmer|reviewer|reporter|consultant|surgeon|ana?esthetist|physician|operator|witness(?: \d)?|employee|for the company|director|signed|sd/-|nok|next of kin|emergency contact|account holder|cc|to|from|ref(?:erring)? doctor|primary care|pcp)\s*[:=-]\s*(?:(?:mr|mrs|ms|dr|shri|smt|sri)\.?\s*)?(?=[^\W\d_])"), 0.92, 0.72, "plain", "field that holds a person"),
+    _Cue("done_by", _c(r"\b(?:(?:referred|seen|dictated|prepared|approved|checked|verified|authori[sz]ed|signed|changed|modified|written|created|updated|maintained|reviewed|reported|submitted|received|delivered|collected|requested|raised|handled|operated)\s+by|(?:assigned|escalated|copied|sold|ship|bill|deliver|delivered)\s+to|in favou?r of|@(?:author|reviewer|owner|maintainer))\s*[:.=-]?\s*(?:(?:mr|mrs|ms|dr|shri|smt|sri)\.?\s*)?(?=[^\W\d_])"), 0.9, 0.66, "plain", "done by or for a person"),
     _Cue("title", _c(rf"(?<![\w']){_TITLE}\.?[ ]+(?=[^\W\d_])"), 0.93, 0.85, "plain", "title before a name"),
     _Cue("title_tight", _c(r"(?<![\w'])(?:Mr|Mrs|Ms|Dr|Smt|Prof)\.(?=[A-Z])"), 0.93, 0.85, "no", "title before a name"),
     _Cue("child_of", _c(r"\b(?:[swdhc]/o|son/daughter of|son of|daughter of|wife of|husband of|widow of|mother of|father of|heir of|married to|named|name of)[ .:]+(?:(?:late|shri|smt|sri|mr|mrs|ms|dr)\.?[ ]+)*(?=[^\W\d_])"), 0.93, 0.85, "list", "relation to a person"),
@@ -115,7 +131,11 @@ def _is_cap(word: str) -> bool:
 def _word_ok(word: str) -> bool:
     """May this word be part of a name at all?"""
     key = lexicon.fold(word.strip(".'"))
-    return len(key) >= 2 and key not in lexicon.not_names() and key not in _STOP
+    if len(key) < 2 or key in _STOP:
+        return False
+    return key not in lexicon.not_names() or (
+        _is_cap(word) and key in lexicon.wordlike() and lexicon.is_given(key)
+    )
 
 
 def _line_is_caps(text: str, start: int) -> bool:
@@ -162,6 +182,10 @@ def _run(text: str, start: int, lower: str, cold: float) -> tuple[int, int, bool
             if _is_cap(word):
                 if not known and not cold:
                     break
+                if key in lexicon.not_names() and not re.match(
+                    r"[ ]*(?:$|[,.!?;:\n)'\"]|[A-Z]|from\b|here\b)", text[match.end() :]
+                ):
+                    break
                 if (
                     caps_line
                     and word.isupper()
@@ -197,11 +221,23 @@ def _run(text: str, start: int, lower: str, cold: float) -> tuple[int, int, bool
     return end, listed, lower_case
 
 
+def _closes(text: str, match: re.Match[str], key: str) -> bool:
+    """A lower-case everyday word that is somebody's family name: "christina cooper ." """
+    return (
+        lexicon.is_surname(key)
+        and key not in _NOT_AFTER_GIVEN
+        and re.match(r"[ ]*(?:$|[,.!?;:\n]|(?:here|speaking|calling|is|was|has|from)\b)", text[match.end() :])
+        is not None
+    )
+
+
 def cue_spans(text: str) -> Iterator[tuple[int, int, float, str, str, bool]]:
     """Names announced by a cue: start, end, score, rule, reason, whether it beats the list of public people."""
     for cue in _CUES:
         for match in cue.pattern.finditer(text):
             start = match.end()
+            if cue.name == "title" and "." in match.group() and not _DOTTED_TITLE.match(match.group()):
+                continue  # "Morning, doctor. Rahul ..." ends a sentence
             if cue.name == "devanagari":
                 name = _DEVANAGARI_NAME.match(text, start)
                 if name:
@@ -213,6 +249,8 @@ def cue_spans(text: str) -> Iterator[tuple[int, int, float, str, str, bool]]:
             end, listed, lower_case = found
             score = cue.listed if listed else cue.cold
             if not score or (lower_case and not listed and cue.cold < 0.85):
+                continue
+            if lower_case and cue.name.startswith("i_am") and lexicon.fold(text[start:end]) in _TRAITS:
                 continue
             if cue.name == "speaker" and not re.match(r"[\])*]*[ ]?:", text[end:]):
                 continue
@@ -277,7 +315,12 @@ def _continues_name(run: list[re.Match[str]], token: re.Match[str]) -> bool:
         if run[0].group().isupper() and word.isupper() and len(word) > 1:
             return lexicon.is_name(word)
         return _is_cap(word) and not (word.isupper() and len(word) > 1 and not lexicon.is_name(word))
-    return lexicon.is_plain_name(word)
+    return lexicon.is_plain_name(word) or (
+        len(run) == 1
+        and lexicon.is_given(previous)
+        and lexicon.is_name(word)
+        and _closes(token.string, token, lexicon.fold(word))
+    )
 
 
 def _run_score(run: list[re.Match[str]], text: str) -> float:
@@ -288,7 +331,8 @@ def _run_score(run: list[re.Match[str]], text: str) -> float:
     if len(words) >= 2:
         if plain:
             return 0.85 if cap else 0.75
-        return 0.75 if cap and len(known) >= 2 and any(lexicon.is_given(w) for w in words[:1]) else 0.0
+        clear = not any(lexicon.fold(w) in lexicon.not_names() for w in words)
+        return 0.75 if cap and clear and len(known) >= 2 and lexicon.is_given(words[0]) else 0.0
     if not plain or len(words[0]) < 3:
         return 0.0
     given = lexicon.is_given(words[0])

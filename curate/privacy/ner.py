@@ -132,6 +132,15 @@ class NerRecognizer(EntityRecognizer):
         ]
 
 
+# Endings of medicines: an unlisted single word that ends so is a drug, not a person.
+_DRUG = re.compile(
+    r"(?:cillin|mycin|floxacin|azole|pril|sartan|olol|dipine|statin|mab|nib|gliptin|gliflozin|prazole|cycline|quine?|oxetine|zepam|setron|"
+    r"vir|fen|coxib|parin|xaban|grel|triptan|thiazide|semide|dronate|tadine|oxin|codone|morphone|caine|sone|solone|onide|terol|lukast|"
+    r"phylline|zosin|barbital|toin|formin|glitazone|glutide|zine|pine|done|mide|cort|flam|derm|coat|vac)$",
+    re.I,
+)
+
+
 def judge(piece: str, start: int, end: int) -> list[tuple[int, int, float]]:
     """What is left of an entity the model calls PERSON, with a score; empty when it is no name."""
     words = [
@@ -151,7 +160,11 @@ def judge(piece: str, start: int, end: int) -> list[tuple[int, int, float]]:
     name = re.sub(r"['’]s$|\.$", "", piece[first:last])
     last = first + len(name)
     folded = lexicon.fold(name)
-    if is_public(name) or folded in lexicon.cities() | lexicon.regions() | lexicon.not_names():
+    if (
+        piece[max(0, first - 1) : first] in ("#", "@")
+        or is_public(name)
+        or folded in lexicon.cities() | lexicon.regions() | lexicon.not_names()
+    ):
         return []
     if re.search(r"[\d_@/=<>{}\[\]\\|]", name) or any(key(w) in lexicon.not_names() for w in words):
         return []
@@ -171,4 +184,6 @@ def judge(piece: str, start: int, end: int) -> list[tuple[int, int, float]]:
         return [] if opens else [(first, last, 0.6)]
     if len(texts) > 1 and len(capital) == len(texts):
         return [(first, last, 0.55 if opens else 0.65)]
-    return [] if opens or len(name) < 3 else [(first, last, 0.5)]
+    if opens or len(name) < 3 or name.isupper() or re.search(r"[a-z][A-Z]", name) or _DRUG.search(name):
+        return []
+    return [(first, last, 0.5)]

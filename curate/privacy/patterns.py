@@ -82,8 +82,11 @@ class Rule:
     pattern: re.Pattern[str]
     score: float | Judge
     reason: str
+    needs: re.Pattern[str] | None = None  # cheap test: without a hit the rule is not tried
 
     def hits(self, text: str) -> Iterator[tuple[int, int, float]]:
+        if self.needs is not None and not self.needs.search(text):
+            return
         group: int | str = "x" if "x" in self.pattern.groupindex else 0
         for match in self.pattern.finditer(text):
             score = self.score if isinstance(self.score, float) else self.score(match, text)

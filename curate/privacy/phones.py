@@ -48,7 +48,9 @@ def _score(candidate: str, left: str) -> float:
     ):
         return 0.0
     national = re.sub(r"^(?:0?0?91(?=\d{10}$)|0(?=\d{10}$))", "", digits)
-    if re.match(r"(?:1800|1860|0?0?1?8(?:00|88|77|66))\d", digits):
+    if re.match(r"(?:1800|1860|18(?:88|77|66|55|44|33)\d{7}$)", digits) or re.match(
+        r"\(?8(?:00|88|77|66)\)?[ .-]\d{3}[ .-]\d{4}", candidate
+    ):
         return 0.0  # a free-phone line belongs to no person
     cued = bool(_CUE.search(left))
     if candidate.startswith("+") or candidate.startswith("00"):

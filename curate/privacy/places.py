@@ -40,7 +40,7 @@ _SEG = (
     rf"|{_REGION}(?![\w])(?:[ ]*[-–,:]?[ ]*{_PIN})?"
     rf"|{_PIN}"
     rf"|(?-i:[A-Z])\w*[ ]?\d{{1,4}}(?![\w])"
-    rf"|(?-i:[A-Z][\w.'’-]*(?:[ ]+[A-Z][\w.'’-]*){{0,3}})(?:[ ]*[-–][ ]*{_PIN})?(?=[ ]*[,;.\n]|$))"
+    rf"|(?-i:(?:[A-Z]\.[ ]?)?[A-Z][\w'’-]*(?:[ ]+[A-Z][\w'’-]*){{0,3}})(?:[ ]*[-–][ ]*{_PIN})?(?=[ ]*[,;.\n]|$))"
 )
 _SEP = r"(?:[ ]*,[ ]*\n?[ ]*|[ ]*\n[ ]*,?[ ]*|[ ]+(?=(?i:near|opp|behind|sector|phase)\b)|[ ]+[-–][ ]+)"
 _ADDRESS = re.compile(rf"(?<![\w.@/-])(?:{_HEAD}(?:{_SEP}|[ ]+)){{1,2}}{_SEG}(?:{_SEP}{_SEG}){{0,8}}", re.I)
@@ -49,7 +49,7 @@ _STRONG_HEAD = re.compile(rf"^(?:{_HEAD_WORD}\b|#)", re.I)
 _PIN_FOUND = re.compile(r"(?<!\d)[1-9]\d{2}[ ]?\d{3}(?!\d)")
 _CITY_FOUND = re.compile(rf"(?<![\w]){_CITY}(?![\w])", re.I)
 _LOCALITY_PIN = re.compile(
-    rf"(?<![\w])(?:(?-i:[A-Z][\w.'’-]*(?:[ ]+[A-Z][\w.'’-]*){{0,3}})[ ]*,[ ]*){{0,6}}{_CITY}(?:[ ]*,[ ]*{_REGION})?[ ]*[-–,:]?[ ]*"
+    rf"(?<![\w])(?:(?-i:(?:[A-Z]\.[ ]?)?[A-Z][\w'’-]*(?:[ ]+[A-Z][\w'’-]*){{0,3}})[ ]*,[ ]*){{0,6}}{_CITY}(?:[ ]*,[ ]*{_REGION})?[ ]*[-–,:]?[ ]*"
     r"(?:pin(?:code)?[ :.-]*)?[1-9]\d{2}[ ]?\d{3}(?!\d)",
     re.I,
 )
@@ -57,7 +57,7 @@ _STREET = re.compile(
     r"(?<![\w.,-])\d{1,6}[A-Za-z]?(?:-\d+)?,?[ ]+(?:[NSEW]{1,2}\.?[ ]+)?(?:[A-Z][\w.'’-]*[ ]+|\d{1,3}(?:st|nd|rd|th)[ ]+){1,4}"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Terrace|Way|Close|Crescent|Parkway|Pkwy|"
     r"Highway|Hwy|Square|Sq|Circle|Cir|Trail|Row|Gardens|Mews)\b\.?(?:,?[ \n]*(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)\.?[ ]*[\w-]+)?"
-    r"(?:[ ]*[,\n][ \n]*[A-Z][\w.'’-]*(?:[ ]+[A-Z][\w.'’-]*){0,2}){0,3}(?:,?[ \n]+[A-Z]{2}(?![a-z]))?(?:,?[ \n]+(?:\d{5}(?:-\d{4})?(?!\d)|"
+    r"(?:[ ]*[,\n][ \n]*[A-Z][\w'’-]*(?:[ ]+[A-Z][\w'’-]*){0,2}){0,3}(?:,?[ \n]+[A-Z]{2}(?![a-z]))?(?:,?[ \n]+(?:\d{5}(?:-\d{4})?(?!\d)|"
     r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}))?"
 )
 
@@ -172,6 +172,16 @@ def _org_tied(match: re.Match[str], text: str) -> float:
     return 0.7
 
 
+def _postcode(match: re.Match[str], text: str) -> float:
+    """A British postcode has the shape of a product code: it needs an address or the word before it."""
+    left = text[max(0, match.start() - 40) : match.start()]
+    return (
+        0.75
+        if re.search(r"[,\n][ ]*$|post ?code\W*(?:is\W*)?$", left, re.I) or _CITY_FOUND.search(left[-24:])
+        else 0.0
+    )
+
+
 ORG_RULES = (
     Rule("legal_form", "ORG", _ORG_LEGAL, _org, "name with a legal form"),
     Rule("place_of_work", "ORG", _ORG_PLACE, _org, "name of a hospital, school or firm"),
@@ -181,7 +191,14 @@ ORG_RULES = (
 CITY_RULES = (
     Rule("lives_in", "CITY", _CITY_TIED, 0.85, "town tied to a person"),
     Rule("office", "CITY", _CITY_OFFICE, 0.75, "town of somebody's office or home"),
-    Rule("hinglish", "CITY", _CITY_HINGLISH, 0.85, "town tied to a person"),
+    Rule(
+        "hinglish",
+        "CITY",
+        _CITY_HINGLISH,
+        0.85,
+        "town tied to a person",
+        re.compile(r" (?:se (?:hu|ho|bol)|me(?:in)? reht|wale|ka reh)", re.I),
+    ),
     Rule("after_org", "CITY", _CITY_AFTER_ORG, 0.8, "town of a hospital or employer"),
     Rule("after_name", "CITY", _CITY_AFTER_NAME, 0.65, "town after a name"),
 )
@@ -207,7 +224,7 @@ PIN_RULES = (
         "postcode",
         "PIN_CODE",
         re.compile(r"(?<![\w])(?P<x>[A-Z]{1,2}\d[A-Z\d]?[ ]\d[ABD-HJLNP-UW-Z]{2})(?![\w])"),
-        0.7,
+        _postcode,
         "postcode",
     ),
 )
@@ -239,19 +256,24 @@ class Addresses(EntityRecognizer):
                         "postal address",
                     )
                 )
-        for pattern, score, reason in (
-            (_LOCALITY_PIN, 0.85, "town with its PIN code"),
-            (_STREET, 0.85, "street address"),
-        ):
-            for match in pattern.finditer(text):
+        for match in _STREET.finditer(text):
+            end = _trim(text, match.start(), match.end())
+            results.append(result("ADDRESS", match.start(), end, 0.85, "address.grammar", "street address"))
+        reach = 0
+        for pin in _PIN_FOUND.finditer(text):  # town lists are long: look for them only left of a PIN code
+            match = _LOCALITY_PIN.search(
+                text, max(reach, text.rfind("\n", 0, pin.start()) + 1, pin.start() - 160), pin.end()
+            )
+            if match and match.end() == pin.end():
+                reach = match.end()
                 results.append(
                     result(
                         "ADDRESS",
                         match.start(),
-                        _trim(text, match.start(), match.end()),
-                        score,
+                        match.end(),
+                        0.85,
                         "address.grammar",
-                        reason,
+                        "town with its PIN code",
                     )
                 )
         return results
