@@ -48,16 +48,16 @@ def rows_of(row: Mapping[str, Any], mapping: Mapping[str, str] | None = None) ->
         if columns.has(chosen, rejected):
             return [identity(columns, preference(columns, chosen, rejected))]
     if not columns.has("prompt", "completion"):
-        numbered = sorted(name for name in columns.names if DRAFT.match(name) and columns.has(name))
+        numbered = sorted(name for name in columns.present if DRAFT.match(name))
         if len(numbered) == 2 and prompt_column(columns):
             return competing(columns, numbered)
-        chat = next((name for name in CHATS if columns.has(name)), None)
+        chat = next(iter(columns.found(CHATS)), None)
         if chat is not None:
             turns = turns_of(columns.take(chat), chat)
             system = optional_text(columns.take("system"), "system")
             return [identity(columns, conversation(turns, system))]
         if columns.has("instruction"):
-            answers = [name for name in ("output", "response", "answer", "completion") if columns.has(name)]
+            answers = columns.found(("output", "response", "answer", "completion"))
             if len(answers) > 1:
                 raise Refused("ambiguous_columns", f"the completion could be {' or '.join(answers)}")
             return [identity(columns, alpaca(columns, columns.take(answers[0]) if answers else None))]

@@ -60,18 +60,27 @@ class Columns:
     def __init__(self, row: Mapping[str, Any]) -> None:
         self.row = row
         self.names: dict[str, str] = {}
-        for key in row:
-            self.names.setdefault(key.strip().lower(), key)
+        self.present: set[str] = set()
+        for key, value in row.items():
+            name = key.strip().lower()
+            if name not in self.names:
+                self.names[name] = key
+                if value is not None:
+                    self.present.add(name)
         self.used: set[str] = set()
 
     def has(self, *names: str) -> bool:
         """Whether every one of these columns is there and not null."""
-        return all(self.row.get(self.names.get(name, name)) is not None for name in names)
+        return self.present.issuperset(names)
 
     def take(self, name: str) -> Any:
         key = self.names.get(name, name)
         self.used.add(key)
         return self.row.get(key)
+
+    def found(self, names: Sequence[str]) -> list[str]:
+        """Those of these columns that are there and not null, in the order given."""
+        return [name for name in names if name in self.present]
 
     def rest(self) -> dict[str, Any]:
         """Every column that was not used. The inside of a ``metadata`` or ``meta`` object moves up a level."""
@@ -250,12 +259,12 @@ def pair(prompt: Any, completion: Any, system: Any = None, history: Any = None) 
 def identity(columns: Columns, fields: Fields) -> Fields:
     """Fill id, source and metadata from the columns that are left."""
     for name in IDS:
-        value = columns.row.get(columns.names.get(name, name))
+        value = columns.row[columns.names[name]] if name in columns.present else None
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
             fields.external_id = str(columns.take(name))
             break
     for name in ("source_id", "source"):
-        value = columns.row.get(columns.names.get(name, name))
+        value = columns.row[columns.names[name]] if name in columns.present else None
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
             fields.source = str(columns.take(name))
             break
@@ -296,7 +305,7 @@ def preference(columns: Columns, chosen: str, rejected: str) -> Fields:
     """A marked pair of answers: whole conversations, or answers to a prompt given beside them."""
     good, poor = unpacked(columns.take(chosen)), unpacked(columns.take(rejected))
     outer = columns.row.get(columns.names.get("input", "input"))
-    chat = next((name for name in CHATS if columns.has(name)), None)
+    chat = next(iter(columns.found(CHATS)), None)
     if isinstance(outer, dict) and "messages" in outer:  # OpenAI's preference file
         columns.take("input")
         before: Any = outer["messages"]
@@ -307,7 +316,7 @@ def preference(columns: Columns, chosen: str, rejected: str) -> Fields:
         fields.metadata = {**(fields.metadata or {}), "rejected": last_text(poor)}
         return fields
     else:
-        name = next((name for name in PROMPTS if columns.has(name)), None)
+        name = next(iter(columns.found(PROMPTS)), None)
         before = unpacked(columns.take(name)) if name else None
     if before is None or (isinstance(good, list) and len(good) > 1):
         # Anthropic's and TRL's implicit prompt: both lists carry the whole conversation.
@@ -323,7 +332,7 @@ def preference(columns: Columns, chosen: str, rejected: str) -> Fields:
 
 
 def prompt_column(columns: Columns) -> str | None:
-    return next((name for name in PROMPTS if columns.has(name)), None)
+    return next(iter(columns.found(PROMPTS)), None)
 
 
 def last_text(value: Any) -> str:
@@ -372,8 +381,7 @@ def sample(columns: Columns) -> Fields:
 
 
 def synonyms(columns: Columns) -> Fields:
-    asked = [name for name in PROMPTS if columns.has(name)]
-    answered = [name for name in COMPLETIONS if columns.has(name)]
+    asked, answered = columns.found(PROMPTS), columns.found(COMPLETIONS)
     if asked and answered:
         for names, what in ((asked, "prompt"), (answered, "completion")):
             if len(names) > 1 and what not in names:
