@@ -367,8 +367,9 @@ def scan(
         ]
         _print({"findings": rows}, as_json, lambda r: _show_table(r["findings"]))
         return
-    result = _job(_client(workspace, user), "scan", as_json, no_wait, "scan", task=task)
-    _print(result, as_json)
+    client = _client(workspace, user)
+    result = _job(client, "scan", as_json, no_wait, "scan", task=task)
+    _print(result if no_wait else result | _standing(client, str(task)), as_json)
 
 
 @app.command(epilog=example("goldpair dedupe sarcastic-bot"))
@@ -380,7 +381,15 @@ def dedupe(
     as_json: JsonOption = False,
 ) -> None:
     """Group near-duplicates and conflicting drafts. Unresolved groups block approval."""
-    _print(_job(_client(workspace, user), "dedupe", as_json, no_wait, "dedupe", task=task), as_json)
+    client = _client(workspace, user)
+    result = _job(client, "dedupe", as_json, no_wait, "dedupe", task=task)
+    _print(result if no_wait else result | _standing(client, task), as_json)
+
+
+def _standing(client: Any, task: str) -> dict[str, Any]:
+    """Where the pairs of a task stand now."""
+    overview = client.call("overview", task=task)
+    return {name: overview[name] for name in ("pairs", "open_findings", "open_clusters")}
 
 
 @findings_app.command("list", epilog=example("goldpair findings list sarcastic-bot"))
@@ -394,7 +403,8 @@ def findings_list(
 ) -> None:
     """Findings of personal data."""
     result = _client(workspace, user).call("findings.list", task=task, status=status, limit=limit)
-    _print(result, as_json, lambda r: _show_table(r["findings"]))
+    columns = ["finding_id", "field", "entity_type", "score", "recognizer", "text"]
+    _print(result, as_json, lambda r: _show_table(r["findings"], columns))
 
 
 @findings_app.command("decide", epilog=example("goldpair findings decide f-12ab confirm"))
