@@ -1,0 +1,353 @@
+"""Near-duplicates: quality against planted truth, cost against peers, latency of the index, real data as it is.
+
+Every timed run is a fresh process on the same corpus, contestants alternating; ratios are of CPU seconds
+(steady on a shared machine) except where the goal is wall time. Seeds used here were not used to choose
+settings. Peers come from this environment, or from the interpreter named in GOLDPAIR_PEERS (rensa, datasketch,
+daft, semhash, numpy, polars, pyarrow installed); a peer that is not installed is said to be missing.
+
+Quick mode: 10,000 rows, one round, no million. Does not cover: PII swaps in other languages, paraphrase tier.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import _dedupe_corpus as made
+
+HERE = Path(__file__).parent
+SHARED = HERE.parent.parent / "shared" / "data"
+PEERS = os.environ.get("GOLDPAIR_PEERS", sys.executable)
+COMMAND = "python -m benchmarks dedupe"
+
+Row = dict[str, Any]
+
+
+def run(quick: bool) -> list[Row]:
+    """All rows of the area."""
+    command = COMMAND + (" --quick" if quick else "")
+    rows: list[Row] = []
+
+    def row(figure: str, goal: str, ours: Any, met: bool | None, **more: Any) -> None:
+        line = {"peer": None, "ratio": None, "spread": None, "versions": _versions(), **more}
+        rows.append(
+            {
+                "area": "dedupe",
+                "figure": figure,
+                "goal": goal,
+                "ours": ours,
+                "met": met,
+                "command": command,
+                **line,
+            }
+        )
+        print(f"  {figure}: {ours} {more}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _Bench(Path(folder))
+        _quality(bench, row, quick)
+        _peers_small(bench, row)
+        _speed(bench, row, quick)
+        if not quick:
+            _million(bench, row)
+    _index(row, 10_000 if quick else 100_000)
+    _real(row)
+    return rows
+
+
+class _Bench:
+    """Corpora on disk and runs of contestants over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.frames: dict[str, pl.DataFrame] = {}
+        self.truth: dict[str, pl.DataFrame] = {}
+        self.versions: dict[str, str] = {}
+
+    def corpus(self, name: str, frame: pl.DataFrame, truth: bool = True) -> None:
+        frame.write_parquet(self.folder / f"{name}.parquet")
+        self.frames[name] = frame
+        if truth:
+            self.truth[name] = made.planted_pairs(frame)
+
+    def once(self, contestant: str, name: str, **options: float) -> dict[str, Any] | None:
+        """Measurements of one fresh process, with scores; None where the peer is not installed."""
+        out = self.folder / f"{contestant}.json"
+        python = sys.executable if contestant == "ours" else PEERS
+        done = subprocess.run(
+            [python, str(HERE / "_dedupe_peers.py"), contestant, str(self.folder / f"{name}.parquet"), str(out),
+             *(f"{k}={v}" for k, v in options.items())],
+            env={**os.environ, "PYTHONPATH": str(HERE.parent)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{contestant} on {name} failed:\n{done.stderr[-2000:]}")
+        result = json.loads(out.read_text())
+        if "missing" in result:
+            return None
+        self.versions[contestant] = result["version"]
+        values = np.load(f"{out}.npy")
+        frame = self.frames[name]
+        if result["kind"] == "labels":
+            result["scores"] = made.scores(frame, values, self.truth.get(name))
+        else:
+            result["scores"] = {"row_f1": made.row_f1(frame, values)}
+        return result
+
+
+def _versions(**peers: str) -> dict[str, str]:
+    ours = {p: importlib.metadata.version(p) for p in ("numba", "numpy", "polars", "pyarrow", "rapidfuzz")}
+    return {**ours, "python": sys.version.split()[0], **peers}
+
+
+def _summary(s: dict[str, float]) -> str:
+    return f"F1 {s['f1_all']:.4f}, precision {s['precision']:.4f}, row F1 {s['row_f1']:.4f}"
+
+
+def _quality(bench: _Bench, row: Any, quick: bool) -> None:
+    draws = [
+        ("standard", made.STANDARD, 101),
+        ("standard", made.STANDARD, 202),
+        ("shifted", made.SHIFTED, 303),
+    ]
+    for shape_name, shape, seed in draws[: 1 if quick else 3] + ([draws[2]] if quick else []):
+        name = f"{shape_name}-{seed}"
+        bench.corpus(name, made.corpus(10_000, seed, shape))
+        result = bench.once("ours", name)
+        assert result is not None
+        s = result["scores"]
+        label = f"10k {shape_name} seed {seed}"
+        row(
+            f"F1 on all planted near-duplicates, {label}", ">= .97 at precision >= .995",
+            f"F1 {s['f1_all']:.4f}, precision {s['precision']:.4f}, recall {s['recall_all']:.4f}",
+            s["f1_all"] >= 0.97 and s["precision"] >= 0.995,
+        )  # fmt: skip
+        row(f"F1 at Jaccard >= .8, {label}", ">= .995", round(s["f1_j08"], 4), s["f1_j08"] >= 0.995)
+        row(f"row-level F1, {label}", ">= .985", round(s["row_f1"], 4), s["row_f1"] >= 0.985)
+    for seed in (404,) if quick else (404, 505):
+        name = f"short-{seed}"
+        bench.corpus(name, made.short_corpus(10_000, seed))
+        result = bench.once("ours", name)
+        assert result is not None
+        s = result["scores"]
+        row(
+            f"chat-sized texts (4-40 words), seed {seed}", "F1 >= .97 at precision >= .995",
+            f"F1 {s['f1_all']:.4f}, precision {s['precision']:.4f}, recall {s['recall_all']:.4f}",
+            s["f1_all"] >= 0.97 and s["precision"] >= 0.995,
+        )  # fmt: skip
+
+
+def _peers_small(bench: _Bench, row: Any) -> None:
+    """Quality and CPU of the peers at 10k rows, one after another with ours before and after."""
+    name = "standard-101"
+    first = bench.once("ours", name)
+    assert first is not None
+    found: dict[str, Any] = {}
+    for contestant, options in (
+        ("rensa", {"threshold": 0.6}),
+        ("daft", {}),
+        ("datasketch", {}),
+        ("semhash", {}),
+    ):
+        found[contestant] = bench.once(contestant, name, **options)
+    second = bench.once("ours", name)
+    assert second is not None
+    cpu = statistics.median([first["cpu"], second["cpu"]])
+    spread = f"{min(first['cpu'], second['cpu']):.2f}-{max(first['cpu'], second['cpu']):.2f} cpu s"
+    for contestant, goal, factor in (
+        ("rensa", ">= 3x less", 3),
+        ("daft", "reported", 0),
+        ("datasketch", ">= 12x less", 12),
+    ):
+        peer = found[contestant]
+        if peer is None:
+            row(f"CPU against {contestant}, 10k rows", goal, round(cpu, 2), None, peer="not installed")
+            continue
+        s = peer["scores"]
+        ratio = peer["cpu"] / cpu
+        row(
+            f"CPU against {contestant}, 10k rows", goal, round(cpu, 2), ratio >= factor if factor else None,
+            peer=f"{peer['cpu']:.2f} cpu s, {_summary(s)}",
+            ratio=round(ratio, 1), spread=spread, versions=_versions(**{contestant: peer["version"]}),
+        )  # fmt: skip
+    peer = found["semhash"]
+    if peer is None:
+        row(
+            "row-level F1 at <= 1/10 of semhash's CPU, 10k rows",
+            ">= 10x less",
+            round(cpu, 2),
+            None,
+            peer="not installed",
+        )
+    else:
+        ratio = peer["cpu"] / cpu
+        row(
+            "row-level F1 at <= 1/10 of semhash's CPU, 10k rows", ">= .985 and >= 10x less",
+            f"row F1 {first['scores']['row_f1']:.4f}, {cpu:.2f} cpu s",
+            first["scores"]["row_f1"] >= 0.985 and ratio >= 10,
+            peer=f"row F1 {peer['scores']['row_f1']:.4f}, {peer['cpu']:.2f} cpu s",
+            ratio=round(ratio, 1), spread=spread, versions=_versions(semhash=peer["version"]),
+        )  # fmt: skip
+
+
+def _speed(bench: _Bench, row: Any, quick: bool) -> None:
+    size, rounds = (10_000, 1) if quick else (100_000, 2)
+    name = f"speed-{size}"
+    bench.corpus(name, made.corpus(size, 606))
+    runs: dict[str, list[dict[str, Any]]] = {"ours": [], "daft": [], "rensa": []}
+    for _ in range(rounds):
+        for contestant in ("ours", "daft", "ours", "rensa"):
+            result = bench.once(contestant, name)
+            if result is not None:
+                runs[contestant].append(result)
+    mine = runs["ours"]
+    s = mine[0]["scores"]
+    label = f"{size // 1000}k rows"
+    row(
+        f"F1 on all planted near-duplicates, {label}", ">= .97 at precision >= .995",
+        f"{_summary(s)}, F1 at J>=.8 {s['f1_j08']:.4f}",
+        s["f1_all"] >= 0.97 and s["precision"] >= 0.995,
+    )  # fmt: skip
+    row(
+        f"wrong merges of template families, {label}",
+        "<= 10 pairs",
+        int(s["template_merges"]),
+        s["template_merges"] <= 10,
+    )
+    for contestant, unit, goal in (("daft", "wall", 1.5), ("daft", "cpu", 0.0), ("rensa", "cpu", 3.0)):
+        ours = statistics.median(r[unit] for r in mine)
+        spread = f"{min(r[unit] for r in mine):.2f}-{max(r[unit] for r in mine):.2f} s"
+        figure = f"{unit} seconds against {contestant}, {label}"
+        wanted = f">= {goal:g}x less" if goal else "reported"
+        if not runs[contestant]:
+            row(figure, wanted, round(ours, 2), None, peer="not installed", spread=spread)
+            continue
+        theirs = statistics.median(r[unit] for r in runs[contestant])
+        f1 = runs[contestant][0]["scores"]["f1_all"]
+        row(
+            figure, wanted, round(ours, 2), theirs / ours >= goal if goal else None,
+            peer=f"{theirs:.2f} s, F1 {f1:.3f}", ratio=round(theirs / ours, 2), spread=spread,
+            versions=_versions(**{contestant: bench.versions[contestant]}),
+        )  # fmt: skip
+
+
+def _million(bench: _Bench, row: Any) -> None:
+    """Ten copies of a 100k corpus under word ciphers: same structure, disjoint words."""
+    base = bench.frames["speed-100000"]
+    bench.corpus("million", _ciphered(base, 10), truth=False)
+    small = bench.once("ours", "speed-100000")
+    large = bench.once("ours", "million")
+    assert small is not None and large is not None
+    above = large["above"] / 2**30
+    row(
+        "1M rows: memory above the input",
+        "<= 5 GB",
+        f"{above:.2f} GB",
+        above <= 5,
+        spread="peak resident, 20 ms samples",
+    )
+    row(
+        "1M rows: wall seconds",
+        "<= 60 s",
+        round(large["wall"], 1),
+        large["wall"] <= 60,
+        peer=f"{large['cpu']:.1f} cpu s",
+    )
+    exponent = float(np.log10(large["cpu"] / small["cpu"]))
+    row("growth exponent of CPU, 100k to 1M", "<= 1.1", round(exponent, 3), exponent <= 1.1)
+    row("1M rows: F1 on all planted", "reported", round(large["scores"]["f1_all"], 4), None)
+
+
+def _ciphered(frame: pl.DataFrame, copies: int) -> pl.DataFrame:
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+    parts = []
+    step = int(frame["cluster"].max()) + int(frame["family"].max()) + 2  # type: ignore[arg-type]
+    for copy in range(copies):
+        turned = letters[copy:26] + letters[:copy] + letters[26 + copy :] + letters[26 : 26 + copy]
+        table = str.maketrans(letters + letters[:26].upper(), turned + turned[:26].upper())
+        parts.append(
+            frame.with_columns(
+                pl.Series("text", [t.translate(table) for t in frame["text"]]),
+                *(
+                    pl.when(pl.col(c) >= 0).then(pl.col(c) + copy * step).otherwise(pl.col(c)).alias(c)
+                    for c in ("cluster", "family")
+                ),
+            )
+        )
+    return pl.concat(parts).drop("row").sample(fraction=1.0, shuffle=True, seed=1).with_row_index("row")
+
+
+def _index(row: Any, size: int) -> None:
+    from curate.dedupe import DuplicateIndex
+
+    frame = made.corpus(size + 500, 707)
+    texts = frame["text"].to_list()
+    started = time.perf_counter()
+    index = DuplicateIndex(frame["text"][:size])
+    built = time.perf_counter() - started
+    index.query(texts[size])
+    taken = []
+    for text in texts[size : size + 400]:
+        started = time.perf_counter()
+        index.query(text)
+        taken.append(1000 * (time.perf_counter() - started))
+    adding = []
+    for i, text in enumerate(texts[size : size + 100]):
+        started = time.perf_counter()
+        index.add(f"new {i}", text)
+        adding.append(1000 * (time.perf_counter() - started))
+    p95 = float(np.percentile(taken, 95))
+    row(
+        f"one record against a {size // 1000}k index, p95", "<= 10 ms", f"{p95:.2f} ms", p95 <= 10,
+        spread=f"median {statistics.median(taken):.2f} ms, worst {max(taken):.2f} ms, add p95 "
+        f"{float(np.percentile(adding, 95)):.2f} ms, build {built:.1f} s",
+    )  # fmt: skip
+
+
+def _real(row: Any) -> None:
+    """Third-party data beside the checkout, with settings as they are."""
+    from curate.dedupe import find_duplicates
+
+    def lines(path: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (SHARED / path).read_text("utf-8").splitlines() if line]
+
+    for folder, title in (
+        ("dedup-mts-backtranslation", "recall on back-translated dialogues"),
+        ("dedup-aci-asr", "recall on visits transcribed twice"),
+    ):
+        if not (SHARED / folder).exists():
+            row(title, "reported", "data not present", None)
+            continue
+        pairs = lines(f"{folder}/pairs.jsonl")
+        texts = [p["text_a"] for p in pairs] + [p["text_b"] for p in pairs]
+        n = len(pairs)
+        result = find_duplicates(texts)
+        labels = result.labels.to_numpy()
+        hit = labels[:n] == labels[n:]
+        loose = result.rethreshold(max_gap_share=0.3, min_coverage=0.4, min_jaccard=0.1, short_tolerance=2.0)
+        hit_loose = loose.labels.to_numpy()[:n] == loose.labels.to_numpy()[n:]
+        row(
+            title,
+            "reported",
+            f"{hit.mean():.3f} of {n}",
+            None,
+            spread=f"{hit_loose.mean():.3f} at loose thresholds",
+        )
+    if (SHARED / "mts-dialog").exists():
+        dialogues = [d["prompt"] for d in lines("mts-dialog/train.jsonl")]
+        kinds = find_duplicates(dialogues).pairs["kind"]
+        near = int((kinds == "near").sum())
+        row(
+            "near pairs among different dialogues (mts-dialog)", "reported", near, None,
+            spread=f"{len(dialogues)} dialogues, {len(kinds) - near} more with the same words",
+        )  # fmt: skip
