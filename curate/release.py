@@ -23,7 +23,7 @@ from curate.workspace import Workspace
 def evaluate(
     workspace: Workspace, spec: dict[str, Any], report: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Run the suites of an ``eval`` job (see `curate.ops.EvalRequest`). Runs in the job's process, without a store."""
+    """Run the suites of an ``eval`` job (see `curate.ops.proof.EvalRequest`). Runs in the job's process, without a store."""
     from evals.agreement import measure
     from evals.run import run_suite
 

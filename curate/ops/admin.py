@@ -1,0 +1,112 @@
+"""Operations on the workspace itself: the funnel, jobs, people, the event log."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from curate import jobs, users
+from curate.errors import RefusedError
+from curate.ops.proof import ModelsRequest, models_list, snapshot_list
+from curate.ops.table import Context, Empty, Request, TaskRequest, operation, plain
+
+
+@operation("overview", "read")
+def overview(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """The funnel of one task: raw, quarantined, held, ready, approved, in snapshots, models."""
+    store, task = context.store, request.task
+    states = {
+        r["status"]: r["n"]
+        for r in store.rows(
+            "SELECT status, count(*) AS n FROM pair_state WHERE task = ? GROUP BY status", [task]
+        )
+    }
+    one = (
+        store.one(
+            "SELECT (SELECT count(*) FROM records WHERE task = $1) AS records,"
+            " (SELECT count(*) FROM quarantine q JOIN imports i USING (import_id) WHERE i.task = $1)"
+            " AS quarantined",
+            [task],
+        )
+        or {}
+    )
+    from curate import clusters, findings
+
+    return {
+        "task": task,
+        "records": one.get("records", 0),
+        "quarantined": one.get("quarantined", 0),
+        "pairs": states,
+        "open_findings": findings.count_open(store, task),
+        "open_clusters": clusters.count_open(store, task),
+        "snapshots": snapshot_list(context, request)["snapshots"],
+        "models": models_list(context, ModelsRequest(task=task))["models"],
+    }
+
+
+# --- jobs, people, audit ------------------------------------------------------------------------------------
+
+
+class JobRequest(Request):
+    job: str
+
+
+@operation("jobs.list", "read")
+def jobs_list(context: Context, request: Empty) -> dict[str, Any]:
+    """Long-running work, newest first."""
+    jobs.tick(context.store, context.workspace)
+    return {"jobs": [plain(row) for row in jobs.list_jobs(context.store)]}
+
+
+@operation("jobs.status", "read")
+def jobs_status(context: Context, request: JobRequest) -> dict[str, Any]:
+    """State and progress of one job; its finished chunks are taken into the store first."""
+    jobs.tick(context.store, context.workspace)
+    return plain(jobs.status(context.store, request.job))
+
+
+@operation("jobs.cancel", "scan")
+def jobs_cancel(context: Context, request: JobRequest) -> dict[str, Any]:
+    """Stop a job after its current chunk."""
+    jobs.cancel(context.store, context.actor, request.job)
+    return plain(jobs.status(context.store, request.job))
+
+
+class UserRequest(Request):
+    name: str
+    role: Literal["viewer", "annotator", "reviewer", "adjudicator", "lead", "admin"]
+    password: str | None = Field(None, min_length=8)
+
+
+@operation("users.add", "manage_users")
+def users_add(context: Context, request: UserRequest) -> dict[str, Any]:
+    """Add a user with a role."""
+    users.create_user(context.store, context.actor, request.name, request.role, request.password)
+    return {"user": request.name, "role": request.role}
+
+
+@operation("users.list", "read")
+def users_list(context: Context, request: Empty) -> dict[str, Any]:
+    """Users and their roles."""
+    return {"users": [plain(row) for row in users.list_users(context.store)]}
+
+
+class TokenRequest(Request):
+    user: str
+
+
+@operation("users.token", "manage_users")
+def users_token(context: Context, request: TokenRequest) -> dict[str, Any]:
+    """Make an API token for a user; it is shown once."""
+    return {"user": request.user, "token": users.issue_token(context.store, context.actor, request.user)}
+
+
+@operation("audit.verify", "read")
+def audit_verify(context: Context, request: Empty) -> dict[str, Any]:
+    """Check the event chain, and that replaying it gives the state in the store."""
+    problems = context.store.verify_chain() + context.store.verify_replay()
+    if problems:
+        raise RefusedError("The audit trail does not hold.", problems)
+    row = context.store.one("SELECT count(*) AS n FROM events") or {"n": 0}
+    return {"events": row["n"], "intact": True}

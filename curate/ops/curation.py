@@ -1,0 +1,273 @@
+"""Operations on records and pairs: import, privacy, near-duplicates, review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from curate.errors import NotFound
+from curate.ops.table import (
+    Context,
+    Empty,
+    PageRequest,
+    Request,
+    TaskRequest,
+    only_local,
+    operation,
+    pack_of,
+    plain,
+    start,
+)
+from curate.tasks import load_pack, shipped_packs
+
+
+@operation("tasks.list", "read")
+def tasks_list(context: Context, request: Empty) -> dict[str, Any]:
+    """Task packs this workspace can use."""
+    own = {path.parent.name: path.parent for path in sorted(context.workspace.tasks.glob("*/task.toml"))}
+    rows = []
+    for name, folder in sorted({**shipped_packs(), **own}.items()):
+        pack = load_pack(folder)
+        rows.append(
+            {"task": name, "title": pack.title, "version": pack.version, "description": pack.description}
+        )
+    return {"tasks": rows}
+
+
+# --- import -------------------------------------------------------------------------------------------------
+
+
+class ImportRequest(TaskRequest):
+    path: str = Field(description="file or folder on this machine")
+    mapping: dict[str, str] | None = Field(None, description="our field -> column of the file")
+    format: str | None = None
+    licence: str | None = None
+    consent: str | None = None
+    dry_run: bool = False
+
+
+@operation("import", "import")
+def import_(context: Context, request: ImportRequest) -> dict[str, Any]:
+    """Read records from a file or folder; rows that cannot be used go to quarantine with their reason."""
+    from curate import records
+
+    only_local(context, "Importing")
+    pack_of(context, request.task)
+    result = records.import_file(
+        context.store,
+        context.actor,
+        request.task,
+        Path(request.path),
+        mapping=request.mapping,
+        format=request.format,
+        licence=request.licence,
+        consent=request.consent,
+        dry_run=request.dry_run,
+        progress=context.progress,
+    )
+    return result.model_dump()
+
+
+@operation("quarantine.list", "read")
+def quarantine_list(context: Context, request: PageRequest) -> dict[str, Any]:
+    """Rows that were not imported: file, line, reason."""
+    rows = context.store.rows(
+        "SELECT q.file, q.line, q.reason, q.detail FROM quarantine q JOIN imports i USING (import_id)"
+        " WHERE i.task = ? ORDER BY q.file, q.line LIMIT ? OFFSET ?",
+        [request.task, request.limit, request.offset],
+    )
+    return {"rows": rows}
+
+
+# --- privacy ------------------------------------------------------------------------------------------------
+
+
+@operation("scan", "scan")
+def scan(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Find personal data in everything not yet scanned by the current detector and replace it."""
+    return start(context, "scan", request.task, {})
+
+
+class FindingsRequest(PageRequest):
+    status: str | None = Field("open", description="open, confirmed, rejected, replaced; null for all")
+
+
+@operation("findings.list", "read")
+def findings_list(context: Context, request: FindingsRequest) -> dict[str, Any]:
+    """Findings of personal data in current revisions, with their text in context."""
+    from curate import findings
+
+    return {
+        "findings": findings.list_findings(
+            context.store,
+            context.actor,
+            request.task,
+            status=request.status,
+            limit=request.limit,
+            offset=request.offset,
+        )
+    }
+
+
+class FindingDecision(Request):
+    finding_id: str
+    decision: Literal["confirm", "reject"]
+
+
+@operation("findings.decide", "review")
+def findings_decide(context: Context, request: FindingDecision) -> dict[str, Any]:
+    """Confirm a finding (its text is replaced by a surrogate) or reject it (it stays, and is remembered)."""
+    from curate import findings
+
+    return findings.decide_finding(
+        context.store, context.actor, context.workspace, request.finding_id, request.decision
+    )
+
+
+# --- duplicates ---------------------------------------------------------------------------------------------
+
+
+@operation("dedupe", "dedupe")
+def dedupe(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Group near-duplicates and conflicting drafts; unresolved groups block approval."""
+    return start(context, "dedupe", request.task, {})
+
+
+class ClustersRequest(PageRequest):
+    status: str | None = "open"
+
+
+@operation("clusters.list", "read")
+def clusters_list(context: Context, request: ClustersRequest) -> dict[str, Any]:
+    """Groups of near-duplicate pairs with their members."""
+    from curate import clusters
+
+    return {
+        "clusters": clusters.list_clusters(
+            context.store, request.task, status=request.status, limit=request.limit, offset=request.offset
+        )
+    }
+
+
+class ClusterDecision(Request):
+    cluster_id: str
+    decision: Literal["keep", "not_duplicates"]
+    keep: list[str] = Field([], description="pair ids to keep, when the decision is keep")
+
+
+@operation("clusters.decide", "review")
+def clusters_decide(context: Context, request: ClusterDecision) -> dict[str, Any]:
+    """Resolve a group: keep some members and drop the rest, or remember that they are different."""
+    from curate import clusters
+
+    return clusters.decide_cluster(
+        context.store, context.actor, request.cluster_id, request.decision, request.keep
+    )
+
+
+# --- review -------------------------------------------------------------------------------------------------
+
+
+class NextRequest(TaskRequest):
+    n: int = Field(1, ge=1, le=50)
+
+
+@operation("review.next", "annotate")
+def review_next(context: Context, request: NextRequest) -> dict[str, Any]:
+    """Lease the next pairs of the acting user's queue."""
+    from curate import review
+
+    _, pack = pack_of(context, request.task)
+    items = review.next_items(context.store, context.actor, request.task, n=request.n)
+    return {"items": [plain(item) for item in items], "reject_reasons": pack.reject_reasons}
+
+
+class PairRequest(Request):
+    pair_id: str
+
+
+@operation("review.item", "read")
+def review_item(context: Context, request: PairRequest) -> dict[str, Any]:
+    """One pair: texts, findings, labels, revisions, decisions, and what blocks its approval."""
+    from curate import review
+
+    return plain(review.item(context.store, context.actor, request.pair_id))
+
+
+class DecideRequest(Request):
+    pair_id: str
+    rev: int = Field(description="the revision that was looked at")
+    verdict: Literal["approve", "reject", "edit", "skip", "flag", "return"]
+    reason: str | None = None
+    prompt: str | None = None
+    completion: str | None = None
+    labels: dict[str, Any] | None = None
+    comment: str | None = None
+    client_id: str | None = Field(None, description="repeat a decision safely with the same id")
+
+
+@operation("review.decide", "annotate")
+def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
+    """Approve, reject, edit, skip, flag or return a pair."""
+    from curate import findings, review
+
+    row = context.store.one("SELECT task FROM pairs WHERE pair_id = ?", [request.pair_id])
+    if row is None:
+        raise NotFound(f"No pair {request.pair_id!r}.")
+    folder, pack = pack_of(context, row["task"])
+    return review.decide(
+        context.store,
+        context.actor,
+        request.pair_id,
+        request.rev,
+        request.verdict,
+        reason=request.reason,
+        prompt=request.prompt,
+        completion=request.completion,
+        labels=request.labels,
+        comment=request.comment,
+        client_id=request.client_id,
+        pack=pack,
+        guideline_version=review.guideline_version(folder),
+        rescan=lambda pair_id, rev: findings.rescan(context.store, context.workspace, pair_id, rev),
+    )
+
+
+@operation("review.undo", "annotate")
+def review_undo(context: Context, request: Empty) -> dict[str, Any]:
+    """Take back the acting user's last decision."""
+    from curate import review
+
+    return review.undo(context.store, context.actor)
+
+
+@operation("review.counts", "read")
+def review_counts(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Queue sizes for the acting user."""
+    from curate import review
+
+    return review.queue_counts(context.store, context.actor, request.task)
+
+
+class PairsRequest(PageRequest):
+    status: str | None = None
+    search: str | None = None
+
+
+@operation("pairs.list", "read")
+def pairs_list(context: Context, request: PairsRequest) -> dict[str, Any]:
+    """Pairs of a task, filtered by status and substring."""
+    from curate import review
+
+    rows = review.list_pairs(
+        context.store,
+        context.actor,
+        request.task,
+        status=request.status,
+        search=request.search,
+        limit=request.limit,
+        offset=request.offset,
+    )
+    return {"pairs": rows}
