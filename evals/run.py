@@ -17,7 +17,7 @@ A scorer gets exactly those columns that its features name: ``predictions``, ``r
 (list of turns, or their JSON where the feature is a string), ``metadata`` (JSON), and the row's prompt as ``prompts``,
 ``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. Beside the numbers
 that every scorer returns it may return ``refuses``: a reason why it must not gate. A module may declare ``COUNTERS``:
-the kinds of evidence that a gate may name in ``critical``.
+the kinds of evidence that a gate may name in ``critical``, and ``OPTIONAL``: the columns that may be empty.
 """
 
 from __future__ import annotations
@@ -324,14 +324,25 @@ def score_texts(
     columns = {column: available[column] for column in features}
     if getattr(features.get("histories"), "dtype", None) == "string":
         columns["histories"] = [json.dumps(history, ensure_ascii=False) for history in columns["histories"]]
+    optional = _declared(scorer, "OPTIONAL")
+    for column, values in columns.items():
+        empty = [row.id for row, value in zip(rows, values, strict=True) if value is None]
+        if empty and column not in optional:
+            some = ", ".join(empty[:3])
+            raise EvalError(
+                f"Scorer {name!r} needs {column}, and {len(empty)} eval rows have none (first: {some})."
+            )
+        columns[column] = ["" if value is None else value for value in values]
     try:
         result = scorer.compute(**columns, **params)
     except GoldpairError:
         raise
     except Exception as error:
+        # `evaluate` puts the texts themselves into its messages; records must not reach a log that way.
+        why = str(error).split("\n", 1)[0][:200]
         raise EvalError(
-            f"Scorer {name!r} failed over {len(rows)} answers: {type(error).__name__}: {error}"
-        ) from error
+            f"Scorer {name!r} failed over {len(rows)} answers: {type(error).__name__}: {why}"
+        ) from None
     if not isinstance(result, dict) or len(result.get("scores", ())) != len(rows):
         raise EvalError(
             f"Scorer {name!r} must return one score for each of {len(rows)} answers, in their order."
@@ -504,8 +515,12 @@ def _plain(value: Any) -> Any:
 
 
 def _counters(name: str) -> list[str]:
-    module = sys.modules[type(evals.metric(name)).__module__]
-    return sorted(getattr(module, "COUNTERS", ()))
+    return sorted(_declared(evals.metric(name), "COUNTERS"))
+
+
+def _declared(scorer: Any, name: str) -> tuple[str, ...]:
+    """A tuple that the scorer's module declares, empty where it does not."""
+    return tuple(getattr(sys.modules[type(scorer).__module__], name, ()))
 
 
 def _snapshot(folder: Path | str | None) -> tuple[pl.DataFrame | None, dict[str, Any] | None]:

@@ -4,12 +4,21 @@ import json
 from pathlib import Path
 
 import pytest
+
 from curate.tasks import EvalRow
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "aci-bench"
 SYSTEMS = (
-    "gpt4", "chatgpt", "davinci003", "davinci002", "bart_large", "biobart_division", "led", "retrieval_umls", "copy_12_turns",
-)  # fmt: skip
+    "gpt4",
+    "chatgpt",
+    "davinci003",
+    "davinci002",
+    "bart_large",
+    "biobart_division",
+    "led",
+    "retrieval_umls",
+    "copy_12_turns",
+)
 
 
 def present() -> Path:

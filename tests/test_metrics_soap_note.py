@@ -1,0 +1,243 @@
+"""Visit notes: what the scorer sees, what it leaves alone, and that its evidence points at the words in question."""
+
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import evals
+
+TRANSCRIPT = """[doctor] hi , jane is a 54-year-old female with high blood pressure . what brings you in ?
+[patient] my right knee has hurt for three weeks , it started after an hour and a half of tennis .
+[doctor] any fever ?
+[patient] no .
+[doctor] you are taking lisinopril , twenty milligrams once a day ?
+[patient] yes , and two advils when it hurts .
+[doctor] your blood pressure is one twenty over eighty two and your temperature is ninety eight . six .
+[doctor] hemoglobin a1c was six point seven .
+[doctor] i am going to start you on meloxicam fifteen milligrams daily , no wait , that is seven point five .
+[doctor] come back in a month .
+"""
+GOOD = """SUBJECTIVE
+Jane is a 54-year-old female with right knee pain for 3 weeks after 1.5 hours of tennis.
+She takes lisinopril 20 mg daily and ibuprofen.
+
+OBJECTIVE
+Blood pressure 120/82, temperature 98.6. Hemoglobin A1c 6.7.
+
+ASSESSMENT
+Right knee strain.
+
+PLAN
+Start meloxicam 7.5 mg daily. Return in 1 month.
+"""
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return evals.metric("soap_note")
+
+
+def judged(scorer, note, transcript=TRANSCRIPT, **columns):
+    result = scorer.compute(predictions=[note], transcripts=[transcript], **columns)
+    hits = result["evidence"][0]
+    for hit in hits:
+        assert note[hit["start"] : hit["end"]] == hit["span"]
+    return result, {(hit["kind"], hit["span"]) for hit in hits}
+
+
+def test_a_good_note_has_no_hit(scorer):
+    result, hits = judged(scorer, GOOD, references=[GOOD])
+    assert hits == set() and result["scores"] == [1.0] and result["notes_with_critical"] == 0
+    assert result["subscores"][0]["completeness"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("lisinopril 20 mg", "lisinopril 200 mg", ("wrong_dose", "200")),
+        ("lisinopril 20 mg", "lisinopril 20 mcg", ("wrong_dose", "20")),
+        ("meloxicam 7.5", "meloxicam 75", ("wrong_dose", "75")),
+        ("Start meloxicam", "Start warfarin", ("unsupported_medication", "warfarin")),
+        ("and ibuprofen", "and Zocor", ("unsupported_medication", "Zocor")),
+        ("right knee pain", "left knee pain", ("wrong_laterality", "left knee")),
+        ("3 weeks", "3 months", ("unsupported_number", "3")),
+        ("98.6", "99.6", ("unsupported_number", "99.6")),
+        ("120/82", "140/82", ("unsupported_number", "140")),
+        ("A1c 6.7", "A1c 7.6", ("unsupported_number", "7.6")),
+        ("54-year-old", "45-year-old", ("unsupported_number", "45")),
+        ("in 1 month", "in 6 months", ("unsupported_number", "6")),
+    ],
+)
+def test_planted_errors_are_found_where_they_stand(scorer, old, new, expected):
+    assert old in GOOD
+    result, hits = judged(scorer, GOOD.replace(old, new))
+    assert expected in hits, hits
+    assert result["scores"][0] < 1.0
+    critical = {hit["kind"] for hit in result["evidence"][0] if hit["critical"]}
+    assert critical == {kind for kind, _ in hits if kind not in ("unsupported_number",)}
+
+
+def test_support_is_the_turn_that_says_it(scorer):
+    result, _ = judged(scorer, GOOD.replace("lisinopril 20 mg", "lisinopril 200 mg"))
+    assert "lisinopril , twenty milligrams" in result["evidence"][0][0]["support"]
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("take it twice a day", "2 times a day"),
+        ("it is one oh five", "105"),
+        ("two hundred and fifty milligrams", "250 mg"),
+        ("since nineteen eighty five", "since 1985"),
+        ("half a tablet", "0.5 tablet"),
+        ("one thousand milligrams", "1 g"),
+        ("two weeks", "14 days"),
+        ("a couple of weeks", "2 weeks"),
+        ("march fourth", "3/4"),
+        ("a pack and a half a day", "1.5 packs"),
+        ("1,200 calories", "1200 calories"),
+        ("eighty percent", "80%"),
+        ("covid nineteen test", "COVID-19 test"),
+        ("nothing at all", "vitamin B12 and T4, L5-S1"),
+    ],
+)
+def test_spoken_and_written_forms_mean_the_same(scorer, said, written):
+    _, hits = judged(scorer, f"Plan: {written}", transcript=f"[doctor] {said} okay .")
+    assert {hit for hit in hits if hit[0] == "unsupported_number"} == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("tylenol", "acetaminophen"),
+        ("take hydro chlorothiazide", "HCTZ"),
+        ("metforman", "metformin"),
+        ("lantus", "insulin"),
+    ],
+)
+def test_names_of_one_medication_support_each_other(scorer, said, written):
+    _, hits = judged(scorer, f"Plan: continue {written}.", transcript=f"[doctor] {said} okay .")
+    assert {kind for kind, _ in hits} <= {"missing_section"}
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "CHIEF COMPLAINT\n\nKnee.\n\nPHYSICAL EXAM\n\nTender.\n\nRESULTS\n\nNone.\n\nASSESSMENT AND PLAN\n\nRest.",
+        "Possible clinical note:  HISTORY OF PRESENT ILLNESS:  Ill.  PHYSICAL EXAM: Tender. ASSESSMENT AND PLAN: Rest.",
+        "Sure, here it is!\n\n**Subjective:** pain\n**Objective:** tender\n**Assessment:** strain\n**Plan:** rest",
+        "## S:\npain\n## O:\ntender\n## A:\nstrain\n## P:\nrest",
+        "<\nHISTORY OF PRESENT ILLNESS\n> pain <\nPHYSICAL EXAM\n> tender <\nASSESSMENT AND PLAN\n> rest",
+        "HPI: pain. O/E: tender. Imp: strain. Plan: rest.",
+        "1. Subjective: pain\n2. Objective: tender\n3. Assessment: strain\n4. Plan: rest",
+    ],
+)
+def test_headings_are_found_however_they_are_written(scorer, note):
+    result, hits = judged(scorer, note, transcript="[doctor] okay .")
+    assert result["subscores"][0]["structure"] == 1.0, hits
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "The exam went well and the plan is rest. Results were fine.",
+        "a plan\nan exam result",
+        "P waves: normal",
+    ],
+)
+def test_ordinary_words_are_no_headings(scorer, note):
+    result, _ = judged(scorer, note)
+    assert result["subscores"][0]["structure"] == 0.0
+
+
+def test_missing_empty_and_misplaced_sections(scorer):
+    result, hits = judged(scorer, "SUBJECTIVE\npain\nASSESSMENT\n\nPLAN\nrest")
+    kinds = {(hit["kind"], hit["support"]) for hit in result["evidence"][0]}
+    assert ("missing_section", "objective") in kinds and ("empty_section", "assessment") in kinds
+    assert 0 < result["subscores"][0]["structure"] < 0.6
+    moved = "PLAN\nrest\nSUBJECTIVE\npain\nOBJECTIVE\ntender\nASSESSMENT\nstrain"
+    result, hits = judged(scorer, moved)
+    assert "section_order" in {kind for kind, _ in hits}
+    assert 0.7 <= result["subscores"][0]["structure"] < 1.0
+    short, _ = judged(scorer, "SUBJECTIVE\npain\nPLAN\nrest", required=["subjective", "plan"])
+    assert short["subscores"][0]["structure"] == 1.0
+    with pytest.raises(ValueError, match="required knows"):
+        judged(scorer, "x", required=["prose"])
+
+
+def test_metadata_counts_as_support(scorer):
+    note = "Subjective: 54-year-old."
+    _, hits = judged(scorer, note, transcript="[doctor] hi")
+    assert ("unsupported_number", "54") in hits
+    _, hits = judged(scorer, note, transcript="[doctor] hi", metadata=['{"age": 54}'])
+    assert ("unsupported_number", "54") not in hits
+
+
+def test_completeness_counts_what_the_reference_rightly_has(scorer):
+    reference = GOOD.replace("54-year-old", "77-year-old")  # an age nobody said is not asked of the note
+    thin = (
+        "SUBJECTIVE\nKnee pain for 3 weeks.\nOBJECTIVE\nTender.\nASSESSMENT\nStrain.\nPLAN\nMeloxicam 7.5 mg."
+    )
+    result, _ = judged(scorer, thin, references=[reference])
+    assert result["subscores"][0]["completeness"] == pytest.approx(3 / 10, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "note", ["", " \n", "\x00\x01", "```\n```", "1." * 500, "PLAN:" * 200, "٣ ملغ", "mg " * 2000]
+)
+def test_odd_outputs_are_scored_and_not_fatal(scorer, note):
+    result, _ = judged(scorer, note, references=[GOOD])
+    assert 0.0 <= result["scores"][0] <= 1.0
+
+
+def test_an_empty_note_scores_nothing(scorer):
+    result, _ = judged(scorer, "", references=[GOOD])
+    assert result["scores"] == [0.0]
+
+
+def test_without_a_transcript_only_structure_is_judged(scorer):
+    result = scorer.compute(predictions=[GOOD, "nothing"])
+    assert result["scores"] == [1.0, 0.0] and result["subscores"][0]["grounding"] is None
+
+
+def test_batch_equals_singles_and_counts_add_up(scorer):
+    notes = [GOOD, GOOD.replace("lisinopril 20", "lisinopril 10"), "nothing"]
+    together = scorer.compute(predictions=notes, transcripts=[TRANSCRIPT] * 3)
+    alone = [scorer.compute(predictions=[note], transcripts=[TRANSCRIPT]) for note in notes]
+    assert together["scores"] == [one["scores"][0] for one in alone]
+    assert together["evidence"] == [one["evidence"][0] for one in alone]
+    assert together["wrong_dose"] == 1 == together["notes_with_critical"]
+    module = sys.modules[type(scorer).__module__]
+    kinds = {hit["kind"] for hits in together["evidence"] for hit in hits}
+    assert kinds <= set(module.COUNTERS) and set(module.COUNTERS) <= set(together)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300), st.text(max_size=200))
+def test_any_text_gives_a_score_and_true_spans(note, transcript):
+    from evals.metrics.soap_note.soap_note import PARTS, _judge
+
+    item = _judge(note, transcript, GOOD, "", PARTS)
+    assert 0.0 <= item["score"] <= 1.0
+    assert all(note[hit["start"] : hit["end"]] == hit["span"] for hit in item["evidence"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 999))
+def test_every_number_below_a_thousand_is_heard(number):
+    from evals.metrics.soap_note.claims import Source
+
+    small = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
+    small += "sixteen seventeen eighteen nineteen".split()
+    tens = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+    def under_hundred(n):
+        return small[n] if n < 20 else tens[n // 10] + (f" {small[n % 10]}" if n % 10 else "")
+
+    words = under_hundred(number % 100) if number % 100 or number == 0 else ""
+    if number >= 100:
+        words = f"{small[number // 100]} hundred" + (f" and {words}" if words else "")
+    assert Source(f"about {words} milligrams today").number(float(number), "mg")
+    assert not Source(f"about {words} milligrams today").number(float(number + 1000), "mg")
