@@ -113,6 +113,43 @@ def test_the_reference_names_every_command_and_option() -> None:
             assert f"`{word}" in section, (name, word)
 
 
+PAGES = sorted([*(gen_docs.ROOT / "docs").glob("*.md"), *gen_docs.ROOT.glob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_commands_in_the_docs_exist(page: Path) -> None:
+    """Every ``goldpair`` line of a console block names a verb and options that are there."""
+    blocks = re.findall(r"```(?:console|sh)\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
+        for part in re.split(r"&&|;", line.partition(" #")[0]):
+            found = re.match(r"\s*(?:\$ )?(?:\.venv/bin/)?goldpair (.*)", part)
+            if found is None:
+                continue
+            words = found[1].split()
+            verb = next((v for v in (" ".join(words[:2]), words[0]) if v in COMMANDS), None)
+            assert verb, line
+            known = {option for p in COMMANDS[verb].params for option in p.opts} | {"--help", "-h"}
+            assert {w.split("=")[0] for w in words if re.match(r"--?[a-z]", w)} <= known, line
+
+
+@pytest.mark.parametrize("page", [*PAGES, gen_docs.ROOT / "docs" / "llms.txt"], ids=lambda path: path.name)
+def test_links_in_the_docs_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in heads}, target
+
+
+def test_llms_txt_lists_every_page() -> None:
+    text = (gen_docs.ROOT / "docs" / "llms.txt").read_text("utf-8")
+    assert [p.name for p in (gen_docs.ROOT / "docs").glob("*.md") if f"({p.name})" not in text] == []
+
+
 def test_benchmark_page_shows_unmet_goals_as_unmet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     row = {
         "area": "speed",
