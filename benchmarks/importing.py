@@ -65,10 +65,12 @@ def child(what: str, path: str) -> None:
         from curate.users import create_user
 
         begun, before = time.perf_counter(), _peak()
-        with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
-            with Store.open(Path(folder) / "store.duckdb") as store:
-                actor = create_user(store, None, "bench", "admin")
-                rows = import_file(store, actor, "bench", path).imported
+        with (
+            tempfile.TemporaryDirectory(dir=Path(path).parent) as folder,
+            Store.open(Path(folder) / "store.duckdb") as store,
+        ):
+            actor = create_user(store, None, "bench", "admin")
+            rows = import_file(store, actor, "bench", path).imported
     elif what == "polars":
         import polars as pl
 

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import random
 import string
 import tracemalloc
@@ -318,6 +319,7 @@ def test_bad_lines_do_not_stop_the_good_ones(tmp_path: Path) -> None:
         '{"prompt": "p", "completion": "c", "x": NaN}',
         '{"prompt": "p", "completion": "c", "x": 1e999}',
         "[1]",
+        '{"prompt": "a\x01", "completion": "c"}',
         "   \t",
         GOOD,
         "[" * 100_000,
@@ -327,9 +329,18 @@ def test_bad_lines_do_not_stop_the_good_ones(tmp_path: Path) -> None:
     )
     assert reasons(found) == [
         *("row", "not_json", "encoding", "control_characters", "encoding", "duplicate_key", "not_json"),
-        *("not_json", "not_an_object", "row", "too_deep", "too_deep", "not_json", "truncated"),
+        *(
+            "not_json",
+            "not_an_object",
+            "control_characters",
+            "row",
+            "too_deep",
+            "too_deep",
+            "not_json",
+            "truncated",
+        ),
     ]
-    assert [item.line for item in found] == [1, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16]
+    assert [item.line for item in found] == [1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17]
     for item in found:
         if isinstance(item, Bad):
             assert len(item.excerpt) <= 200 and item.excerpt.isprintable() and item.detail.isprintable()
@@ -451,6 +462,13 @@ def test_csv(tmp_path: Path) -> None:
     assert isinstance(found[4], Row) and found[4].prompt == "=1+1"
 
 
+def test_first_line_that_is_an_array(tmp_path: Path) -> None:
+    for name in ("x.jsonl", "x.json"):
+        found = lines(tmp_path, '["a", "b"]', GOOD, GOOD, name=name)
+        assert reasons(found) == ["not_an_object", "row", "row"]
+        assert reasons(lines(tmp_path, f"[{GOOD},", GOOD, "]", name=name)) == ["row", "row"]
+
+
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])
 def test_csv_delimiters(tmp_path: Path, delimiter: str) -> None:
     text = f"prompt{delimiter}completion\np, q{delimiter}c\n"
@@ -518,6 +536,9 @@ def test_gzip(tmp_path: Path) -> None:
 def test_unknown_files(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         list(read(tmp_path / "nowhere.jsonl"))
+    os.mkfifo(tmp_path / "pipe.jsonl")
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        list(read(tmp_path / "pipe.jsonl"))
     for name, words in (("x.bin", "--format"), ("x.txt", "folder"), ("x.zip", "unpack")):
         (tmp_path / name).write_text("hello")
         with pytest.raises(UsageError, match=words):
@@ -573,19 +594,21 @@ def test_files_that_do_not_pair(tmp_path: Path) -> None:
         b_note_txt="2",
         b_summary_txt="3",
         c_pdf=b"%PDF",
+        cut_parquet=b"PAR1",
         e_txt="p",
         e_note_txt=" ",
         f_txt=b"caf\xe9",
         f_note_txt="c",
     )
     seen = {(item.file, item.reason) for item in found if isinstance(item, Bad)}
-    assert len(found) == len(seen) == 7
+    assert len(found) == len(seen) == 8
     assert seen == {
         ("a.txt", "no_partner"),
         ("b.txt", "ambiguous_pair"),
         ("b.note.txt", "ambiguous_pair"),
         ("b.summary.txt", "ambiguous_pair"),
         ("c.pdf", "unknown_file_type"),
+        ("cut.parquet", "unreadable"),
         ("e.note.txt", "empty_completion"),
         ("f.txt", "encoding"),
     }

@@ -127,6 +127,8 @@ def detect_format(path: Path) -> str:
         return "folder"
     if not path.exists():
         raise NotFound(f"No file {path}.")
+    if not path.is_file():
+        raise UsageError(f"{path} is neither a file nor a folder.")
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     named = _SUFFIXES.get(suffixes[-1]) if suffixes else None
     if path.suffix.lower() in (".zip", ".zst", ".bz2", ".xz", ".7z", ".tar"):
@@ -146,12 +148,10 @@ def detect_format(path: Path) -> str:
     text = start.lstrip()
     if named is None and text[:1] not in (b"{", b"["):
         raise UsageError(f"{path}: not a format by its name. Say which with --format ({', '.join(FORMATS)}).")
-    if text[:1] == b"[":
-        return "json"
-    if named == "json":  # many ".json" files are JSON lines
+    if named == "json" or text[:1] == b"[":  # many ".json" files are JSON lines, and some lines are arrays
         first, newline, more = text.partition(b"\n")
         try:
-            is_lines = bool(newline and more.strip()) and isinstance(json.loads(first), dict)
+            is_lines = bool(newline and more.strip()) and isinstance(json.loads(first), dict | list)
         except (ValueError, RecursionError):
             is_lines = False
         return "jsonl" if is_lines else "json"
@@ -168,6 +168,8 @@ def _json_refused(error: Exception, ended: bool) -> Refused:
         return Refused("too_deep", "the JSON is nested too deep")
     if ended and isinstance(error, json.JSONDecodeError):
         return Refused("truncated", f"the file ends in the middle of this row ({error.msg})")
+    if isinstance(error, json.JSONDecodeError) and error.msg.startswith("Invalid control character"):
+        return Refused("control_characters", f"a bare control character at character {error.pos + 1}")
     where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
     what = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
     return Refused("not_json", f"{what}{where}")

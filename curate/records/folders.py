@@ -72,7 +72,10 @@ def folder_rows(folder: Path, mapping: Mapping[str, str] | None) -> Iterator[Row
             detail = f"a file named *{ending}" if ending else "a file without an ending"
             yield Bad(name, 0, "unknown_file_type", detail, "")
             continue
-        yield from files.rows(path, name, kind, mapping)
+        try:
+            yield from files.rows(path, name, kind, mapping)
+        except UsageError as error:  # the other files go on
+            yield Bad(name, 0, "unreadable", printable(str(error)), "")
     for key, group in texts.items():
         yield from _pair(folder, key, group)
 
