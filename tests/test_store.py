@@ -75,8 +75,8 @@ def test_a_second_process_learns_who_holds_the_file(store: Store) -> None:
     [
         "SELECT * FROM read_text('/etc/hostname')",
         "SELECT * FROM read_csv('/etc/passwd')",
-        "COPY (SELECT 1) TO '/tmp/leak.csv'",
-        "ATTACH '/tmp/other.duckdb' AS other",
+        "COPY (SELECT 1) TO '/var/tmp/leak.csv'",
+        "ATTACH '/var/tmp/other.duckdb' AS other",
         "INSTALL httpfs",
         "LOAD httpfs",
         "SET enable_external_access = true",
