@@ -1,4 +1,7 @@
-"""Operations on the workspace itself: the funnel, jobs, people, the event log."""
+"""Operations on the workspace itself: the funnel, jobs, people, the event log.
+
+Does not cover: the rules of users, jobs and events (`curate.users`, `curate.jobs`, `curate.store`).
+"""
 
 from __future__ import annotations
 

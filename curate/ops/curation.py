@@ -1,4 +1,7 @@
-"""Operations on records and pairs: import, privacy, near-duplicates, review."""
+"""Operations on records and pairs: import, privacy, near-duplicates, review.
+
+Does not cover: the rules, which `curate.records`, `findings`, `clusters` and `review` own.
+"""
 
 from __future__ import annotations
 

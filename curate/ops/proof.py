@@ -1,4 +1,7 @@
-"""Operations on snapshots and models: freeze, preflight, train, evaluate, decide, release."""
+"""Operations on snapshots and models: freeze, preflight, train, evaluate, decide, release.
+
+Does not cover: the rules, which `curate.snapshot`, `preflight` and `release` own, nor the work itself.
+"""
 
 from __future__ import annotations
 
