@@ -83,7 +83,12 @@ def distributions(scores: dict[str, list[float]], candidate: str, label: str) ->
                 sort=order,
                 title=None,
                 header=alt.Header(
-                    labelAngle=0, labelAlign="left", labelColor=INK, labelFontSize=12, labelLimit=150
+                    labelAngle=0,
+                    labelAlign="left",
+                    labelColor=INK,
+                    labelFontSize=12,
+                    labelPadding=14,
+                    labelLimit=150,
                 ),
             ),
             spacing=6,
@@ -120,7 +125,7 @@ def _whiskers(
         line = alt.Data(values=[{"at": rule}])
         layers.append(alt.Chart(line).mark_rule(color=MUTED, strokeDash=[4, 3]).encode(x="at:Q"))
     whisker = alt.Chart(data).mark_rule(strokeWidth=3).encode(
-        x=alt.X("low:Q", title=label, scale=scale), x2="high:Q", y=y, color=colour
+        x=alt.X("low:Q", title=label, scale=scale, axis=alt.Axis(tickCount=6)), x2="high:Q", y=y, color=colour
     )  # fmt: skip
     point = alt.Chart(data).mark_point(filled=True, size=95, opacity=1).encode(x="mean:Q", y=y, color=colour)
     return _svg(alt.layer(*layers, whisker, point).properties(width=WIDTH, height=alt.Step(30)), name)

@@ -115,6 +115,7 @@ def render_html(body: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
+        finalize=lambda value: _visible(value) if type(value) is str else value,  # Markup is ours
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -1,0 +1,148 @@
+"""Error rates of the gate by simulation: how often does it promote a regression, how often an equal version?
+
+Covers: false promotion at the margin and power of `evals.stats.noninferiority` for pass/fail and continuous scores,
+independent and clustered, n = 50 to 1 000; beside it two gates in common use on the same draws: "no drop beyond the
+tolerance" and "not significantly worse". The same seeds give the same rates.
+Does not cover: scorers, models, time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy
+from scipy import stats as oracle
+
+from evals.stats import MIN_CLUSTERS, noninferiority
+
+MARGIN, ALPHA = 0.03, 0.05
+SIZES = (50, 100, 200, 400, 1000)
+Draw = tuple[np.ndarray, np.ndarray, "np.ndarray | None"]
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """Rows for every kind of score and size; quick takes 100 draws of three sizes instead of 1 000 of five."""
+    rounds, sizes = (100, (50, 200, 1000)) if quick else (1000, SIZES)
+    rows = []
+    for name, draw in KINDS.items():
+        off = []
+        for n in sizes:
+            false, peers, undecided = _rates(draw, n, -MARGIN, rounds)
+            limit = ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / rounds)
+            rows.append(
+                _row(
+                    f"false promotion at the margin, {name}, n = {n}",
+                    f"<= {limit:.3f}",
+                    false["pass"],
+                    peers,
+                    f"{rounds} draws, {undecided} of them too few clusters",
+                    bool(false["pass"] <= limit),
+                )
+            )
+            if undecided < rounds:
+                equal, _, _ = _rates(draw, n, 0.0, rounds)
+                off.append((abs(equal["pass"] - equal["printed"]), n, equal))
+        worst, n, equal = max(off, key=lambda item: item[0])
+        error = 2 * math.sqrt(0.25 / rounds)
+        rows.append(
+            _row(
+                f"printed power against realised, {name}, worst size n = {n}",
+                "<= 0.03 apart",
+                round(worst, 3),
+                None,
+                f"printed {equal['printed']:.3f}, realised {equal['pass']:.3f} +- {error:.3f} over {rounds} draws",
+                bool(worst <= 0.03),
+            )
+        )
+    return rows
+
+
+def _rates(
+    draw: Callable[[np.random.Generator, int, float], Draw], n: int, shift: float, rounds: int
+) -> tuple[dict[str, float], str, int]:
+    """Share of PASS and mean printed power over draws whose true difference is ``shift``; the peers' shares of PASS."""
+    passed = printed = tolerant = insignificant = undecided = 0.0
+    for seed in range(rounds):
+        mine, base, clusters = draw(np.random.default_rng([seed, n]), n, shift)
+        result = noninferiority(mine, base, MARGIN, clusters=clusters, alpha=ALPHA, seed=seed, resamples=1999)
+        passed += result.verdict == "PASS"
+        printed += result.power
+        undecided += "too few clusters" in result.reason
+        diff = mine - base
+        tolerant += diff.mean() > -MARGIN
+        p = oracle.ttest_1samp(diff, 0.0, alternative="less").pvalue if np.ptp(diff) else 1.0
+        insignificant += p > ALPHA
+    peers = f"tolerance of {MARGIN:g}: {tolerant / rounds:.3f}; not significantly worse: {insignificant / rounds:.3f}"
+    return {"pass": round(passed / rounds, 4), "printed": printed / rounds}, peers, int(undecided)
+
+
+# --- draws: (candidate, baseline, clusters) with a true mean difference of ``shift`` --------------------------------
+
+
+def _pass_fail(discordance: float) -> Callable[[np.random.Generator, int, float], Draw]:
+    def draw(rng: np.random.Generator, n: int, shift: float) -> Draw:
+        won, lost = (discordance + shift) / 2, (discordance - shift) / 2
+        step = rng.choice([1.0, -1.0, 0.0], n, p=[won, lost, 1 - discordance])
+        base = np.where(step > 0, 0.0, np.where(step < 0, 1.0, (rng.random(n) < 0.8).astype(float)))
+        return base + step, base, None
+
+    return draw
+
+
+def _normal(rng: np.random.Generator, n: int, shift: float) -> Draw:
+    base = rng.random(n)
+    return base + rng.normal(shift, 0.15, n), base, None
+
+
+def _skewed(rng: np.random.Generator, n: int, shift: float) -> Draw:
+    """Losses have a long tail: the hard side for a one-sided bound."""
+    base = rng.random(n)
+    return base - rng.exponential(0.12, n) + 0.12 + shift, base, None
+
+
+def _clustered(rng: np.random.Generator, n: int, shift: float) -> Draw:
+    """Clusters of one to five rows, two thirds of the variance between them."""
+    clusters = np.repeat(np.arange(n), rng.integers(1, 6, n))[:n]
+    noise = rng.normal(0, 0.12, n)[clusters] + rng.normal(0, 0.085, n)
+    base = rng.random(n)
+    return base + noise + shift, base, clusters
+
+
+def _clustered_pass_fail(rng: np.random.Generator, n: int, shift: float) -> Draw:
+    """Clusters of one to three rows that differ in how often they are discordant (10 % on average)."""
+    clusters = np.repeat(np.arange(n), rng.integers(1, 4, n))[:n]
+    share = rng.beta(0.5, 4.5, n)[clusters]  # mean .1
+    tilt = shift / 0.1
+    draw = rng.random(n)
+    won, lost = share * (1 + tilt) / 2, share * (1 - tilt) / 2
+    step = np.where(draw < won, 1.0, np.where(draw < won + lost, -1.0, 0.0))
+    base = np.where(step > 0, 0.0, np.where(step < 0, 1.0, (rng.random(n) < 0.8).astype(float)))
+    return base + step, base, clusters
+
+
+KINDS: dict[str, Callable[[np.random.Generator, int, float], Draw]] = {
+    "pass/fail, 5 % discordant": _pass_fail(0.05),
+    "pass/fail, 20 % discordant": _pass_fail(0.2),
+    "continuous, normal": _normal,
+    "continuous, long tail of losses": _skewed,
+    "continuous, clusters of 1 to 5": _clustered,
+    "pass/fail, clusters of 1 to 3": _clustered_pass_fail,
+}
+
+
+def _row(figure: str, goal: str, ours: Any, peer: Any, spread: str, met: bool) -> dict[str, Any]:
+    return {
+        "area": "gates",
+        "figure": figure,
+        "goal": goal,
+        "ours": ours,
+        "peer": peer,
+        "ratio": None,
+        "spread": spread,
+        "met": met,
+        "command": "python -m benchmarks gates",
+        "versions": {"scipy": scipy.__version__, "numpy": np.__version__, "least clusters": MIN_CLUSTERS},
+    }
