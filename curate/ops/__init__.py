@@ -2,7 +2,8 @@
 
 Here live the table (`table`) that the command line, the REST routes and the pages share, and the operations by room:
 `curation` (records and pairs), `proof` (snapshots and models), `admin` (the workspace). The rules live in the room that
-owns them; long work becomes a job (`curate.jobs`, `curate.jobkinds`) whose id the operation returns. No operation is reached in any other way.
+owns them; long work becomes a job (`curate.jobs`, `curate.jobkinds`) whose id the operation returns;
+nothing of either is here.
 Public names: `Context`, `OPERATIONS`, `Operation`, `run`; and `pack_of`, `run_folder`, `snapshot_folder`.
 """
 
