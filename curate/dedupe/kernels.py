@@ -83,14 +83,20 @@ def tokenise(
                 i += 1
             else:
                 byte = bytes_of[data[i]]
-                if byte > 3:
+                if byte > 3:  # the tight loop: most of the time of a run is spent here
                     if length == 0:
                         number = np.uint32(byte < 58)
-                    h = (h ^ np.uint64(byte)) * _FNV_PRIME
-                    if want and length < SPELLED:
-                        letters |= np.uint64(_letter(byte)) << np.uint64(6 * length)
-                    length += 1
-                    i += 1
+                    run = i
+                    while byte > 3:
+                        h = (h ^ np.uint64(byte)) * _FNV_PRIME
+                        i += 1
+                        if i == stop:
+                            break
+                        byte = bytes_of[data[i]]
+                    if want:
+                        for k in range(run, min(i, run + SPELLED - length)):
+                            letters |= np.uint64(_letter(bytes_of[data[k]])) << np.uint64(6 * (length + k - run))
+                    length += i - run
                     continue
                 if byte == 3:
                     lead = data[i]
