@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import duckdb
 
 from curate.contract import canonical_json, pair_sha256
 from curate.errors import GoldpairError, NotFound, PermissionDenied, RefusedError, UsageError
@@ -310,7 +310,8 @@ def list_pairs(
     limit: int = 50,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Pairs of a task in the order of their ids: state columns, author, source, external id, prompt, completion.
+    """Pairs of a task in the order of their ids: state columns, author, source, external id, prompt,
+    completion.
 
     ``search`` is a piece of text, compared without case; nothing in it is a wildcard.
     """
@@ -407,13 +408,14 @@ def decide(
     book = LeaseBook.of(store)
 
     def write(tx: Tx) -> dict[str, Any]:
-        known = _repeated(tx, actor.user, client_id)
-        if known is not None:
-            return known
         holder = book.holder(pair_id)
         if holder not in (None, actor.user):
             raise RefusedError(f"{holder} is looking at pair {pair_id}. Take the next one.")
-        fact = facts(tx, [pair_id]).get(pair_id)
+        fact = tx.loaded(facts, pair_id)
+        if (
+            fact is not None and fact["conflicts"]
+        ):  # whether a rival is approved may have changed in this very group
+            fact = facts(tx, [pair_id])[pair_id]
         if fact is None:
             raise NotFound(f"No pair {pair_id!r}. `goldpair review list` shows them.")
         if fact["rev"] != rev:
@@ -456,10 +458,7 @@ def decide(
         if values:
             _write_labels(tx, actor.user, pair_id, new_rev, values, seq)
         if comment:
-            tx.execute(
-                "INSERT INTO comments VALUES (?, ?, ?, ?, ?, ?)",
-                [pair_id, new_rev, actor.user, comment, utcnow(), seq],
-            )
+            tx.append("comments", [pair_id, new_rev, actor.user, comment, utcnow(), seq])
         before = {name: fact[name] for name in ("status", "reason", "rev", "approver")}
         before["approved"] = fact["approved_digest"] is not None and fact["approved_digest"] == fact["digest"]
         result = {
@@ -469,16 +468,22 @@ def decide(
             "status": after["status"],
             "blockers": in_words(after) if verdict != "approve" else [],
         }
-        tx.execute(
-            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, ?)",
-            [seq, actor.user, pair_id, new_rev, verdict]
-            + [canonical_json(value).decode() for value in (before, result)],
-        )
+        kept, told = canonical_json(before).decode(), canonical_json(result).decode()
+        tx.append("decisions", [seq, actor.user, pair_id, new_rev, verdict, kept, None, None, told])
         if client_id:
-            tx.execute("INSERT INTO client_ids VALUES (?, ?, ?)", [actor.user, client_id, seq])
+            tx.append("client_ids", [actor.user, client_id, seq])
         return result
 
-    result = store.write(write)
+    result = _repeated(store, actor.user, client_id)
+    if result is None:
+        try:
+            result = store.write(write, batch=(facts, pair_id))
+        except (duckdb.ConstraintException, StaleEdit, RefusedError):
+            # The same client id may have been applied in the meantime, which its key or the changed state
+            # tells.
+            result = _repeated(store, actor.user, client_id)
+            if result is None:
+                raise
     book.release(actor.user, pair_id)
     if verdict == "skip":
         book.skip(actor.user, pair_id)
@@ -492,15 +497,15 @@ def decide(
     return result
 
 
-def _repeated(tx: Tx, user: str, client_id: str | None) -> dict[str, Any] | None:
+def _repeated(store: Store, user: str, client_id: str | None) -> dict[str, Any] | None:
     if not client_id:
         return None
-    row = tx.one(
-        "SELECT d.result FROM client_ids c JOIN decisions d ON d.seq = c.seq"
-        " WHERE c.actor = ? AND c.client_id = ?",
-        [user, client_id],
-    )
-    return json.loads(row["result"]) | {"repeated": True} if row else None
+    row = store.one("SELECT seq FROM client_ids WHERE actor = ? AND client_id = ?", [user, client_id])
+    if row is None:
+        return None
+    found = store.one("SELECT result FROM decisions WHERE seq = ?", [row["seq"]])
+    assert found is not None  # both are written by one commit
+    return json.loads(found["result"]) | {"repeated": True}
 
 
 def _approve(
@@ -519,12 +524,14 @@ def _approve(
     if fact["rival"]:
         refusals += [words for words in in_words(fact) if fact["rival"] in words]
     refusals += missing_labels(tx, pack, pair_id, values)
-    texts = texts_of(tx, pair_id, rev)
-    if texts is None:
-        refusals.append("Its text is gone.")
-    if refusals or texts is None:
+    if refusals:
         raise RefusedError(f"Pair {pair_id} cannot be approved. {' '.join(refusals)}", refusals)
-    sha = pair_sha256(**texts, guideline_version=guidelines)
+    sha = fact["sha256"]
+    if fact["guideline_version"] != guidelines:  # an approval binds to the guidelines it was given under
+        texts = texts_of(tx, pair_id, rev)
+        if texts is None:
+            raise RefusedError(f"Pair {pair_id} has no text any more.", ["Its text is gone."])
+        sha = pair_sha256(**texts, guideline_version=guidelines)
     change = {
         "pair_id": pair_id,
         "status": "approved",
@@ -533,10 +540,7 @@ def _approve(
         "approver": actor.user,
     }
     [seq] = tx.transition("approve", actor.user, [change], guidelines=guidelines, detector=fact["detector"])
-    tx.execute(
-        "INSERT INTO approvals VALUES (?, ?, ?, ?, ?, ?, NULL)",
-        [pair_id, rev, sha, actor.user, guidelines, seq],
-    )
+    tx.append("approvals", [pair_id, rev, sha, actor.user, guidelines, seq, None])
     if fact["flags"]:
         tx.execute(
             "UPDATE decisions SET settled = ? WHERE pair_id = ? AND verdict = 'flag' AND settled IS NULL",
@@ -576,17 +580,6 @@ def _edit(
 
 
 def _write_labels(tx: Tx, user: str, pair_id: str, rev: int, values: Mapping[str, Any], seq: int) -> None:
-    now = utcnow()
-    rows = [
-        {
-            "pair_id": pair_id,
-            "rev": rev,
-            "actor": user,
-            "name": name,
-            "value": canonical_json(value).decode("utf-8", "surrogatepass"),
-            "ts": now,
-            "seq": seq,
-        }
-        for name, value in values.items()
-    ]
-    tx.insert("labels", pl.DataFrame(rows))
+    for name, value in values.items():
+        text = canonical_json(value).decode("utf-8", "surrogatepass")
+        tx.append("labels", [pair_id, rev, user, name, text, utcnow(), seq])

@@ -23,28 +23,30 @@ from curate.store import Store, Tx, utcnow
 SETTLED_BY_PEOPLE = frozenset({"rejected", "returned", "erased"})  # `settle` leaves these alone
 TEXTS = ("system", "history", "prompt", "completion", "metadata")
 
-# One small query each: a point lookup is planned in a fraction of the time that one big join takes.
-_FACTS = {
-    "state": "SELECT * FROM pair_state WHERE pair_id {among}",
-    "pair": "SELECT pair_id, expires FROM pairs WHERE pair_id {among}",
-    "revision": "SELECT pair_id, rev, sha256, author, kind FROM revisions WHERE pair_id {among}",
-    "scan": "SELECT pair_id, rev, sha256, detector_version, ts FROM scans WHERE pair_id {among}",
-    "finding": "SELECT pair_id, rev, count(*) AS n FROM findings WHERE pair_id {among} AND status = 'open'"
-    " GROUP BY pair_id, rev",
-    "flag": "SELECT pair_id, rev, count(*) AS n FROM decisions WHERE pair_id {among} AND verdict = 'flag'"
-    " AND undone IS NULL AND settled IS NULL GROUP BY pair_id, rev",
-    "cluster": "SELECT m.pair_id, m.keep, c.cluster_id, c.kind, c.status FROM cluster_members m"
-    " JOIN clusters c ON c.cluster_id = m.cluster_id WHERE m.pair_id {among} AND c.status <> 'superseded'",
-}
+# Everything about a pair but its state, as rows of one shape: one query costs half of what six small ones do.
+_AROUND = """
+SELECT 'pair' AS what, pair_id, 0 AS rev, NULL AS a, NULL AS b, NULL AS c, expires AS ts
+FROM pairs WHERE pair_id {among}
+UNION ALL SELECT 'revision', pair_id, rev, sha256, author, guideline_version, NULL
+FROM revisions WHERE pair_id {among}
+UNION ALL SELECT 'scan', pair_id, rev, sha256, detector_version, NULL, ts FROM scans WHERE pair_id {among}
+UNION ALL SELECT 'finding', pair_id, rev, NULL, NULL, NULL, NULL
+FROM findings WHERE pair_id {among} AND status = 'open'
+UNION ALL SELECT 'flag', pair_id, rev, NULL, NULL, NULL, NULL
+FROM decisions WHERE pair_id {among} AND verdict = 'flag' AND undone IS NULL AND settled IS NULL
+UNION ALL SELECT 'member', pair_id, keep::INTEGER, cluster_id, NULL, NULL, NULL
+FROM cluster_members WHERE pair_id {among}
+UNION ALL SELECT 'detector', key, 0, value, NULL, NULL, NULL FROM meta WHERE starts_with(key, 'detector:')
+"""
 
 
 def facts(where: Store | Tx, pair_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Everything the rules look at, by pair id.
 
-    The columns of ``pair_state`` and: sha256, author, kind of the current revision; scan_sha256, detector of
-    its last scan; current_detector of the task; findings, flags, duplicates (open, each a number); dropped
-    (another pair of its cluster was kept); conflicts (open conflict clusters); rival (an approved pair in one
-    of them); expires.
+    The columns of ``pair_state`` and: sha256, author, guideline_version of the current revision; scan_sha256,
+    detector of its last scan; current_detector of the task; findings, flags, duplicates (open, each a
+    number); dropped (another pair of its cluster was kept); conflicts (open conflict clusters); rival (an
+    approved pair in one of them); expires.
     """
     if not pair_ids:
         return {}
@@ -52,46 +54,53 @@ def facts(where: Store | Tx, pair_ids: Sequence[str]) -> dict[str, dict[str, Any
     # A constant lets the engine use its indexes; a list is joined by hash.
     among = "= $ids" if one else "IN (SELECT unnest($ids::VARCHAR[]))"
     bound = {"ids": pair_ids[0] if one else list(pair_ids)}
-    rows = {name: where.rows(sql.replace("{among}", among), bound) for name, sql in _FACTS.items()}
-    revisions = {(row["pair_id"], row["rev"]): row for row in rows["revision"]}
-    scans: dict[tuple[str, int], dict[str, Any]] = {}
-    for row in rows["scan"]:
-        key = (row["pair_id"], row["rev"])
-        if key not in scans or row["ts"] >= scans[key]["ts"]:
-            scans[key] = row
-    findings = {(row["pair_id"], row["rev"]): row["n"] for row in rows["finding"]}
-    flags = {(row["pair_id"], row["rev"]): row["n"] for row in rows["flag"]}
-    expires = {row["pair_id"]: row["expires"] for row in rows["pair"]}
-    clusters: dict[str, list[dict[str, Any]]] = {}
-    for row in rows["cluster"]:
-        clusters.setdefault(row["pair_id"], []).append(row)
-    detectors = {
-        task: found["value"]
-        if (found := where.one("SELECT value FROM meta WHERE key = ?", [f"detector:{task}"]))
-        else None
-        for task in {row["task"] for row in rows["state"]}
-    }
+    states = (
+        list(where.states(pair_ids).values())
+        if isinstance(where, Tx)
+        else where.rows(f"SELECT * FROM pair_state WHERE pair_id {among}", bound)
+    )
+    around: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in where.rows(_AROUND.replace("{among}", among), bound):
+        around.setdefault(row["pair_id"], {}).setdefault(row["what"], []).append(row)
+    clusters = _clusters(where, [row["a"] for of in around.values() for row in of.get("member", [])])
     result = {}
-    for state in rows["state"]:
-        key = (state["pair_id"], state["rev"])
-        revision, scan = revisions.get(key, {}), scans.get(key, {})
-        mine = clusters.get(state["pair_id"], [])
+    for state in states:
+        of = around.get(state["pair_id"], {})
+        now = {what: [row for row in rows if row["rev"] == state["rev"]] for what, rows in of.items()}
+        revision = now.get("revision", [{}])[:1] or [{}]
+        scan = max(now.get("scan", []), key=lambda row: row["ts"], default={})
+        mine = [(clusters[row["a"]], row["rev"]) for row in of.get("member", [])]
+        detector = around.get(f"detector:{state['task']}", {}).get("detector", [{}])[0]
         result[state["pair_id"]] = state | {
-            **{name: revision.get(name) for name in ("sha256", "author", "kind")},
-            "scan_sha256": scan.get("sha256"),
-            "detector": scan.get("detector_version"),
-            "current_detector": detectors[state["task"]],
-            "findings": findings.get(key, 0),
-            "flags": flags.get(key, 0),
-            "duplicates": sum(c["kind"] == "duplicate" and c["status"] == "open" for c in mine),
+            "sha256": revision[0].get("a"),
+            "author": revision[0].get("b"),
+            "guideline_version": revision[0].get("c"),
+            "scan_sha256": scan.get("a"),
+            "detector": scan.get("b"),
+            "current_detector": detector.get("a"),
+            "findings": len(now.get("finding", [])),
+            "flags": len(now.get("flag", [])),
+            "duplicates": sum((c["kind"], c["status"]) == ("duplicate", "open") for c, _ in mine),
             "dropped": any(
-                c["kind"] == "duplicate" and c["status"] == "resolved" and c["keep"] is False for c in mine
+                (c["kind"], c["status"]) == ("duplicate", "resolved") and keep == 0 for c, keep in mine
             ),
-            "conflicts": [c["cluster_id"] for c in mine if c["kind"] == "conflict" and c["status"] == "open"],
-            "expires": expires.get(state["pair_id"]),
+            "conflicts": [
+                c["cluster_id"] for c, _ in mine if (c["kind"], c["status"]) == ("conflict", "open")
+            ],
+            "expires": of["pair"][0]["ts"] if "pair" in of else None,
         }
     rivals = _approved_rivals(where, list(result.values()))
     return {pair: fact | {"rival": rivals.get(pair)} for pair, fact in result.items()}
+
+
+def _clusters(where: Store | Tx, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    if not ids:
+        return {}
+    rows = where.rows(
+        "SELECT cluster_id, kind, status FROM clusters WHERE cluster_id IN (SELECT unnest($ids::VARCHAR[]))",
+        {"ids": sorted(set(ids))},
+    )
+    return {row["cluster_id"]: row for row in rows}
 
 
 def _approved_rivals(where: Store | Tx, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

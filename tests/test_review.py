@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -223,6 +224,57 @@ def test_thirty_people_at_once_never_share_a_pair(store: Store) -> None:
         thread.join()
     assert failed == []
     assert len(decided) == len(set(decided)) == 90
+
+
+def in_one_commit(store: Store, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """Results (or errors) of calls that reach the writer while it is busy, and so share one commit."""
+    gate, results = threading.Event(), [None] * len(calls)
+
+    def work(number: int) -> None:
+        try:
+            results[number] = calls[number]()
+        except Exception as error:
+            results[number] = error
+
+    busy = threading.Thread(target=lambda: store.write(lambda tx: gate.wait(30)))
+    busy.start()
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(calls))]
+    for n, thread in enumerate(threads):
+        thread.start()
+        while store._queue.qsize() < n + 1:
+            pass
+    gate.set()
+    for thread in [busy, *threads]:
+        thread.join()
+    return results
+
+
+def test_decisions_of_one_commit_see_each_other(store: Store) -> None:
+    a, b, c, d, e = add_pairs(store, [(f"q{i}", f"a{i}") for i in range(5)])
+    cluster(store, [a, b], "conflict")
+    one, two = actor(store, "reviewer"), actor(store, "reviewer2")
+    results = in_one_commit(
+        store,
+        [
+            lambda: review.decide(store, one, a, 1, "approve"),
+            lambda: review.decide(store, two, b, 1, "approve"),  # the rival of a
+            lambda: review.decide(store, one, c, 1, "approve"),
+            lambda: review.decide(store, two, c, 1, "reject", reason="wrong"),  # after the approval: voids it
+            lambda: review.decide(store, one, d, 1, "skip", client_id="same"),
+            lambda: review.decide(store, one, d, 1, "skip", client_id="same"),
+            lambda: review.decide(store, two, e, 1, "edit", completion="new"),
+            lambda: review.decide(store, one, e, 1, "approve"),  # of a text that is gone by now
+        ],
+    )
+    assert results[0]["status"] == "approved" and "Another completion" in str(results[1])
+    assert (results[2]["status"], results[3]["status"], status(store, c)) == (
+        "approved",
+        "rejected",
+        "rejected",
+    )
+    assert results[4]["seq"] == results[5]["seq"] and results[5].get("repeated")
+    assert isinstance(results[7], review.StaleEdit)
+    assert store.one("SELECT count(*) AS n FROM approvals WHERE voided IS NULL") == {"n": 1}
 
 
 def test_flagged_pairs_wait_for_an_adjudicator(store: Store) -> None:

@@ -181,5 +181,6 @@ def test_interleavings_keep_the_invariants() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 def test_ten_thousand_steps_keep_the_invariants() -> None:
     run(400)

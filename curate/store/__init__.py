@@ -6,6 +6,7 @@ lives in `curate.review`, `curate.records`, `curate.findings`, `curate.clusters`
 `curate.jobs`; nothing outside `curate` opens the store.
 """
 
-from curate.store.core import STATUSES, Store, Tx, utcnow
+from curate.store.core import Store
+from curate.store.tx import STATUSES, Tx, utcnow
 
 __all__ = ["STATUSES", "Store", "Tx", "utcnow"]

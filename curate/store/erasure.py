@@ -18,9 +18,11 @@ from uuid import uuid4
 import polars as pl
 
 from curate.errors import NotFound
+from curate.store.tx import utcnow
 
 if TYPE_CHECKING:
-    from curate.store.core import Store, Tx
+    from curate.store.core import Store
+    from curate.store.tx import Tx
 
 
 def erase(
@@ -86,8 +88,6 @@ def _closure(store: Store, pair_ids: Iterable[str], record_ids: Iterable[str]) -
 
 
 def _apply(tx: Tx, entry: dict[str, Any]) -> None:
-    from curate.store.core import utcnow
-
     pairs, records = entry["pairs"], entry["records"]
     for table in ("revision_text", "surrogates", "comments", "pair_salts"):
         tx.execute(f"DELETE FROM {table} WHERE list_contains(?, pair_id)", [pairs])
