@@ -21,6 +21,7 @@ from curate.tasks import TaskPack, load_eval
 
 Check = dict[str, Any]
 BLOCKING_KINDS = ("identical", "normalised", "near")
+TELLING_WORDS = 8  # a shorter answer ("yes", a label) may rightly stand in training and evaluation
 
 
 def run(
@@ -107,7 +108,7 @@ def _overlap(folder: Path, pack_folder: Path, pack: TaskPack) -> list[Check]:
         hits = []
         for field, ours, theirs in (
             ("prompt", rows["prompt"], [e.prompt for e in evals]),
-            ("completion", rows["completion"], [e.reference or "" for e in evals]),
+            ("completion", rows["completion"], [_telling(e.reference) for e in evals]),
         ):
             if not any(theirs):
                 continue
@@ -140,6 +141,10 @@ def _overlap(folder: Path, pack_folder: Path, pack: TaskPack) -> list[Check]:
             )
         )
     return checks
+
+
+def _telling(reference: str | None) -> str:
+    return reference if reference and len(reference.split()) >= TELLING_WORDS else ""
 
 
 def _power(pack_folder: Path, pack: TaskPack) -> list[Check]:
