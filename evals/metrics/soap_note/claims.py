@@ -71,6 +71,8 @@ _UNIT = re.compile(r"[ \t\-]*(%|y/o|[a-zµ]+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Token:
+    """One word or number of a text; ``start`` and ``end`` are its characters."""
+
     text: str
     start: int
     end: int

@@ -94,4 +94,5 @@ def find_sections(note: str) -> list[Section]:
 
 
 def words_in(note: str, section: Section) -> int:
+    """Number of words below a section's heading."""
     return len(re.findall(r"\w+", note[section.head_end : section.end]))
