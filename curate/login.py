@@ -28,10 +28,11 @@ from curate.errors import GoldpairError, PermissionDenied
 if TYPE_CHECKING:
     from curate.store import Store
 
-COOKIE = "goldpair_session"
 SESSION_S = 12 * 3600
 LINK_S = 24 * 3600
-TRIES, TRIES_S = 5, 300  # wrong passwords a name or an address may give within so many seconds
+TRIES_S = 300
+# Wrong passwords within TRIES_S: one person at one machine, one name from anywhere, one machine (or proxy).
+TRIES = {"both": 5, "name": 20, "address": 50}
 PAGE_CSP = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
 
 
@@ -59,14 +60,18 @@ class Sessions:
     """Signs and reads session cookies, keeps one-time links, counts wrong passwords. Thread-safe."""
 
     def __init__(self, key: bytes) -> None:
-        self._signer = URLSafeTimedSerializer(hashlib.sha256(key + b"session").digest(), salt=COOKIE)
+        # Browsers share cookies between ports: each workspace has a name of its own.
+        self.cookie = f"goldpair_{hashlib.sha256(key + b'cookie').hexdigest()[:8]}"
+        self._signer = URLSafeTimedSerializer(hashlib.sha256(key + b"session").digest(), salt="session")
+        self._ended: dict[str, float] = {}
         self._links: dict[str, tuple[str, float]] = {}
         self._wrong: dict[str, deque[float]] = defaultdict(deque)
         self._lock = threading.Lock()
 
     def cookie_for(self, store: Store, user: str, *, local: bool = False) -> str:
         """A cookie value for a user. A changed password or a deactivated user ends it."""
-        return str(self._signer.dumps({"u": user, "p": _password_mark(store, user), "l": local}))
+        held = {"u": user, "p": _password_mark(store, user), "l": local, "s": secrets.token_hex(8)}
+        return str(self._signer.dumps(held))
 
     def read(self, store: Store, cookie: str | None) -> Session:
         """The session behind a cookie value. Raises `NotSignedIn`."""
@@ -74,15 +79,33 @@ class Sessions:
             raise NotSignedIn("You are not signed in.")
         try:
             held = self._signer.loads(cookie, max_age=SESSION_S)
-            user, mark, local = str(held["u"]), str(held["p"]), bool(held["l"])
+            user, mark, local, ended = (
+                str(held["u"]),
+                str(held["p"]),
+                bool(held["l"]),
+                held["s"] in self._ended,
+            )
         except (BadSignature, KeyError, TypeError) as error:
             raise NotSignedIn("Your session has ended. Sign in again.") from error
+        if ended:
+            raise NotSignedIn("You signed out. Sign in again.")
         if not secrets.compare_digest(mark, _password_mark(store, user)):
             raise NotSignedIn("Your password was changed. Sign in again.")
         try:
             return Session(users.actor_for(store, user), local)
         except GoldpairError as error:
             raise NotSignedIn(str(error)) from error
+
+    def end(self, cookie: str | None) -> None:
+        """Sign a cookie out, wherever else it is still open: a page keeps what it was opened with."""
+        try:
+            held = self._signer.loads(cookie or "", max_age=SESSION_S)
+        except BadSignature:
+            return
+        now = time.monotonic()
+        with self._lock:
+            self._ended = {name: until for name, until in self._ended.items() if until > now}
+            self._ended[held["s"]] = now + SESSION_S
 
     def link_for(self, user: str) -> str:
         """A token that signs one browser in as ``user``, once, within a day."""
@@ -99,23 +122,29 @@ class Sessions:
             raise NotSignedIn("This link was used already. The console shows a new one.")
         return user
 
-    def check_tries(self, *who: str) -> None:
+    def check_tries(self, name: str, address: str) -> None:
         """Raise `TooManyTries` when a name or an address gave too many wrong passwords."""
         now = time.monotonic()
         with self._lock:
-            for name in who:
-                times = self._wrong.get(name)
+            for kind, who in _who(name, address).items():
+                times = self._wrong.get(who)
                 while times and now - times[0] > TRIES_S:
                     times.popleft()
-                if times and len(times) >= TRIES:
+                if times and len(times) >= TRIES[kind]:
                     raise TooManyTries(int(TRIES_S - (now - times[0])) + 1)
 
-    def note_wrong(self, *who: str) -> None:
+    def note_wrong(self, name: str, address: str) -> None:
+        """Count one wrong password."""
         with self._lock:
             if len(self._wrong) > 10_000:  # a flood of made-up names must not fill the memory
                 self._wrong.clear()
-            for name in who:
-                self._wrong[name].append(time.monotonic())
+            for who in _who(name, address).values():
+                self._wrong[who].append(time.monotonic())
+
+
+def _who(name: str, address: str) -> dict[str, str]:
+    name = name.lower()
+    return {"both": f"both {address} {name}", "name": f"name {name}", "address": f"address {address}"}
 
 
 def _password_mark(store: Store, user: str) -> str:
@@ -127,6 +156,7 @@ def _password_mark(store: Store, user: str) -> str:
 
 
 def routes() -> list[Route]:
+    """Signing in and out with a browser."""
     return [
         Route("/login", _login_page, methods=["GET"]),
         Route("/login", _login, methods=["POST"]),
@@ -160,9 +190,8 @@ async def _login(request: Request) -> Response:
     form = await request.form(max_files=0, max_fields=4)
     name, password = str(form.get("name", ""))[:64], str(form.get("password", ""))[:1024]
     address = request.client.host if request.client else "?"
-    who = (f"name:{name.lower()}", f"address:{address}")
     try:
-        here.sessions.check_tries(*who)
+        here.sessions.check_tries(name, address)
         actor = await run_in_threadpool(users.authenticate, here.store, name, password)
         return await run_in_threadpool(_signed_in, request, actor.user, False)
     except TooManyTries as error:
@@ -170,13 +199,17 @@ async def _login(request: Request) -> Response:
         response.headers["Retry-After"] = str(error.retry_s)
         return response
     except GoldpairError as error:
-        here.sessions.note_wrong(*who)
+        here.sessions.note_wrong(name, address)
         return _page(str(error), name, status=401)
 
 
 async def _logout(request: Request) -> Response:
+    from curate.server import state
+
+    sessions = state().sessions
+    sessions.end(request.cookies.get(sessions.cookie))
     response = RedirectResponse("/login", status_code=303)
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
+    response.delete_cookie(sessions.cookie, path="/", httponly=True, samesite="lax")
     return response
 
 
@@ -187,7 +220,7 @@ def _signed_in(request: Request, user: str, local: bool) -> Response:
     users.actor_for(here.store, user)
     response = RedirectResponse("/", status_code=303)
     response.set_cookie(
-        COOKIE,
+        here.sessions.cookie,
         here.sessions.cookie_for(here.store, user, local=local),
         max_age=SESSION_S,
         path="/",
@@ -211,7 +244,7 @@ def session_of(cookies: Any) -> Session:
     from curate.server import state
 
     here = state()
-    return here.sessions.read(here.store, cookies.get(COOKIE))
+    return here.sessions.read(here.store, cookies.get(here.sessions.cookie))
 
 
 _PAGE = """<!doctype html>

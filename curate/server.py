@@ -36,7 +36,7 @@ from curate.login import Sessions
 from curate.store import Store
 from curate.workspace import Workspace
 
-MAX_UPLOAD_MB = 1024
+MAX_UPLOAD_MB = 200  # through a page, which holds it in memory; the REST route takes more, on disk
 OPEN_PATIENCE_S = 60.0
 
 # What the browser may load: this server and nothing else, whatever a record says. Streamlit's own bundle needs
@@ -139,7 +139,7 @@ def _run(sock: socket.socket, host: str, port: int) -> None:
         ws="websockets-sansio",
         ws_ping_interval=30,
         ws_ping_timeout=30,
-        ws_max_size=MAX_UPLOAD_MB << 20,
+        ws_max_size=32 << 20,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -271,6 +271,7 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address; a name other than localhost counts as reachable."""
     if host == "localhost":
         return True
     try:

@@ -5,14 +5,20 @@ The records go through the product's own import, scan and dedupe; nothing is wri
 
 from __future__ import annotations
 
+import atexit
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from curate import jobs, ops, users
@@ -41,7 +47,8 @@ profile = "rules"
 """
 WORDS = (
     "amber basket candle dolphin ember feather granite harbour island jasmine kettle lantern meadow nutmeg "
-    "orchard pebble quarry ribbon saddle thimble umbrella velvet walnut yarrow zephyr anchor bramble copper drizzle fiddle"
+    "orchard pebble quarry ribbon saddle thimble umbrella velvet walnut yarrow zephyr "
+    "anchor bramble copper drizzle fiddle"
 ).split()
 
 
@@ -56,8 +63,34 @@ def hostile(port: int) -> str:
     )
 
 
-def write_records(path: Path, port: int = 9, n: int = 60) -> Path:
-    """A JSONL of ``n`` plain records, two near-duplicates, one with an e-mail address, one hostile, two bad rows."""
+class Beacon:
+    """A listener that hostile records point to; ``heard`` are the paths that were asked for."""
+
+    def __init__(self) -> None:
+        heard: list[str] = []
+
+        class Listener(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                heard.append(self.path)
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Listener)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.heard, self.port = heard, int(server.server_address[1])
+
+
+@cache
+def beacon() -> Beacon:
+    """One listener a test process, so that one workspace serves every module."""
+    return Beacon()
+
+
+def write_records(path: Path, n: int = 60) -> Path:
+    """A JSONL of ``n`` plain records, a near-duplicate, one with an e-mail address, one hostile, two bad rows."""
     dice = random.Random(7)
     rows = [
         {
@@ -68,31 +101,28 @@ def write_records(path: Path, port: int = 9, n: int = 60) -> Path:
         }
         for i in range(n)
     ]
-    rows.append({**rows[0], "id": "twin", "source": "twin", "completion": rows[0]["completion"].upper()})
-    rows.append(
+    bad = hostile(beacon().port)
+    rows += [
+        {**rows[0], "id": "twin", "source": "twin", "completion": rows[0]["completion"].upper()},
         {
             "id": "mail",
-            "source": "mail",
+            "source": "m",
             "prompt": "Who wrote this?",
-            "completion": "Write to asha.rao@corp.example.org soon.",
-        }
-    )
-    rows.append(
-        {
-            "id": "bad-actor",
-            "source": "x",
-            "prompt": "hostile " + hostile(port),
-            "completion": "answer " + hostile(port),
-        }
-    )
+            "completion": "Write to asha.rao@corp.example.org.",
+        },
+        {"id": "bad-actor", "source": "x", "prompt": "hostile " + bad, "completion": "answer " + bad},
+    ]
     lines = [json.dumps(row) for row in rows]
     lines += ["{not json", json.dumps({"id": "empty", "source": "e", "prompt": "", "completion": "x"})]
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path
 
 
-def make_workspace(root: Path, port: int = 9) -> Workspace:
-    """A workspace with a pack, people with passwords, imported and scanned and deduplicated records."""
+@cache
+def _template() -> Path:
+    """The filled workspace, made once a test process: its scan and dedupe are real jobs and take their time."""
+    root = Path(tempfile.mkdtemp(prefix="goldpair-tests-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     workspace = Workspace.create(root / "ws")
     pack = workspace.tasks / TASK
     pack.mkdir()
@@ -105,14 +135,20 @@ def make_workspace(root: Path, port: int = 9) -> Workspace:
         for name, role in PEOPLE.items():
             users.create_user(store, admin, name, role, PASSWORD)
         context = ops.Context(store, workspace, admin, local=True)
-        ops.run(context, "import", {"task": TASK, "path": str(write_records(root / "records.jsonl", port))})
+        ops.run(context, "import", {"task": TASK, "path": str(write_records(root / "records.jsonl"))})
         for operation in ("scan", "dedupe"):
             job = ops.run(context, operation, {"task": TASK})["job"]
             done = jobs.wait(store, workspace, job)
             assert done["state"] == "done", done
     finally:
         store.close()
-    return workspace
+    return workspace.root
+
+
+def make_workspace(root: Path) -> Workspace:
+    """A workspace of one's own: a pack, people with passwords, records imported, scanned and deduplicated."""
+    shutil.copytree(_template(), root / "ws")
+    return Workspace(root / "ws")
 
 
 @contextmanager
@@ -149,8 +185,6 @@ class Running:
 @contextmanager
 def serving(workspace: Workspace) -> Iterator[Running]:
     """``goldpair serve`` on a free port, ended at the end."""
-    import threading
-
     command = [sys.executable, "-u", "-m", "curate.cli", "serve", "-w", str(workspace.root), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said: list[str] = []

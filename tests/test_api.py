@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -25,6 +25,9 @@ from curate import api, login, ops, server, users
 from curate.client import Client
 from curate.errors import NotFound, PermissionDenied, RefusedError, UsageError
 from tests.serving import PASSWORD, TASK, make_workspace, opened, serving, write_records
+
+# A loaded machine draws slowly; nothing here measures time.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +250,7 @@ def test_an_upload_needs_permission_a_file_and_a_length(http: Any, tokens: dict[
     assert huge.status_code == 413
 
 
+@PATIENT
 @given(st.text(max_size=120))
 def test_a_safe_name_is_only_a_name(name: str) -> None:
     safe = api.safe_name(name)
@@ -280,7 +284,7 @@ def test_a_password_gives_a_cookie_that_scripts_cannot_read(http: Any) -> None:
 def test_a_tampered_cookie_is_nobody(http: Any, state: Any) -> None:
     good = state.sessions.cookie_for(state.store, "rita")
     for bad in (good[:-2] + "xx", "", "a.b.c", good.replace(".", "..")):
-        http.cookies.set(login.COOKIE, bad)
+        http.cookies.set(state.sessions.cookie, bad)
         assert http.post("/api/v1/tasks/list", json={}, headers={"x-goldpair-page": "1"}).status_code == 401
 
 
@@ -310,6 +314,14 @@ def test_the_link_of_the_console_works_once(
     assert http.get("/login", params={"token": token}).status_code == 303
     assert "/login?token=" in capsys.readouterr().out  # the next one is on the console
     assert http.get("/login", params={"token": token}).status_code == 401
+
+
+def test_signing_out_ends_the_session_wherever_it_is_open(http: Any, state: Any) -> None:
+    sign_in(http, "rita")
+    cookie = http.cookies[state.sessions.cookie]
+    assert http.get("/logout").status_code == 303
+    with pytest.raises(login.NotSignedIn, match="signed out"):
+        state.sessions.read(state.store, cookie)
 
 
 def test_a_changed_password_and_a_deactivated_user_end_sessions(state: Any) -> None:
@@ -345,7 +357,7 @@ def test_a_report_is_for_signed_in_people_and_sandboxed(http: Any, state: Any) -
     (run / "run.json").write_text('{"arms": {}}', "utf-8")
     (run / "report.html").write_text("<h1>Report</h1><script>alert(1)</script>", "utf-8")
     assert http.get("/reports/m-v1--s/report.html").status_code == 401
-    http.cookies.set(login.COOKIE, state.sessions.cookie_for(state.store, "rita"))
+    http.cookies.set(state.sessions.cookie, state.sessions.cookie_for(state.store, "rita"))
     answer = http.get("/reports/m-v1--s/report.html")
     assert answer.status_code == 200 and "Report" in answer.text
     policy = answer.headers["content-security-policy"]

