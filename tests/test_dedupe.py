@@ -144,7 +144,11 @@ def test_masked_names_make_the_same_record() -> None:
     mask = [[(5, 10), (11, 17)], [(5, 8)], None]
     assert not same(*texts[:2])
     assert clusters(find_duplicates(texts, mask=mask).labels) == {frozenset({0, 1}), frozenset({2})}
-    assert find_duplicates(texts, mask=mask).pairs["kind"].to_list() == ["normalised"]
+    result = find_duplicates(texts, mask=mask)
+    assert result.pairs["kind"].to_list() == ["normalised"]
+    why = result.explain(0)  # the names are shown as they are
+    assert (why.kept_row, why.similarity) == (1, 1.0)
+    assert [(d.text, d.kept_text) for d in why.differences] == [("Priya Sharma", "Bob")]
 
 
 # --- long texts

@@ -49,7 +49,7 @@ def find_duplicates(
         order = np.asarray(prefer, dtype=np.float64)
         if order.shape != (len(series),) or np.isnan(order).any():
             raise DedupeError(f"prefer must hold one number for each of the {len(series)} texts")
-    return build_result(series, search(series, settings), settings, order)
+    return build_result(plain, series, search(series, settings), settings, order)
 
 
 def find_overlap(
@@ -72,7 +72,9 @@ def find_overlap(
     Raises DedupeError as find_duplicates does.
     """
     settings = make_settings(options)
-    a, b = as_series(as_series(left), left_mask), as_series(as_series(right), right_mask)
+    plain_a, plain_b = as_series(left), as_series(right)
+    plain = pl.concat([plain_a.alias("text"), plain_b.alias("text")])
+    a, b = as_series(plain_a, left_mask), as_series(plain_b, right_mask)
     series = pl.concat([a.alias("text"), b.alias("text")])
     sides = np.zeros(len(series), dtype=np.int64)
     sides[len(a) :] = 1
@@ -120,7 +122,7 @@ def find_overlap(
     listed = pl.concat([many_to_first.select(columns), first_to_many.select(columns)]).unique(
         ["left", "right"]
     )
-    same = series.gather(listed["left"].to_numpy()) == series.gather(listed["right"].to_numpy())
+    same = plain.gather(listed["left"].to_numpy()) == plain.gather(listed["right"].to_numpy())
     names = pl.Series(OVERLAP_KINDS.categories)
     level = pl.when(pl.lit(same) & (pl.col("level") == 1)).then(0).otherwise("level")
     return (

@@ -95,7 +95,9 @@ def tokenise(
                         byte = bytes_of[data[i]]
                     if want:
                         for k in range(run, min(i, run + SPELLED - length)):
-                            letters |= np.uint64(_letter(bytes_of[data[k]])) << np.uint64(6 * (length + k - run))
+                            letters |= np.uint64(_letter(bytes_of[data[k]])) << np.uint64(
+                                6 * (length + k - run)
+                            )
                     length += i - run
                     continue
                 if byte == 3:

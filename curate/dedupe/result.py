@@ -70,7 +70,8 @@ class Explanation:
 class _Evidence:
     """Verified candidates by row, and the exact links; shared by a result and all its re-thresholdings."""
 
-    series: pl.Series
+    plain: pl.Series  # texts as given
+    series: pl.Series  # with masked spans as wildcards
     exact_left: np.ndarray
     exact_right: np.ndarray
     left: np.ndarray  # rows; left < right
@@ -161,12 +162,13 @@ class DuplicateResult:
         kept_row = next(r for r in rows if self.keep[r])
         if kept_row == row:
             return Explanation(row, True, cluster, rows, row, 1.0, "identical", True, [])
-        text, kept_text = self._evidence.series[row], self._evidence.series[kept_row]
+        text, kept_text = self._evidence.plain[row], self._evidence.plain[kept_row]
+        masked, kept_masked = self._evidence.series[row], self._evidence.series[kept_row]
         kind = "near"
         if self._evidence.hashes[row] == self._evidence.hashes[kept_row]:
             kind = "identical" if text == kept_text else "normalised"
         return Explanation(
-            row, False, cluster, rows, kept_row, similarity(text, kept_text), kind,
+            row, False, cluster, rows, kept_row, similarity(masked, kept_masked), kind,
             kind != "near" or self._direct(row, kept_row), differences(text, kept_text),
         )  # fmt: skip
 
@@ -216,7 +218,7 @@ class DuplicateResult:
                 "prefer": np.zeros(len(members)) if e.prefer is None else e.prefer[members],
                 "words": e.words[members],
                 "hash": e.hashes[members],
-                "text": e.series.gather(members),
+                "text": e.plain.gather(members),
             }
         ).sort(
             "cluster",
@@ -275,7 +277,7 @@ def _accept(e: _Evidence, settings: DedupeSettings) -> np.ndarray:
 
 
 def _exact_frame(e: _Evidence) -> pl.DataFrame:
-    same = e.series.gather(e.exact_left) == e.series.gather(e.exact_right)
+    same = e.plain.gather(e.exact_left) == e.plain.gather(e.exact_right)
     kinds = pl.DataFrame({"same": same}).select(
         kind=pl.when("same").then(pl.lit("identical")).otherwise(pl.lit("normalised")).cast(KINDS)
     )["kind"]
@@ -313,7 +315,7 @@ def _near_frame(e: _Evidence, chosen: np.ndarray, kind: pl.Expr) -> pl.DataFrame
 
 
 def build_result(
-    series: pl.Series, found: Found, settings: DedupeSettings, prefer: np.ndarray | None
+    plain: pl.Series, series: pl.Series, found: Found, settings: DedupeSettings, prefer: np.ndarray | None
 ) -> DuplicateResult:
     """Row-level evidence from what the engine found on distinct texts."""
     unique = found.unique
@@ -327,6 +329,7 @@ def build_result(
     )
     left, right = unique.first_row[c.left], unique.first_row[c.right]
     evidence = _Evidence(
+        plain=plain,
         series=series,
         exact_left=first_of_row[repeats],
         exact_right=repeats,
