@@ -72,9 +72,20 @@ def test_data_flows_one_way() -> None:
 
 
 def test_only_the_store_opens_the_database() -> None:
-    # The doctor reads the schema version of a store that it must not migrate.
-    files = but("curate/store/", "curate/doctor.py", "benchmarks/")
-    assert offenders(files, re.compile(r"duckdb(\.|$)")) == []
+    """Others may catch its exceptions. The doctor reads the schema version of a store it must not migrate."""
+    allowed = {"duckdb.ConstraintException", "duckdb.Error", "duckdb.IOException"}
+    found = []
+    for name in but("curate/store/", "curate/doctor.py", "benchmarks/"):
+        found += offenders([name], re.compile(r"duckdb\."))  # from duckdb import ...
+        found += [
+            f"{name}:{node.lineno}: {ast.unparse(node)}"
+            for node in ast.walk(tree_of(name))
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "duckdb"
+            and ast.unparse(node) not in allowed
+        ]
+    assert found == []
 
 
 def test_privacy_and_dedupe_know_no_store() -> None:
@@ -122,7 +133,9 @@ def test_an_import_inside_a_function_is_seen(tmp_path: Path, monkeypatch: pytest
 def test_a_module_says_what_it_covers_and_what_it_does_not(name: str) -> None:
     text = ast.get_docstring(tree_of(name))
     assert text, "no module docstring"
-    assert re.search(r"\b(not|nor|no|nothing|never|none|left out)\b", text, re.IGNORECASE), "what does it not cover?"
+    assert re.search(r"\b(not|nor|no|nothing|never|none|left out)\b", text, re.IGNORECASE), (
+        "what does it not cover?"
+    )
 
 
 def public(name: str) -> list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
