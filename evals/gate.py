@@ -16,10 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.contract import canonical_json, sha256_hex
 from curate.errors import UsageError
 from curate.tasks import Gate
-from evals.run import EvalRun
+from evals.run import EvalRun, gate_sha256
 from evals.stats import (
     FAIL,
     INCONCLUSIVE,
@@ -100,7 +99,7 @@ def decide(
     checks = [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *released))]
     if baselines is None:
         checks += _absent(run, gate, wanted)
-    checks.append(_contamination(run))
+    checks += [_frozen(run, gate), _contamination(run, candidate)]
     if gate.floor is not None:
         checks.append(_floor(run, gate, candidate))
     beaten = {name: _superior(run, gate, candidate, name) for name in wanted}
@@ -120,7 +119,7 @@ def decide(
         suite=run.suite.name,
         candidate=candidate,
         missing=max(missing) if missing else None,
-        gate_sha256=str(run.meta["gate_sha256"]),
+        gate_sha256=gate_sha256(gate),
     )
 
 
@@ -154,7 +153,7 @@ def decide_preflight(
         "checks": [dict(check) for check in checks],
         "override": dict(override) if override else None,
         "created": created,
-        "gate_sha256": sha256_hex(canonical_json(gate.model_dump(mode="json"))),
+        "gate_sha256": gate_sha256(gate),
     }
 
 
@@ -234,20 +233,25 @@ def _coverage(run: EvalRun, arm: str) -> dict[str, Any]:
     }
 
 
-def _contamination(run: EvalRun) -> dict[str, Any]:
+def _frozen(run: EvalRun, gate: Gate) -> dict[str, Any]:
+    same = run.meta["gate"] == gate.model_dump(mode="json")
+    detail = "the gate is the one that was frozen with the answers"
+    if not same:
+        detail = "the gate was changed after these answers were scored; run the suite again under the new one"
+    return {"name": "gate frozen before", "verdict": PASS if same else INCONCLUSIVE, "detail": detail}
+
+
+def _contamination(run: EvalRun, candidate: str) -> dict[str, Any]:
     shared = run.meta.get("overlap") or []
+    verdict = FAIL if shared else PASS
     detail = "no eval row stands among the training rows" if not shared else (
         f"{len(shared)} eval rows stand among the training rows, first {shared[0]['row_id']} = pair "
         f"{shared[0]['pair_id']}; take them out of one side"
     )  # fmt: skip
     if run.meta.get("snapshot") is None:
         detail = "no snapshot was named for this run, so overlap with training rows was not looked for"
-    return {
-        "name": "contamination",
-        "verdict": FAIL if shared else PASS,
-        "detail": detail,
-        "rows": len(shared),
-    }
+        verdict = INCONCLUSIVE if run.kind(candidate) == "model" else PASS  # others were not trained here
+    return {"name": "contamination", "verdict": verdict, "detail": detail, "rows": len(shared)}
 
 
 def _floor(run: EvalRun, gate: Gate, candidate: str) -> dict[str, Any]:
@@ -387,39 +391,38 @@ def _worth_it(run: EvalRun, candidate: str, beaten: Mapping[str, Mapping[str, An
     if not beaten:
         return "Not decidable: no baseline was run beside the candidate."
 
-    def mean(arm: str) -> float:
-        scores = list(run.primary(arm).values())
-        return sum(scores) / len(scores) if scores else float("-inf")
+    def strongest(verdict: str) -> str | None:
+        """The best baseline of those with this verdict."""
+        names = [name for name, check in beaten.items() if check["verdict"] == verdict]
+        return max(names, key=lambda name: (sum(run.primary(name).values()), name)) if names else None
 
-    best = max(beaten, key=lambda name: (mean(name), name))
-    check = beaten[best]
-    low, high = check["interval"]
-    gap = (
-        f"{check['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]" if check["estimate"] is not None else "no pairs"
-    )
-    other = "retrieval" if run.kind(best) == "retrieval" else "prompting"
-    cost = _cost(run, candidate, best)
-    if all(item["verdict"] == PASS for item in beaten.values()):
-        lead = (
-            "Fine-tuning pays"
-            if verdict == PASS
-            else "Fine-tuning beats the baselines, but the gate is not passed"
+    def lead_over(name: str) -> str:
+        check = beaten[name]
+        low, high = check["interval"]
+        return (
+            "no pairs" if check["estimate"] is None else f"{check['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]"
         )
-        return f"{lead}: {candidate} leads the best baseline, {best}, by {gap}{cost}."
-    failed = [name for name, item in beaten.items() if item["verdict"] == FAIL]
-    if failed:
-        best = max(failed, key=mean)
-        low, high = beaten[best]["interval"]
-        other = "Use retrieval" if run.kind(best) == "retrieval" else "Stay with prompting"
-        gap = f"{beaten[best]['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]"
-        return f"{other}: {candidate} has no advantage worth having over {best} ({gap}){_cost(run, candidate, best)}."
-    open_ones = {name: item for name, item in beaten.items() if item["verdict"] == INCONCLUSIVE}
-    name = max(open_ones, key=mean)
-    item = open_ones[name]
-    low, high = item["interval"]
-    gap = f"{item['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]" if item["estimate"] is not None else "no pairs"
-    more = f"; about {item['missing']} more eval rows would tell" if item.get("missing") else ""
-    return f"Not decidable between fine-tuning and {other}: {candidate} against {name} is {gap}{more}."
+
+    if failed := strongest(FAIL):
+        advice = "Use retrieval" if run.kind(failed) == "retrieval" else "Stay with prompting"
+        return (
+            f"{advice}: {candidate} has no advantage worth having over {failed} "
+            f"({lead_over(failed)}){_cost(run, candidate, failed)}."
+        )
+    if undecided := strongest(INCONCLUSIVE):
+        other = "retrieval" if run.kind(undecided) == "retrieval" else "prompting"
+        missing = beaten[undecided].get("missing")
+        more = f"; about {missing} more eval rows would tell" if missing else ""
+        return (
+            f"Not decidable between fine-tuning and {other}: {candidate} against {undecided} is "
+            f"{lead_over(undecided)}{more}."
+        )
+    best = strongest(PASS)
+    assert best is not None
+    what = "Fine-tuning" if run.kind(candidate) == "model" else "It"
+    lead = f"{what} pays" if verdict == PASS else f"{what} beats the baselines, but the gate is not passed"
+    gap = lead_over(best)
+    return f"{lead}: {candidate} leads the best baseline, {best}, by {gap}{_cost(run, candidate, best)}."
 
 
 def _cost(run: EvalRun, candidate: str, baseline: str) -> str:

@@ -67,9 +67,16 @@ def gather(
     arms = [_arm(run, name) for name in run.arms]
     arms.sort(key=lambda arm: (arm["name"] != chosen, -(arm["mean"] if arm["mean"] is not None else -1e9)))
     others = [arm["name"] for arm in arms if arm["name"] != chosen]
-    good, why_good = _good_from(run)
+    to_beat = {
+        check["baseline"]
+        for check in (decision or {}).get("checks", ())
+        if check.get("kind") == "superiority"
+    }
+    # Arms are sorted by mean: the best one that the gate names, else the best of all.
+    best = next((name for name in others if name in to_beat), next(iter(others), None))
+    good, why_good = _good_from(run, [chosen] if best is None else [chosen, best])
     compared = [_difference(run, chosen, name, good) for name in others]
-    best = next((item["arm"] for item in compared), None)  # arms are sorted by mean
+    compared.sort(key=lambda item: item["arm"] != best)
     agreement = run.folder / "agreement.json"
     return {
         "format": 1,
@@ -235,17 +242,17 @@ def _arm(run: EvalRun, name: str) -> dict[str, Any]:
     }
 
 
-def _good_from(run: EvalRun) -> tuple[float, str]:
-    """The score from which an answer counts as good in the fixed/broken table."""
+def _good_from(run: EvalRun, arms: Sequence[str]) -> tuple[float, str]:
+    """The score from which an answer counts as good in the fixed/broken table; ``arms`` are those that matter most."""
     floor = run.meta["gate"].get("floor")
     if floor is not None:
         return float(floor), "the gate's floor"
-    every = [score for name in run.arms for score in run.primary(name).values()]
+    every = [score for name in arms for score in run.primary(name).values()]
     share = sum(score >= 0.5 for score in every) / max(1, len(every))
     if every and not 0.05 <= share <= 0.95:
         return statistics.median(
             every
-        ), "the median of all answers, because nearly all lie on one side of a half"
+        ), "the median of the two arms, because nearly all answers lie on one side of a half"
     return 0.5, "half of the scale"
 
 

@@ -40,7 +40,7 @@ import polars as pl
 import evals
 from curate.contract import canonical_json, file_sha256, load_manifest, load_rows, sha256_hex
 from curate.errors import GoldpairError, NotFound, UsageError
-from curate.tasks import EvalRow, Suite, TaskPack, load_eval
+from curate.tasks import EvalRow, Gate, Suite, TaskPack, load_eval
 from evals.arms import Arm, Prepared, prepare
 
 FORMAT = 1
@@ -158,7 +158,7 @@ def run_suite(
         "suite": suite.model_dump(mode="json"),
         "pack_sha256": sha256_hex(canonical_json(pack.model_dump(mode="json"))),
         "gate": pack.gate.model_dump(mode="json"),
-        "gate_sha256": gate_sha256(pack),
+        "gate_sha256": gate_sha256(pack.gate),
         "eval": {
             "file": suite.eval,
             "sha256": eval_sha256(rows),
@@ -276,13 +276,9 @@ def eval_sha256(rows: Sequence[EvalRow]) -> str:
     return sha256_hex(canonical_json([row.model_dump(mode="json") for row in rows]))
 
 
-def gate_sha256(pack: TaskPack) -> str:
-    """Hash of the gate and the suites: what was promised before the run."""
-    promised = {
-        "gate": pack.gate.model_dump(mode="json"),
-        "suites": [s.model_dump(mode="json") for s in pack.suites],
-    }
-    return sha256_hex(canonical_json(promised))
+def gate_sha256(gate: Gate) -> str:
+    """Hash of a gate: what was promised before the run."""
+    return sha256_hex(canonical_json(gate.model_dump(mode="json")))
 
 
 def cluster_of(row: EvalRow, key: str) -> str:

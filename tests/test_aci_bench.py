@@ -8,6 +8,7 @@ import statistics
 
 import pytest
 
+from curate.tasks import Gate
 from evals.arms import Arm
 from evals.gate import decide
 from evals.report import write_report
@@ -32,7 +33,9 @@ def run_systems(folder, metric: str, systems=SYSTEMS, gold: bool = False, **gate
 
 @pytest.fixture(scope="module")
 def soap(tmp_path_factory):
-    return run_systems(tmp_path_factory.mktemp("soap"), "soap_note", gold=True)
+    return run_systems(
+        tmp_path_factory.mktemp("soap"), "soap_note", gold=True, critical=["unsupported_medication"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +108,9 @@ def test_the_report_shows_real_differences(soap, tmp_path):
 
 
 def test_the_gate_refuses_a_system_that_invents_medications(soap):
-    gate = soap.meta["gate"] | {"critical": ["unsupported_medication"], "baselines": []}
-    from curate.tasks import Gate
-
-    decision = decide(soap, Gate.model_validate(gate), candidate="biobart_division", baselines=["led"])
+    gate = Gate.model_validate(soap.meta["gate"])
+    decision = decide(soap, gate, candidate="biobart_division", baselines=["led"])
+    assert decision.checks[-2]["name"] == "better than led" and decision.checks[-2]["verdict"] == "PASS"
     assert decision.verdict == "FAIL" and any(
         "no unsupported_medication" in reason for reason in decision.reasons
     )

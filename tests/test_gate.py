@@ -172,6 +172,15 @@ def test_eval_rows_among_the_training_rows_fail(tmp_path):
     assert decision.verdict == "FAIL" and "row-005" in decision.reasons[0]
 
 
+def test_a_gate_that_was_changed_afterwards_does_not_decide(tmp_path):
+    eval_rows = rows(60)
+    gate, run = run_of(tmp_path, file_arms(eval_rows, tuned=0.9), eval_rows, floor=0.95)
+    softer = gate.model_copy(update={"floor": 0.5})
+    decision = decide(run, softer, baselines=[])
+    assert decision.verdict == "INCONCLUSIVE" and "changed after" in decision.reasons[0]
+    assert decision.gate_sha256 != decide(run, gate, baselines=[]).gate_sha256
+
+
 def test_unknown_arms_are_named(tmp_path):
     eval_rows = rows(10)
     gate, run = run_of(tmp_path, file_arms(eval_rows, tuned=1.0), eval_rows)
