@@ -49,7 +49,10 @@ few_shot = 1
 COLOURS = (
     "red green blue amber violet teal ochre indigo maroon beige crimson cyan olive coral ivory slate".split()
 )
-THINGS = "kettle ladder violin anchor lantern saddle thimble umbrella walnut bramble drum easel ferry glove harp igloo".split()
+THINGS = (
+    "kettle ladder violin anchor lantern saddle thimble umbrella "
+    "walnut bramble drum easel ferry glove harp igloo"
+).split()
 
 pytestmark = pytest.mark.slow
 
@@ -141,9 +144,9 @@ def test_a_snapshot_with_one_byte_changed_trains_no_more(client):
     path.write_bytes(before[:60] + bytes([before[60] ^ 1]) + before[61:])
     try:
         with pytest.raises(RefusedError) as refused:
-            client.call("snapshot.verify", snapshot=folder.name)
+            client.call("snapshot.verify", snapshot=str(folder))
         assert any("data/train.parquet" in reason for reason in refused.value.reasons)
-        started = client.call("train", snapshot=folder.name)
+        started = client.call("train", snapshot=str(folder))
         with pytest.raises(Exception, match=r"train\.parquet"):
             client.wait(started["job"])
     finally:
