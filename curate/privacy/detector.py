@@ -108,7 +108,11 @@ class Detector:
         ner.offline()
         self.extra_entities = {**_EXTRA, **(extra_entities or {})}
         engine = _NoNlp() if self.policy.profile == "rules" else ner.load_engine()
-        self._ner = None if self.policy.profile == "rules" else ner.NerRecognizer(engine)
+        self._ner = (
+            None
+            if self.policy.profile == "rules"
+            else ner.NerRecognizer(engine, self.policy.profile == "fast")
+        )
         recognizers: list[EntityRecognizer] = [
             patterns.identifiers(),
             phones.Phones(),

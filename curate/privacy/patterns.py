@@ -190,7 +190,8 @@ def _bare_number(match: re.Match[str], text: str) -> float:
     ):
         return 0.0
     if re.match(
-        r"\s?(?:%|km|light|years|people|dollars|rupees|bytes|users|miles|times)", text[match.end() :]
+        r"\s?(?:%|km|kms|met(?:re|er)s?|m/s|kg|tons?|tonnes|hz|seconds|light|years|people|dollars|rupees|bytes|users|miles|times)",
+        text[match.end() :],
     ):
         return 0.0
     return 0.0 if digits.endswith("000000") or digits in "01234567890123456789" else 0.65

@@ -53,7 +53,7 @@ def _score(candidate: str, left: str) -> float:
     ):
         return 0.0  # a free-phone line belongs to no person
     cued = bool(_CUE.search(left))
-    if candidate.startswith("+") or candidate.startswith("00"):
+    if candidate.startswith("+") or (candidate.startswith("00") and len(digits) >= 11):
         return 0.92
     if len(national) == 10 and national[0] in "6789":
         return 0.9

@@ -61,6 +61,21 @@ _STREET = re.compile(
     r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}))?"
 )
 
+# "my address is ...", "lives at ...": from the number to the end of the sentence or to where prose begins again.
+_SAID = re.compile(
+    r"\b(?:address(?: of [\w ]{1,30}?)?(?: is| was|:)|(?:live|lives|lived|living|reside|resides|residing|stay|stays|staying) at|located at|"
+    r"(?:deliver|delivered|ship|shipped|send|sent|mail|mailed|moved|relocated|came|come|go|drive|driving|directions) (?:it |them |this |the \w+ )?(?:to|from)|"
+    r"(?:house|home|office|store|shop|branch|clinic|party|meeting|property) (?:is )?(?:at|on)|from|to|at)[ ]+"
+    r"(?P<x>(?:(?:no\.?|number|flat|apt\.?|unit|plot|house)[ ]*)?\d{1,6}[A-Za-z]?(?:[-/]\d+)?,?[ ]+(?:\d{1,4}[ ]+)?[^\W\d_][\w'’.-]*"
+    r"(?:[ ,\n]+(?:[^\W\d_a-z][\w'’.-]*|\d{1,6}(?:-\d{3,4})?|#\d+|(?:de|da|do|du|del|la|le|van|von|der|den|apt|suite|unit|flat|near)\b\.?)){0,14})",
+)
+_SAID_PROOF = re.compile(r"(?:\b\d{4,6}(?:-\d{3,4})?$)|\b(?:Apt|Suite|Ste|Unit|Box|PO|Flat|Floor)\b", re.I)
+# A house number, a street in any language, a flat or suite, and the rest of the lines up to a postal code.
+_WORLD = re.compile(
+    r"(?<![\w.,/-])\d{1,6}[ ]+(?:[^\W\d_][\w'’.-]*[ ]+){1,5}(?:\d{1,5}[ ]*)?[, \n]*(?:Apt|Apartment|Suite|Ste|Unit)\.?[ ]*#?\d{1,5}"
+    r"(?:[ ]*[,\n ][ \n]*,?[ ]*(?:[^\W\d_a-z][\w'’.-]*)){0,6}(?:[ \n,]+\d{4,6}(?:-\d{4})?)?(?![\w])"
+)
+
 _TIED = (
     r"(?:(?:i|we|he|she|they)(?:'m|’m| am| are|'re|’re| is)? (?:currently |now |originally |also |still |both )?(?:live|lives|living|stay|stays|staying|"
     r"reside|resides|residing|based|settled|posted|born|from|moved|shifted|relocated|relocating|work|works|working|grew up)(?: here| back)?(?: in| at| to|"
@@ -102,7 +117,7 @@ _PLACE_OF_WORK = (
 )
 _CAP = r"(?:[A-Z][\w'’&.-]*|St\.|of|the|and|&)"
 _ORG_LEGAL = re.compile(
-    rf"(?<![\w])(?P<x>(?:(?:[A-Z0-9][\w'’&.-]*|of|and|&)[ ]+){{0,5}}[A-Z0-9][\w'’&.-]*,?[ ]+{_LEGAL})(?![\w])"
+    rf"(?<![\w])(?P<x>(?:(?:[A-Z0-9][\w'’&.-]{{0,30}}|of|and|&)[ ]+){{0,5}}[A-Z0-9][\w'’&.-]{{0,30}},?[ ]+{_LEGAL})(?![\w])"
 )
 _ORG_PLACE = re.compile(
     rf"(?<![\w])(?P<x>(?:[A-Z][\w'’&.-]*[ ]+)(?:{_CAP}[ ]+){{0,4}}?{_PLACE_OF_WORK})(?![\w])(?!'s)"
@@ -259,6 +274,17 @@ class Addresses(EntityRecognizer):
         for match in _STREET.finditer(text):
             end = _trim(text, match.start(), match.end())
             results.append(result("ADDRESS", match.start(), end, 0.85, "address.grammar", "street address"))
+        for match in _WORLD.finditer(text):
+            end = _trim(text, match.start(), match.end())
+            results.append(
+                result("ADDRESS", match.start(), end, 0.85, "address.grammar", "address with a flat or suite")
+            )
+        for match in _SAID.finditer(text):
+            if _SAID_PROOF.search(match.group("x")) or _KIND_FOUND.search(match.group("x")):
+                end = _trim(text, match.start("x"), match.end("x"))
+                results.append(
+                    result("ADDRESS", match.start("x"), end, 0.75, "address.said", "called an address")
+                )
         reach = 0
         for pin in _PIN_FOUND.finditer(text):  # town lists are long: look for them only left of a PIN code
             match = _LOCALITY_PIN.search(

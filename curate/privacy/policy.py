@@ -37,8 +37,8 @@ def _default_rules() -> dict[str, EntityRule]:
 class Policy(BaseModel):
     """The ``[privacy]`` table of a task pack.
 
-    ``profile``: ``thorough`` runs the language model over every text (best recall); ``fast`` runs it without its
-    parser; ``rules`` leaves it out. ``entities``: types looked for, all by default. ``rules``: per type, the
+    ``profile``: ``thorough`` asks the language model about every piece of text that could hold a name;
+    ``fast`` only about pieces with a capitalised word on no list; ``rules`` leaves it out. ``entities``: types looked for, all by default. ``rules``: per type, the
     action (replace by a surrogate, mask with asterisks, keep, generalise: an age from 90 becomes ``90+``, a PIN
     code its first three digits) and its own thresholds. Findings below ``threshold`` are dropped; findings below
     ``review_below`` stay open until a person decides. ``allow``: strings that are never personal here; ``deny``:

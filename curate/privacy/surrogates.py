@@ -361,7 +361,7 @@ class Fakes:
         out.append(self._swap_words(text[pos:], kind, pool))
         digit = iter(lambda: draw(10), -1)
         return re.sub(
-            r"\d+",
+            r"\d+(?!\d|st\b|nd\b|rd\b|th\b)",
             lambda m: (
                 m.group()[:2] + "".join(str(next(digit)) for _ in m.group()[2:])
                 if len(m.group()) >= 5
