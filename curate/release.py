@@ -23,7 +23,7 @@ from curate.workspace import Workspace
 def evaluate(
     workspace: Workspace, spec: dict[str, Any], report: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Run the suites of an ``eval`` job (see `curate.ops.proof.EvalRequest`). Runs in the job's process, without a store."""
+    """Run the suites of an ``eval`` job (`curate.ops.proof.EvalRequest`) in the job's process, without a store."""
     from evals.agreement import measure
     from evals.run import run_suite
 
@@ -31,11 +31,11 @@ def evaluate(
     pack = load_pack(pack_folder)
     model = Path(spec["model"]) if spec["model"] else None
     training = _training_cost(model)
-    runs = []
+    runs: list[str] = []
     for name in spec["suites"]:
         suite = next(s for s in pack.suites if s.name == name)
         out = workspace.evals / pack.name / f"{model.name if model else 'baselines'}--{suite.name}"
-        arms = _arms(pack, spec, model)
+        arms = _arms(workspace, pack, spec, model)
         _take_over(workspace.evals / pack.name / f"baselines--{suite.name}", out)
 
         def progress(arm: str, done: int, total: int, number: int = len(runs)) -> None:
@@ -71,7 +71,7 @@ def _take_over(baselines: Path, out: Path) -> None:
         shutil.copytree(baselines, out, dirs_exist_ok=True)
 
 
-def _arms(pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]:
+def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]:
     from evals.arms import Arm
     from evals.generate import LocalModel
 
@@ -82,6 +82,11 @@ def _arms(pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]
     ]
     arms += [Arm(name, "file", outputs=Path(path)) for name, path in spec["outputs"].items()]
     if model is not None:
+        arms += [
+            Arm(name, "model", generator=base.with_adapter(workspace.models / name))
+            for name in spec["released"]
+            if _base_of(workspace.models / name, pack) == _base_of(model, pack)
+        ]
         arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
     return arms
 
@@ -120,7 +125,10 @@ def decide(store: Store, workspace: Workspace, actor: users.Actor, run: Path) ->
         raise UsageError(
             f"Run {run.name} has no tuned arm to decide on. Run `goldpair eval {pack.name} --model NAME`."
         )
-    decision = decide_run(run, pack.gate, candidate="tuned", scorer_agreement=agreement).to_dict()
+    released = [name for name in arms if (workspace.models / name / "run.json").exists()]
+    decision = decide_run(
+        run, pack.gate, candidate="tuned", released=released, scorer_agreement=agreement
+    ).to_dict()
     text = json.dumps(decision, indent=2, ensure_ascii=False) + "\n"
     (run / "gate.json").write_text(text, "utf-8")
     model = run.name.split("--")[0]
@@ -161,7 +169,8 @@ def register_model(store: Store, actor: users.Actor, folder: Path) -> None:
         if tx.one("SELECT 1 AS x FROM models WHERE name = ?", [version.name]):
             return
         tx.execute(
-            "INSERT INTO models (name, task, hash, snapshot_id, path, created_ts, created_by) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO models (name, task, hash, snapshot_id, path, created_ts, created_by)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 version.name,
                 run["task"],

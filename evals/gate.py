@@ -274,7 +274,7 @@ def _superior(run: EvalRun, gate: Gate, candidate: str, baseline: str) -> dict[s
     _, a, b, clusters = run.paired(candidate, baseline)
     # Half the gate's alpha: "better" is claimed by the ordinary two-sided interval, "not worse" by the one-sided.
     result = superiority(
-        a, b, effect=gate.margin, clusters=clusters, alpha=gate.alpha / 2, power=gate.power, seed=SEED
+        a, b, effect=gate.effect, clusters=clusters, alpha=gate.alpha / 2, power=gate.power, seed=SEED
     )
     return _comparison(f"better than {baseline}", result) | {"baseline": baseline, "kind": "superiority"}
 

@@ -258,9 +258,7 @@ def _good_from(run: EvalRun, arms: Sequence[str]) -> tuple[float, str]:
 
 def _difference(run: EvalRun, candidate: str, arm: str, good: float) -> dict[str, Any]:
     _, mine, theirs, clusters = run.paired(candidate, arm)
-    result = superiority(
-        mine, theirs, clusters=clusters, effect=float(run.meta["gate"].get("margin") or 0.03)
-    )
+    result = superiority(mine, theirs, clusters=clusters, effect=float(run.meta["gate"]["effect"]))
     table = {"fixed": 0, "broken": 0, "both": 0, "neither": 0}
     for a, b in zip(mine, theirs, strict=True):
         table[_outcome(a, b, good)] += 1

@@ -79,7 +79,7 @@ def jobs_cancel(context: Context, request: JobRequest) -> dict[str, Any]:
 class UserRequest(Request):
     name: str
     role: Literal["viewer", "annotator", "reviewer", "adjudicator", "lead", "admin"]
-    password: str | None = Field(None, min_length=8)
+    password: str | None = Field(None, min_length=10)
 
 
 @operation("users.add", "manage_users")

@@ -202,6 +202,7 @@ def eval_(context: Context, request: EvalRequest) -> dict[str, Any]:
         "outputs": request.outputs,
         "baselines": baselines,
         "limit": request.limit,
+        "released": _released(context, request.task, request.model),
         "threads": context.workspace.settings.threads,
     }
     return start(context, "eval", request.task, spec)
@@ -355,6 +356,15 @@ def _newest_snapshot(context: Context, task: str) -> str | None:
         "SELECT folder FROM snapshots WHERE task = ? ORDER BY created_ts DESC LIMIT 1", [task]
     )
     return str(context.workspace.snapshots / row["folder"]) if row else None
+
+
+def _released(context: Context, task: str, but: str | None) -> list[str]:
+    """Released versions of a task, which a new one must not fall behind."""
+    rows = context.store.rows(
+        "SELECT name FROM models WHERE task = ? AND released AND name IS DISTINCT FROM ? ORDER BY released_ts",
+        [task, but],
+    )
+    return [row["name"] for row in rows]
 
 
 def _next_name(context: Context, task: str) -> str:

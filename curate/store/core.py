@@ -285,7 +285,5 @@ def _rollback(con: duckdb.DuckDBPyConnection) -> None:
 def _cannot_open(path: Path, message: str) -> GoldpairError:
     holder = re.search(r"\(PID (\d+)\)", message)
     if holder:
-        return StoreLocked(
-            f"{path} is open in process {holder[1]}. Use its server (`goldpair --server`), or stop it first."
-        )
+        return StoreLocked(f"{path} is open in process {holder[1]}. Wait for it, or stop it first.")
     return GoldpairError(f"{path} cannot be opened as a store: {message.splitlines()[0]}")
