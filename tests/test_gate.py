@@ -231,7 +231,7 @@ def test_preflight_without_a_check_is_no_pass():
 
 def test_power_check_counts_independent_rows():
     small = power_check(Gate(margin=0.03), 168)
-    assert small["verdict"] == "INCONCLUSIVE" and small["needed"] == 687
+    assert small["verdict"] == "INCONCLUSIVE" and small["needed"] == 686
     assert power_check(Gate(margin=0.03), 700)["verdict"] == "PASS"
     assert power_check(Gate(margin=0.03), 700, clusters=70)["verdict"] == "INCONCLUSIVE"
     assert power_check(Gate(), 168, difference=0.1, deviation=0.4)["verdict"] == "PASS"
