@@ -112,7 +112,7 @@ def _export(store: Store, sql: str, params: Sequence[Any]) -> pl.DataFrame:
     return (
         frame.with_columns(pl.Series("known", lists, dtype=pl.String))
         .select(list(EXPORT_SCHEMA))
-        .cast(EXPORT_SCHEMA)
+        .cast(pl.Schema(EXPORT_SCHEMA))
     )
 
 
