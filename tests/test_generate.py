@@ -75,7 +75,9 @@ def one_by_one(base, conversations, adapter=None, penalty=1.1, new=24) -> list[s
         model = PeftModel.from_pretrained(model, adapter)
     texts = []
     for turns in conversations:
-        ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+        ids = tokenizer.apply_chat_template(
+            turns, add_generation_prompt=True, return_tensors="pt", return_dict=True
+        )
         out = model.generate(**ids, max_new_tokens=new, do_sample=False, repetition_penalty=penalty)
         texts.append(tokenizer.decode(out[0, ids["input_ids"].shape[1] :], skip_special_tokens=True).strip())
     return texts
@@ -92,23 +94,26 @@ def test_batches_give_the_text_of_one_by_one(base, model, penalty: float, batch_
     assert all(0 <= answer.completion_tokens <= 24 and answer.seconds > 0 for answer in found)
 
 
-def test_rows_that_finish_early_leave_and_the_others_go_on(base, model) -> None:
-    # let the stop token be the most common answer token, so that rows end at different steps
-    plain = model.with_adapter(None)
-    long = plain.generate(ASKED, max_new_tokens=24, repetition_penalty=1.3)
-    first = plain._loaded.tokenizer(long[1].text, add_special_tokens=False)["input_ids"]
+def test_rows_that_finish_early_leave_and_the_others_go_on(model) -> None:
     from evals._decode import greedy
     from train.render import encode_prompts
 
-    prompts = encode_prompts(plain._loaded.tokenizer, ASKED)
-    stops = {first[len(first) // 2], first[-1]}
-    options = {"stops": stops, "max_new_tokens": 24, "repetition_penalty": 1.3}
-    with plain._loaded.using(None) as loaded:
-        together = greedy(loaded, prompts, batch_tokens=8192, **options)
-        alone = [greedy(loaded, [prompt], batch_tokens=8192, **options)[0] for prompt in prompts]
-    assert [a.tokens for a in together] == [a.tokens for a in alone]
-    assert len({len(a.tokens) for a in together}) > 1
-    assert not any(stops & set(a.tokens) for a in together)
+    prompts = encode_prompts(model._loaded.tokenizer, ASKED)
+
+    def decode(which: list, stops: set[int], new: int = 24) -> list[list[int]]:
+        options = {"stops": stops, "max_new_tokens": new, "repetition_penalty": 1.3, "batch_tokens": 8192}
+        with model._loaded.using(None) as loaded:
+            return [answer.tokens for answer in greedy(loaded, which, **options)]
+
+    free = decode(prompts, set())
+    assert all(len(tokens) == 24 for tokens in free)
+    # tokens at which some rows stop early and others not at all
+    stops = {free[0][2], free[3][9]}
+    together = decode(prompts, stops)
+    assert together == [tokens for prompt in prompts for tokens in decode([prompt], stops)]
+    ends = [next((i for i, token in enumerate(tokens) if token in stops), 24) for tokens in free]
+    assert together == [tokens[:end] for tokens, end in zip(free, ends, strict=True)]
+    assert len(set(ends)) > 1
 
 
 def test_adapters_share_one_base_and_do_not_leak_into_it(base, model, adapters) -> None:
@@ -118,7 +123,9 @@ def test_adapters_share_one_base_and_do_not_leak_into_it(base, model, adapters) 
     other = [a.text for a in second.generate(ASKED, max_new_tokens=12)]
     assert tuned == one_by_one(base, ASKED, adapters[0], new=12)
     assert other == one_by_one(base, ASKED, adapters[1], new=12)
-    assert plain == [a.text for a in model.generate(ASKED, max_new_tokens=12)] == one_by_one(base, ASKED, new=12)
+    assert (
+        plain == [a.text for a in model.generate(ASKED, max_new_tokens=12)] == one_by_one(base, ASKED, new=12)
+    )
     assert len({json.dumps(x) for x in (plain, tuned, other)}) == 3
     assert first._loaded is model._loaded
     identities = [m.identity() for m in (model, first, second)]
@@ -278,7 +285,9 @@ def test_an_endpoint_answers_in_order_with_greedy_decoding(server, monkeypatch) 
     server["hold"] = 0.05
     endpoint = Endpoint(server["url"] + "/", "some-model", "CHAT_KEY", concurrency=3)
     told: list[int] = []
-    found = endpoint.generate(ASKED, max_new_tokens=9, repetition_penalty=1.2, progress=lambda n, _: told.append(n))
+    found = endpoint.generate(
+        ASKED, max_new_tokens=9, repetition_penalty=1.2, progress=lambda n, _: told.append(n)
+    )
     assert [answer.text for answer in found] == [turns[-1]["content"].upper() for turns in ASKED]
     assert (found[0].prompt_tokens, found[0].completion_tokens) == (3, 2) and found[0].seconds > 0
     assert told == list(range(1, len(ASKED) + 1))
@@ -337,9 +346,13 @@ def test_the_real_base_answers_the_same_in_batches() -> None:
         folder = resolve(DEFAULT)
     except NotFound as error:
         pytest.skip(str(error))
-    asked = [[{"role": "user", "content": text}] for text in ("What is the capital of France?", "Count to five.")]
+    asked = [
+        [{"role": "user", "content": text}] for text in ("What is the capital of France?", "Count to five.")
+    ]
     found = LocalModel(DEFAULT, threads=1).generate(asked, max_new_tokens=16)
     assert [answer.text for answer in found] == one_by_one(folder, asked, new=16)
     assert "Paris" in found[0].text
-    (value, _), (worse, _) = LocalModel(DEFAULT, threads=1).score_logprob([asked[0]] * 2, ["Paris.", "Cheese."])
+    (value, _), (worse, _) = LocalModel(DEFAULT, threads=1).score_logprob(
+        [asked[0]] * 2, ["Paris.", "Cheese."]
+    )
     assert value > worse and math.isfinite(worse)

@@ -57,7 +57,13 @@ def test_training_refuses_an_unreadable_preflight(base, tmp_path, text: str) -> 
 
 @pytest.mark.parametrize(
     "override",
-    [{}, {"user": "lead"}, {"user": "lead", "reason": " ", "ts": "now"}, {"reason": "because", "ts": "now"}, "yes"],
+    [
+        {},
+        {"user": "lead"},
+        {"user": "lead", "reason": " ", "ts": "now"},
+        {"reason": "because", "ts": "now"},
+        "yes",
+    ],
 )
 def test_training_refuses_an_override_that_nobody_signed(base, tmp_path, override) -> None:
     folder = snapshot(tmp_path / "s", verdict="FAIL", override=override)
@@ -74,7 +80,9 @@ def test_training_refuses_a_row_changed_after_freezing(base, tmp_path) -> None:
     assert "train.parquet: bytes changed" in str(error)
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "data/train.parquet", "data/validation.parquet", "task.json"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "data/train.parquet", "data/validation.parquet", "task.json"]
+)
 def test_training_refuses_one_changed_byte(base, tmp_path, name: str) -> None:
     folder = snapshot(tmp_path / "s")
     content = bytearray((folder / name).read_bytes())
@@ -96,7 +104,9 @@ def test_training_refuses_a_folder_that_is_no_snapshot(base, tmp_path) -> None:
 def test_a_signed_override_lets_training_go_and_stays_in_the_record(base, tmp_path) -> None:
     signed = {"user": "lead", "reason": "trial run on few pairs", "ts": "2026-01-01T00:00:00+00:00"}
     folder = snapshot(tmp_path / "s", verdict="FAIL", override=signed)
-    version = fine_tune(folder, {**RECIPE, "max_steps": 1}, tmp_path / "models" / "tiny-bot-v1", base_model=base)
+    version = fine_tune(
+        folder, {**RECIPE, "max_steps": 1}, tmp_path / "models" / "tiny-bot-v1", base_model=base
+    )
     assert version.record()["gate"]["override"] == signed
     assert "trial run on few pairs" in (version.folder / "README.md").read_text()
     assert json.loads((folder / "preflight.json").read_text())["verdict"] == "FAIL"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from train.base import tiny_llama
 from train.fit import add_lora, load_base
-from train.fused import PackedAttention, fuse_lora
-from train.packed import attention_loop, micro_batches, pack, real_tokens, row_losses, token_losses
+from train.fused import PackedAttention, ProjectedLoss, fuse_lora, projected_head
+from train.packed import attention_loop, inputs_of, micro_batches, pack, real_tokens, row_losses, token_losses
 from train.recipe import load_recipe
 from train.render import Rendered
 
@@ -160,3 +160,39 @@ def test_fused_lora_leaves_layers_alone_that_it_cannot_copy(base) -> None:
         off = token_losses(model, rows)
     plain = token_losses(load_base(base, RECIPE), rows)
     torch.testing.assert_close(off, plain)
+
+
+def test_loss_from_hidden_states_equals_cross_entropy_of_all_logits() -> None:
+    torch.manual_seed(2)
+    hidden, weight = torch.randn(150, 8, requires_grad=True), torch.randn(40, 8) * 3
+    target, scale = torch.randint(0, 40, (150,)), torch.rand(150)
+    ours = ProjectedLoss.apply(hidden, weight, target)
+    theirs = F.cross_entropy(hidden @ weight.t(), target, reduction="none")
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+    (found,) = torch.autograd.grad((ours * scale).sum(), hidden)
+    (wanted,) = torch.autograd.grad((theirs * scale).sum(), hidden)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_the_projected_head_is_used_only_where_it_is_the_same(base) -> None:
+    model = tuned(base)
+    rows = pack(list(enumerate(some_rows())))
+    plain = token_losses(model, rows)
+    with projected_head(model, inputs_of(rows)) as head:
+        assert head is not None
+        torch.testing.assert_close(token_losses(model, rows, head), plain)
+    torch.testing.assert_close(token_losses(model, rows), plain)
+
+    inner = model.get_base_model()
+    forward = inner.forward
+
+    def capped(*args, **kwargs):  # as models do that squash their logits
+        out = forward(*args, **kwargs)
+        out.logits = 5 * torch.tanh(out.logits / 5)
+        return out
+
+    inner.forward = capped
+    squashed = token_losses(model, rows)
+    with projected_head(model, inputs_of(rows)) as head:
+        assert head is None
+        torch.testing.assert_close(token_losses(model, rows), squashed)

@@ -57,7 +57,7 @@ def test_overrides_that_are_none_are_refused(override: str) -> None:
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path) -> None:
-    with pytest.raises(NotFound, match="missing.toml"):
+    with pytest.raises(NotFound, match=r"missing\.toml"):
         load_recipe(tmp_path / "missing.toml")
     bad = tmp_path / "bad.toml"
     bad.write_text("epochs = = 2")

@@ -110,7 +110,8 @@ def test_a_template_whose_boundary_merges_is_found(base) -> None:
     # no space between the generation prompt and the answer: "th" + "e door" becomes other tokens
     tokenizer.chat_template = (
         "{% for m in messages %}{{ 'th' if m.role == 'assistant' else '' }}{{ m.content }}"
-        "{{ eos_token if m.role == 'assistant' else '|' }}{% endfor %}{% if add_generation_prompt %}{{ 'th' }}{% endif %}"
+        "{{ eos_token if m.role == 'assistant' else '|' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'th' }}{% endif %}"
     )
     _, findings = render(tokenizer, [row("p", "What comes first?", "e quick one")])
     assert [f.problem for f in findings] == ["prefix"]
@@ -151,7 +152,11 @@ def test_the_hash_of_the_tokens_sees_every_change(tokenizer) -> None:
 
 def test_the_three_pair_case_gives_three_named_findings(base, tmp_path) -> None:
     # TRL 1.16 with max_length=64: one kept, one cut mid-completion without a stop token, one dropped; no message
-    rows = [row("cut", "Where?", "z" * 200), row("drop", "q" * 300, "Gone."), row("both", "q" * 300, "z" * 200)]
+    rows = [
+        row("cut", "Where?", "z" * 200),
+        row("drop", "q" * 300, "Gone."),
+        row("both", "q" * 300, "z" * 200),
+    ]
     result = preflight(snapshot(tmp_path / "s", rows), {**RECIPE, "max_length": 64}, base)
     assert not result.ok and not result.train
     assert [(f["pair_id"], f["problem"]) for f in result.findings] == [

@@ -55,7 +55,9 @@ def test_a_run_leaves_a_version_that_accounts_for_itself(trained, frozen, base) 
     assert record["rows"] == {"train": 20, "validation": 4} and record["dropped"] == []
     steps = [entry for entry in record["log"] if "loss" in entry]
     assert [entry["step"] for entry in steps] == list(range(1, 9))
-    assert all({"loss", "learning_rate", "grad_norm", "tokens", "seconds", "cpu_seconds"} <= e.keys() for e in steps)
+    assert all(
+        {"loss", "learning_rate", "grad_norm", "tokens", "seconds", "cpu_seconds"} <= e.keys() for e in steps
+    )
     assert sum("eval_loss" in entry for entry in record["log"]) == 2
     assert record["tokens_seen"] == sum(entry["tokens"] for entry in steps) > 0
     assert record["base"]["files"]["model.safetensors"] and len(record["tokens_sha256"]) == 64
@@ -79,7 +81,13 @@ def test_training_lowers_the_loss_of_the_pairs_and_says_which(trained) -> None:
 def test_a_version_holds_no_pickle_and_no_path_of_this_machine(trained, base) -> None:
     version, _ = trained
     names = {path.name for path in version.folder.rglob("*")}
-    assert {"adapter_model.safetensors", "adapter_config.json", "run.json", "tokenizer.json", "README.md"} <= names
+    assert {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "run.json",
+        "tokenizer.json",
+        "README.md",
+    } <= names
     assert not [name for name in names if Path(name).suffix in versions.PICKLES]
     for path in version.folder.glob("*.json"):
         assert str(base.parent) not in path.read_text(), path.name
@@ -148,9 +156,12 @@ print(fine_tune(sys.argv[2], RECIPE, sys.argv[3], base_model=sys.argv[4]).adapte
 
 
 @pytest.mark.parametrize(
-    ("mode", "at"), [("step", 1), ("step", 5), ("step", 7), ("checkpoint", 2), ("checkpoint", 8), ("publish", 0)]
+    ("mode", "at"),
+    [("step", 1), ("step", 5), ("step", 7), ("checkpoint", 2), ("checkpoint", 8), ("publish", 0)],
 )
-def test_kill_9_and_a_rerun_end_in_the_same_adapter(trained, base, frozen, tmp_path, mode: str, at: int) -> None:
+def test_kill_9_and_a_rerun_end_in_the_same_adapter(
+    trained, base, frozen, tmp_path, mode: str, at: int
+) -> None:
     version, _ = trained
     out = tmp_path / "models" / "tiny-bot-v1"
 
@@ -204,9 +215,9 @@ def test_a_loss_that_is_no_number_stops_and_names_the_pairs(base, frozen, tmp_pa
     original = trainer.token_losses
     calls = [0]
 
-    def poisoned(model, packed):
+    def poisoned(model, packed, head=None):
         calls[0] += 1
-        losses = original(model, packed)
+        losses = original(model, packed, head)
         return losses * float("nan") if calls[0] == 4 else losses
 
     monkeypatch.setattr(trainer, "token_losses", poisoned)
@@ -220,15 +231,17 @@ def test_a_loss_that_is_no_number_stops_and_names_the_pairs(base, frozen, tmp_pa
     assert fine_tune(frozen, RECIPE, out, base_model=base).record()["resumed_from"] == 2
 
 
-def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(trained, base, frozen, tmp_path, monkeypatch) -> None:
+def test_out_of_memory_halves_the_micro_batch_and_changes_nothing(
+    trained, base, frozen, tmp_path, monkeypatch
+) -> None:
     import train.trainer as trainer
 
     original = trainer.token_losses
 
-    def scarce(model, packed):
+    def scarce(model, packed, head=None):
         if packed["input_ids"].shape[1] > 200:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate")
-        return original(model, packed)
+        return original(model, packed, head)
 
     monkeypatch.setattr(trainer, "token_losses", scarce)
     version = fine_tune(frozen, RECIPE, tmp_path / "tiny-bot-v1", base_model=base)
@@ -252,7 +265,10 @@ def test_dropped_pairs_are_named_in_the_record(base, tmp_path) -> None:
     folder = snapshot(tmp_path / "s", rows)
     recipe = {**RECIPE, "bad_rows": "drop", "max_steps": 1}
     record = fine_tune(folder, recipe, tmp_path / "m-v1", base_model=base).record()
-    assert {f["pair_id"]: f["problem"] for f in record["dropped"]} == {"long": "over_long", "twin": "duplicate"}
+    assert {f["pair_id"]: f["problem"] for f in record["dropped"]} == {
+        "long": "over_long",
+        "twin": "duplicate",
+    }
     assert record["rows"]["train"] == 8
 
 
@@ -356,7 +372,10 @@ def test_import_refuses_pickles_even_when_the_record_names_them(trained, tmp_pat
 def test_importing_the_package_does_not_load_torch() -> None:
     code = "import sys, train; from train import load_recipe; load_recipe(None); sys.exit('torch' in sys.modules)"
     started = time.monotonic()
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ}, check=False).returncode == 0
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ}, check=False).returncode
+        == 0
+    )
     assert time.monotonic() - started < 60
 
 

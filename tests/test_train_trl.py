@@ -89,8 +89,7 @@ def test_labels_equal_those_of_trl(base, tmp_path, name: str) -> None:
     )
     for ours, theirs in zip(made, trainer.train_dataset, strict=True):
         assert list(ours.input_ids) == theirs["input_ids"], ours.pair_id
-        mask = [int(label != -100) for label in ours.labels]
-        assert mask == theirs["completion_mask"], ours.pair_id
+        assert ours.labels == theirs["labels"], ours.pair_id
 
 
 def test_step_losses_equal_those_of_trl(base, tmp_path) -> None:

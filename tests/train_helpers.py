@@ -27,7 +27,15 @@ PAIRS = [
         f"Thing {n} is where {who} left it, beside the {place}.",
     )
     for n, (who, place) in enumerate(
-        [("Asha", "door"), ("Bo", "kettle"), ("Chi", "lamp"), ("Dev", "stairs"), ("Eli", "sink"), ("Fay", "cat")] * 4
+        [
+            ("Asha", "door"),
+            ("Bo", "kettle"),
+            ("Chi", "lamp"),
+            ("Dev", "stairs"),
+            ("Eli", "sink"),
+            ("Fay", "cat"),
+        ]
+        * 4
     )
 ]
 #: quick and exact: one thread, fp32

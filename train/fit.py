@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments, set_seed
+from transformers.trainer_callback import PrinterCallback
 
 from train.capabilities import capabilities, quiet, use_threads
-from train.fused import fuse_lora
-from train.packed import ATTENTION, micro_batches, pack, row_losses
+from train.fused import fuse_lora, projected_head
+from train.packed import ATTENTION, inputs_of, micro_batches, pack, row_losses
 from train.recipe import Recipe
 from train.render import Rendered
 from train.trainer import PackedTrainer, Progress, Reporter, Rows, checkpoints
@@ -101,18 +103,20 @@ def fit(
     validator = Validator(validation, recipe) if validation else None
     if validator is not None:
         callbacks.append(validator)
-    trainer = PackedTrainer(
-        model=model,
-        args=_arguments(recipe, work, capabilities().device),
-        train_dataset=Rows(rows),
-        callbacks=callbacks,
-        micro_tokens=recipe.micro_tokens,
-    )
-    trainer.remove_callback(_progress_printer())
-    if validator is not None:
-        validator.trainer = trainer
     found = checkpoints(work)
-    trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+    with projected_head(model, inputs_of(pack([(0, rows[0])]))) as head:
+        trainer = PackedTrainer(
+            model=model,
+            args=_arguments(recipe, work, capabilities().device),
+            train_dataset=Rows(rows),
+            callbacks=callbacks,
+            micro_tokens=recipe.micro_tokens,
+            head=head,
+        )
+        trainer.remove_callback(PrinterCallback)
+        if validator is not None:
+            validator.trainer, validator.head = trainer, head
+        trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
     ended = "complete"
     if trainer.state.global_step < trainer.state.max_steps:
         ended = "max_minutes" if reporter.timed_out else "early_stop"
@@ -128,8 +132,10 @@ def fit(
     )
 
 
-def losses(model: Any, rows: Sequence[Rendered], micro_tokens: int) -> list[RowLoss]:
-    """Loss of every row under the model as it is, in the order of ``rows``."""
+def losses(
+    model: Any, rows: Sequence[Rendered], micro_tokens: int, head: torch.Tensor | None = None
+) -> list[RowLoss]:
+    """Loss of every row under the model as it is, in the order of ``rows``; ``head`` as for `token_losses`."""
     if not rows:
         return []
     was_training = model.training
@@ -138,7 +144,7 @@ def losses(model: Any, rows: Sequence[Rendered], micro_tokens: int) -> list[RowL
     found: dict[int, tuple[float, int]] = {}
     packed = {k: v.to(device) for k, v in pack(list(enumerate(rows))).items()}
     for part in micro_batches(packed, micro_tokens):
-        for number, loss, count in row_losses(model, part):
+        for number, loss, count in row_losses(model, part, head):
             found[number] = (loss, count)
     model.train(was_training)
     return [(row.pair_id, *found[number]) for number, row in enumerate(rows)]
@@ -155,21 +161,16 @@ class Validator(TrainerCallback):
     def __init__(self, rows: Sequence[Rendered], recipe: Recipe) -> None:
         self.rows, self.recipe = rows, recipe
         self.trainer: PackedTrainer | None = None
+        self.head: torch.Tensor | None = None
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         assert self.trainer is not None
-        value = mean_loss(losses(self.trainer.model, self.rows, self.recipe.micro_tokens))
+        value = mean_loss(losses(self.trainer.model, self.rows, self.recipe.micro_tokens, self.head))
         self.trainer.log({"eval_loss": value})
         history = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
         patience = self.recipe.early_stop
         if patience is not None and len(history) > patience and min(history[-patience:]) > min(history):
             control.should_training_stop = True
-
-
-def _progress_printer() -> type[TrainerCallback]:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback
 
 
 def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
@@ -186,7 +187,7 @@ def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
         warmup_steps=recipe.warmup,  # below 1: a share of all steps
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
-        optim="adamw_torch",
+        optim="adamw_torch_fused",
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="steps",

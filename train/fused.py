@@ -1,10 +1,11 @@
 """Fast CPU kernels of the training step, as autograd functions over plain torch operations.
 
 Covers: a frozen linear layer plus its LoRA in one function (no fp32 copies of activations, no stored
-intermediates but the rank-r one), and causal attention over packed rows with an explicit, memory-frugal backward.
+intermediates but the rank-r one), causal attention over packed rows with an explicit backward, and cross-entropy
+straight from hidden states, without all logits at once.
 Does not cover: accelerators, where the stock kernels are better: nothing here is used there.
 
-Both compute what the stock layers compute; `tests/test_train_packed.py` holds them to that. Reasons, measured:
+All compute what the stock layers compute; `tests/test_train_packed.py` holds them to that. Reasons, measured:
 torch's CPU flash attention spends most of its time in the bf16 backward of short rows, slices of a packed tensor
 cost a full-size zero tensor each in backward, and PEFT's fp32 adapters make fp32 copies of every activation.
 """
@@ -12,12 +13,17 @@ cost a full-size zero tensor each in backward, and PEFT's fp32 adapters make fp3
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
+
+KEEP_BYTES = 4 * 2**20  # attention weights kept for backward, per layer
+HEAD_ROWS = 64  # positions whose logits exist at once: 12 MB for a vocabulary of 49,152
 
 
 class LoraLinear(torch.autograd.Function):
@@ -105,8 +111,8 @@ class PackedAttention(torch.autograd.Function):
 
     q (1, heads, tokens, dim), k and v (1, key heads, tokens, dim), ``bounds`` the row offsets. The first ``shared``
     tokens stand before every row (see `train.packed.pack`): they attend to themselves, and each row attends to
-    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input, and again
-    in backward instead of being stored.
+    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input. One row at
+    a time stays in the processor's cache, which beats padded batches of rows by half.
     """
 
     @staticmethod
@@ -119,19 +125,24 @@ class PackedAttention(torch.autograd.Function):
         shared: int,
         scale: float,
     ) -> torch.Tensor:
-        ctx.save_for_backward(q, k, v)
-        ctx.spans, ctx.shared, ctx.scale = _spans(bounds, shared), shared, scale
+        spans = [*([(0, shared)] if shared else []), *itertools.pairwise(bounds)]
         _, heads, tokens, dim = q.shape
         out = q.new_empty(1, tokens, heads, dim)
-        for a, b in ctx.spans:
-            p, _, _, vi = _probabilities(q, k, v, a, b, shared if a else 0, scale)
+        size = 4 * heads * sum((b - a) * (b - a + (shared if a else 0)) for a, b in spans)
+        kept = []
+        for a, b in spans:
+            p, _, _, vi = _attend(q, k, v, a, b, shared if a else 0, scale)
             out[0, a:b] = (p @ vi).view(heads, b - a, dim).transpose(0, 1)
+            if size <= KEEP_BYTES:  # long rows: computed again in backward instead
+                kept.append(p)
+        ctx.save_for_backward(q, k, v, *kept)
+        ctx.spans, ctx.shared, ctx.scale = spans, shared, scale
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        q, k, v = ctx.saved_tensors
+        q, k, v, *kept = ctx.saved_tensors
         _, heads, tokens, dim = q.shape
         kv = k.shape[1]
         # laid out as the projections before them, so that no copy follows
@@ -139,14 +150,16 @@ class PackedAttention(torch.autograd.Function):
         shared_dk, shared_dv = (
             torch.zeros(kv, ctx.shared, dim, dtype=torch.float32, device=q.device) for _ in range(2)
         )
-        for a, b in ctx.spans:
+        for number, (a, b) in enumerate(ctx.spans):
             before = ctx.shared if a else 0
-            p, qi, ki, vi = _probabilities(q, k, v, a, b, before, ctx.scale)
+            known = kept[number] if kept else None
+            p, qi, ki, vi = _attend(q, k, v, a, b, before, ctx.scale, known)
             do = grad[0, a:b].transpose(0, 1).float().reshape(kv, -1, dim)
             dvi = p.transpose(1, 2) @ do
             dp = do @ vi.transpose(1, 2)
-            ds = dp.sub_((dp * p).sum(-1, keepdim=True)).mul_(p).mul_(ctx.scale)
-            dki = ds.transpose(1, 2) @ qi
+            ds = dp.sub_((dp * p).sum(-1, keepdim=True)).mul_(p)
+            ki *= ctx.scale
+            dki = ds.transpose(1, 2) @ qi.mul_(ctx.scale)
             dq[0, a:b] = (ds @ ki).view(heads, b - a, dim).transpose(0, 1)
             dk[0, a:b] = dki[:, before:].transpose(0, 1)
             dv[0, a:b] = dvi[:, before:].transpose(0, 1)
@@ -159,26 +172,106 @@ class PackedAttention(torch.autograd.Function):
         return dq.transpose(1, 2), dk.transpose(1, 2), dv.transpose(1, 2), None, None, None
 
 
-def _spans(bounds: Sequence[int], shared: int) -> list[tuple[int, int]]:
-    """(first, last) of everything that attends as one: the shared tokens, then each row."""
-    rows = list(itertools.pairwise(bounds))
-    return [(0, shared), *rows] if shared else rows
-
-
-def _probabilities(
-    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, a: int, b: int, before: int, scale: float
+def _attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    a: int,
+    b: int,
+    before: int,
+    scale: float,
+    known: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Attention weights of one span, with its q, k, v in fp32; queries of one key head lie together.
+    """Attention weights of the row a:b (computed unless ``known``) and fresh fp32 copies of its q, k, v.
 
-    Keys and values are those of the first ``before`` tokens, then the span's own.
+    Queries of one key head lie together; keys and values are those of the first ``before`` tokens, then its own.
     """
-    kv, length, dim = k.shape[1], b - a, q.shape[-1]
-    qi = q[0, :, a:b].float().reshape(kv, -1, dim)
-    ki, vi = k[0, :, a:b].float(), v[0, :, a:b].float()
-    if before:
-        ki = torch.cat([k[0, :, :before].float(), ki], 1)
-        vi = torch.cat([v[0, :, :before].float(), vi], 1)
-    scores = (qi @ ki.transpose(1, 2)).mul_(scale).view(q.shape[1], length, before + length)
-    future = torch.ones(length, before + length, dtype=torch.bool, device=q.device).triu_(before + 1)
-    scores.masked_fill_(future, float("-inf"))
-    return scores.softmax(-1).view(kv, -1, before + length), qi, ki, vi
+    kv, dim = k.shape[1], q.shape[-1]
+    qi = torch.empty(kv, q.shape[1] // kv * (b - a), dim, dtype=torch.float32, device=q.device)
+    qi.view(q.shape[1], b - a, dim).copy_(q[0, :, a:b])
+    ki, vi = (torch.empty(kv, before + b - a, dim, dtype=torch.float32, device=q.device) for _ in range(2))
+    for source, sink in ((k, ki), (v, vi)):
+        if before:
+            sink[:, :before] = source[0, :, :before]
+        sink[:, before:] = source[0, :, a:b]
+    if known is None:
+        hidden = _future(b - a, before, q.shape[1] // kv, q.device)
+        known = torch.baddbmm(hidden, qi, ki.transpose(1, 2), alpha=scale).softmax(-1)
+    return known, qi, ki, vi
+
+
+@lru_cache(maxsize=64)
+def _future(length: int, before: int, group: int, device: torch.device) -> torch.Tensor:
+    """Minus infinity where a query must not look, (1, group * length, before + length); every layer asks the same."""
+    mask = torch.full((length, before + length), float("-inf"), device=device).triu_(before + 1)
+    return mask.repeat(group, 1)[None]
+
+
+class ProjectedLoss(torch.autograd.Function):
+    """Cross-entropy of ``hidden @ weight.T`` without ever holding all its logits; gradient for ``hidden`` only.
+
+    hidden (n, dim), weight (vocabulary, dim) frozen, target (n,). Returns (n,) losses in nats, fp32. The gradient is
+    made chunk by chunk in forward, where the logits are still in the cache, and scaled in backward.
+    """
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        losses = hidden.new_empty(len(hidden), dtype=torch.float32)
+        wanted = ctx.needs_input_grad[0]
+        gradient = torch.empty_like(hidden) if wanted else None
+        for a in range(0, len(hidden), HEAD_ROWS):
+            part, goal = hidden[a : a + HEAD_ROWS], target[a : a + HEAD_ROWS, None]
+            logits = (part @ weight.t()).float()
+            logits -= logits.amax(1, keepdim=True)
+            chosen = logits.gather(1, goal)
+            total = logits.exp_().sum(1, keepdim=True)
+            losses[a : a + HEAD_ROWS] = (total.log() - chosen).squeeze(1)
+            if gradient is not None:
+                logits /= total
+                logits.scatter_add_(1, goal, -torch.ones_like(chosen))
+                gradient[a : a + HEAD_ROWS] = logits.to(hidden.dtype) @ weight
+        ctx.save_for_backward(gradient)
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad[:, None].to(gradient.dtype), None, None
+
+
+@contextmanager
+def projected_head(model: Any, sample: dict[str, Any]) -> Iterator[torch.Tensor | None]:
+    """Within this context a model's "logits" are the hidden states before its vocabulary projection.
+
+    Gives the projection's weight, for `ProjectedLoss`; or None and an untouched model where that would not be the
+    same: on accelerators, for a projection that is no plain frozen linear layer, and for models that do something to
+    their logits afterwards. The last is not guessed but tried, on the model's own logits for ``sample`` (inputs).
+    """
+    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    plain = (
+        head is not None
+        and type(head) is torch.nn.Linear
+        and head.bias is None
+        and not head.weight.requires_grad
+        and head.weight.device.type == "cpu"
+    )
+    if not plain:
+        yield None
+        return
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        logits = model(**sample).logits
+        head.forward = lambda hidden: hidden
+        hidden = model(**sample).logits
+        same = hidden.shape[-1] == head.weight.shape[1] and torch.equal(F.linear(hidden, head.weight), logits)
+    model.train(training)
+    try:
+        if not same:
+            del head.forward
+        yield head.weight if same else None
+    finally:
+        head.__dict__.pop("forward", None)

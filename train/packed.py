@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
-from train.fused import PackedAttention
+from train.fused import PackedAttention, ProjectedLoss
 from train.render import IGNORE, Rendered
 
 ATTENTION = "goldpair_varlen"
@@ -167,24 +167,35 @@ def micro_batches(packed: Packed, tokens: int) -> list[Packed]:
     return parts
 
 
-def token_losses(model: Any, packed: Packed) -> torch.Tensor:
-    """Negative log-likelihood (nats) of each supervised token, in order; fp32, with gradient."""
-    keep = (packed["shift_labels"][0] != IGNORE).nonzero().squeeze(1)
-    logits = model(
-        input_ids=packed["input_ids"],
-        position_ids=packed["position_ids"],
-        cu=packed["cu"].tolist(),
-        shared=int(packed["shared"]),
-        use_cache=False,
-        logits_to_keep=keep,
-    ).logits[0]
-    return F.cross_entropy(logits.float(), packed["shift_labels"][0][keep], reduction="none")
+def inputs_of(packed: Packed) -> dict[str, Any]:
+    """Arguments of a model's forward that give logits at the supervised positions only."""
+    return {
+        "input_ids": packed["input_ids"],
+        "position_ids": packed["position_ids"],
+        "cu": packed["cu"].tolist(),
+        "shared": int(packed["shared"]),
+        "use_cache": False,
+        "logits_to_keep": (packed["shift_labels"][0] != IGNORE).nonzero().squeeze(1),
+    }
 
 
-def row_losses(model: Any, packed: Packed) -> list[tuple[int, float, int]]:
+def token_losses(model: Any, packed: Packed, head: torch.Tensor | None = None) -> torch.Tensor:
+    """Negative log-likelihood (nats) of each supervised token, in order; fp32, with gradient.
+
+    ``head`` is what `train.fused.projected_head` gave, if the model is in its context.
+    """
+    inputs = inputs_of(packed)
+    targets = packed["shift_labels"][0][inputs["logits_to_keep"]]
+    logits = model(**inputs).logits[0]
+    if head is not None:
+        return ProjectedLoss.apply(logits, head, targets)
+    return F.cross_entropy(logits.float(), targets, reduction="none")
+
+
+def row_losses(model: Any, packed: Packed, head: torch.Tensor | None = None) -> list[tuple[int, float, int]]:
     """(number in the data set, mean loss in nats per supervised token, supervised tokens) of each row."""
     with torch.inference_mode():
-        losses = token_losses(model, packed)
+        losses = token_losses(model, packed, head)
     bounds = packed["cu"].tolist()
     counts = [int((packed["shift_labels"][0, a:b] != IGNORE).sum()) for a, b in itertools.pairwise(bounds)]
     means = [float(part.mean()) for part in losses.split(counts)]

@@ -55,9 +55,11 @@ class PackedTrainer(Trainer):
     memory at once; when memory still runs out it is halved and the step starts again with the same content.
     """
 
-    def __init__(self, *args: Any, micro_tokens: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, micro_tokens: int, head: torch.Tensor | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, data_collator=pack, **kwargs)
-        self.micro_tokens = micro_tokens
+        self.micro_tokens, self.head = micro_tokens, head
         self._step: dict[str, Any] = {}
         self._clock = (time.monotonic(), time.process_time())
 
@@ -89,7 +91,7 @@ class PackedTrainer(Trainer):
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(model):
-                loss = token_losses(model, part).sum() * scale
+                loss = token_losses(model, part, self.head).sum() * scale
                 if not torch.isfinite(loss):
                     self._refuse_loss(part, float(loss))
                 self.accelerator.backward(loss)
