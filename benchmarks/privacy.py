@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Privacy figures: what is found, what is destroyed, how fast, beside stock Presidio in the same run.
 
 Covers: pii-dev and presidio-research (third-party, never tuned on), generated identifiers, speed per turn, rescans,

@@ -1,7 +1,9 @@
+# ruff: noqa: E501
 """Detection: label policy, hard inputs, versions, caching, no network. Replacement has its own file."""
 
 from __future__ import annotations
 
+import itertools
 import socket
 from pathlib import Path
 
@@ -170,7 +172,7 @@ def test_merging_loses_no_character() -> None:
     covered = {i for f in merged for i in range(f.start, f.end)}
     wanted = {i for f in spans for i in range(f.start, f.end) if text[i].isalnum()}
     assert wanted <= covered
-    assert all(a.end <= b.start for a, b in zip(merged, merged[1:], strict=False))
+    assert all(a.end <= b.start for a, b in itertools.pairwise(merged))
 
 
 class _Broken(EntityRecognizer):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Surrogates: consistency, aliases, dates, impossible identifiers, the mapping, the residual scan, batches."""
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def test_one_person_is_one_fake_person_in_every_form(
 def test_the_same_number_written_otherwise_gets_the_same_fake(
     replaced: tuple[dict[str, str], list[dict[str, object]]],
 ) -> None:
-    fields, mapping = replaced
+    _fields, mapping = replaced
     phones = [re.sub(r"\D", "", str(m["surrogate"])) for m in mapping if m["entity_type"] == "PHONE"]
     assert len(phones) == 2 and phones[0] == phones[1]
 
@@ -153,7 +154,7 @@ def test_actions_of_the_policy(detector: Detector) -> None:
     assert "DATE" not in {m["entity_type"] for m in mapping}
 
 
-def _draw(seed: int):  # noqa: ANN202
+def _draw(seed: int):
     import random
 
     rng = random.Random(seed)

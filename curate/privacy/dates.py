@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Calendar dates, ages from ninety, and moving dates. Covers: a grammar of dates with a day, in digits, words,
 Hinglish and Devanagari; reading one into day, month, year; writing another date in exactly the same form.
 Does not cover: relative times, weekdays, months, bare years and clock times, which are not personal here.

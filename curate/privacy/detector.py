@@ -5,6 +5,7 @@ thresholds, versions, caching, one failing recognizer. Does not cover: replacing
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import re
@@ -210,11 +211,9 @@ class Detector:
         todo = [text for text in texts if text not in raw]
         views = {text: view(text) for text in todo}
         if self._ner is not None:
-            try:
+            # One text can break a batch: then each is tried by itself below, and only that one is held back.
+            with contextlib.suppress(Exception):
                 self._ner.prepare(v.text for v in views.values())
-            except Exception:
-                # One text can break a batch: then each is tried by itself below, and only that one is held back.
-                pass
         fresh = []
         for text in todo:
             try:

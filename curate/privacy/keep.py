@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """What must survive. Covers: spans of a text that look like names or dates and are none: eponyms with their
 clinical noun, medicines with a dose, statutes, public and fictional people, defined terms, code identifiers.
 Does not cover: what is personal. A strong cue (a title, "my name is") beats the list of public people.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Word lists the recognizers share. Covers: loading the files in ``lexicon/`` and the name lists of the
 indian-names package, and the few questions asked of them (is this a given name, a family name, a town, ...).
 Does not cover: deciding that a word in a text *is* a name; that needs the words around it (`names`).

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Names of people, by the words around them and by name lists. Covers: introductions, titles, relations, greetings,
 signatures, labels, speakers, initials, "Last, First", "-ji", Hinglish and Devanagari introductions, COBOL headers;
 runs of listed names; spreading a found name over a whole record.
@@ -275,9 +276,9 @@ def listed_spans(text: str) -> Iterator[tuple[int, int, float, str, str, bool]]:
             yield *match.span(), 0.85, "initials", "initials and a name", False
     for match in _LAST_FIRST.finditer(text):
         last, first = match.group("l"), match.group("f")
-        if lexicon.is_surname(last) and lexicon.is_given(first) and _word_ok(last) and _word_ok(first):
-            if lexicon.is_plain_name(last) or lexicon.is_plain_name(first):
-                yield *match.span(), 0.8, "last_first", "family name first", False
+        listed = lexicon.is_surname(last) and lexicon.is_given(first) and _word_ok(last) and _word_ok(first)
+        if listed and (lexicon.is_plain_name(last) or lexicon.is_plain_name(first)):
+            yield *match.span(), 0.8, "last_first", "family name first", False
     tokens = list(_TOKEN.finditer(text))
     index = 0
     while index < len(tokens):

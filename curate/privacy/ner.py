@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Names a language model sees. Covers: loading spaCy's small English model under Presidio with everything stated
 and nothing fetched; running it once per distinct piece of text, in batches; judging what it returns.
 Does not cover: names announced by cues or lists (`names`). GLiNER and Hugging Face recognizers of Presidio go in

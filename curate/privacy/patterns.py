@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Identifiers with a shape: numbers, codes, accounts, addresses on a network. Covers: one table of rules, the
 check digits they are validated with, and the Presidio recognizer that runs them.
 Does not cover: dates (`dates`), postal addresses and organisations (`places`), names (`names`).
@@ -133,7 +134,7 @@ def before(match: re.Match[str], text: str, width: int = 40) -> str:
     return text[max(0, match.start() - width) : match.start()].lower()
 
 
-I = re.IGNORECASE
+_I = re.IGNORECASE
 STATE_CODES = (
     "AN|AP|AR|AS|BR|CG|CH|DD|DL|DN|GA|GJ|HP|HR|JH|JK|KA|KL|LA|LD|MH|ML|MN|MP|MZ|NL|OD|OR|PB|PY|RJ|SK|TN|TR|TS|TG|UA|UK|"
     "UP|WB"
@@ -208,7 +209,7 @@ _SPOKEN = (
 
 
 def _spoken(match: re.Match[str], text: str) -> float:
-    words = re.findall(_WORD_DIGIT, match.group(), I)
+    words = re.findall(_WORD_DIGIT, match.group(), _I)
     if len(words) < 4:
         return 0.0
     # "one two three four five six" is counting, not a number of somebody's
@@ -245,7 +246,7 @@ def _cued_code(match: re.Match[str], text: str) -> float:
     digits = sum(c.isdecimal() for c in code)
     if digits < 4 or len(code) < 5 or re.fullmatch(r"(?:19|20)\d\d(?:-\d\d)?", code):
         return 0.0
-    if re.fullmatch(r"(?:CR|CVE|KB|ORA|RFC|ISO|ERR|E|HTTP|SKU|JIRA)[-_]?\d[\d-]*", code, I):
+    if re.fullmatch(r"(?:CR|CVE|KB|ORA|RFC|ISO|ERR|E|HTTP|SKU|JIRA)[-_]?\d[\d-]*", code, _I):
         return 0.0
     return 0.9
 
@@ -254,7 +255,7 @@ def _shaped_code(match: re.Match[str], text: str) -> float:
     code = match.group("x")
     left = before(match, text, 24)
     if re.match(
-        r"(?:CR|CVE|KB|ORA|RFC|ISO|ERR|HTTP|SKU|JIRA|IEC|IEEE|ANSI|ASTM|PEP|MSC|SQL)[-_]?\d", code, I
+        r"(?:CR|CVE|KB|ORA|RFC|ISO|ERR|HTTP|SKU|JIRA|IEC|IEEE|ANSI|ASTM|PEP|MSC|SQL)[-_]?\d", code, _I
     ):
         return 0.0
     if re.search(
@@ -270,7 +271,7 @@ RULES: tuple[Rule, ...] = (
         "email",
         "EMAIL",
         re.compile(
-            r"(?<![\w.+-])(?P<x>[\w](?:[\w.+'-]*\w)?@(?:[\w](?:[\w-]*\w)?\.)+[^\W\d_]{2,24})(?![\w-]|@)", I
+            r"(?<![\w.+-])(?P<x>[\w](?:[\w.+'-]*\w)?@(?:[\w](?:[\w-]*\w)?\.)+[^\W\d_]{2,24})(?![\w-]|@)", _I
         ),
         0.98,
         "e-mail address",
@@ -282,7 +283,7 @@ RULES: tuple[Rule, ...] = (
             r"\b(?P<x>[a-z][\w.]*(?:\s+(?:dot|underscore|dash|hyphen)\s+[\w]+)*\s+at(?:\s+the\s+rate(?:\s+of)?)?\s+"
             r"(?:gmail|g mail|yahoo|hotmail|outlook|rediffmail|rediff|icloud|proton ?mail|[a-z]{2,20})\s+dot\s+"
             r"(?:com|co dot in|in|org|net|edu|co|co dot uk|co uk))\b",
-            I,
+            _I,
         ),
         0.9,
         "e-mail address read aloud",
@@ -290,21 +291,21 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "upi",
         "UPI",
-        re.compile(rf"(?<![\w.+@-])(?P<x>[\w][\w.-]{{1,63}}@(?:{UPI_HANDLES}))(?![\w@-]|\.\w)", I),
+        re.compile(rf"(?<![\w.+@-])(?P<x>[\w][\w.-]{{1,63}}@(?:{UPI_HANDLES}))(?![\w@-]|\.\w)", _I),
         0.95,
         "UPI id with a known handle",
     ),
     Rule(
         "user_at_host",
         "UPI",
-        re.compile(r"(?<![\w.+@:/-])(?P<x>[a-z0-9][\w.-]{2,63}@[a-z]{2,20})(?![\w@-]|\.\w)", I),
+        re.compile(r"(?<![\w.+@:/-])(?P<x>[a-z0-9][\w.-]{2,63}@[a-z]{2,20})(?![\w@-]|\.\w)", _I),
         0.75,
         "name@word: a UPI id or an account on a machine",
     ),
     Rule(
         "url",
         "URL",
-        re.compile(r"(?P<x>\b(?:https?|ftp)://[^\s<>\"'`]{3,}[^\s<>\"'`.,;:!?)\]}])", I),
+        re.compile(r"(?P<x>\b(?:https?|ftp)://[^\s<>\"'`]{3,}[^\s<>\"'`.,;:!?)\]}])", _I),
         0.8,
         "web address",
     ),
@@ -314,7 +315,7 @@ RULES: tuple[Rule, ...] = (
         re.compile(
             r"(?<![\w@./-])(?P<x>(?:www\.)?(?:[\w-]+\.)+(?:com|in|org|net|io|me|co|uk|edu|gov|info|app|dev|example)"
             r"/[^\s<>\"'`]*[^\s<>\"'`.,;:!?)\]}])",
-            I,
+            _I,
         ),
         0.7,
         "web address with a path",
@@ -322,7 +323,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "url_www",
         "URL",
-        re.compile(r"(?<![\w@./-])(?P<x>www\.(?:[\w-]+\.)+[a-z]{2,})(?![\w/-])", I),
+        re.compile(r"(?<![\w@./-])(?P<x>www\.(?:[\w-]+\.)+[a-z]{2,})(?![\w/-])", _I),
         0.6,
         "web address",
     ),
@@ -336,28 +337,28 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ipv6",
         "IP_ADDRESS",
-        re.compile(r"(?<![\w:.])(?P<x>(?=(?:[0-9a-f]*:){3})[0-9a-f:]{6,39})(?![\w:])", I),
+        re.compile(r"(?<![\w:.])(?P<x>(?=(?:[0-9a-f]*:){3})[0-9a-f:]{6,39})(?![\w:])", _I),
         _ip,
         "IP address",
     ),
     Rule(
         "mac",
         "ID",
-        re.compile(r"(?<![\w:-])(?P<x>[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\2){4}[0-9a-f]{2})(?![\w:-])", I),
+        re.compile(r"(?<![\w:-])(?P<x>[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\2){4}[0-9a-f]{2})(?![\w:-])", _I),
         0.9,
         "hardware address of a device",
     ),
     Rule(
         "uuid",
         "ID",
-        re.compile(r"\b(?P<x>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\b", I),
+        re.compile(r"\b(?P<x>[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\b", _I),
         0.7,
         "unique identifier",
     ),
     Rule(
         "gstin",
         "GSTIN",
-        re.compile(r"(?<![A-Z0-9])(?P<x>\d{2}[A-Z]{5}\d{4}[A-Z][A-Z0-9]{3})(?![A-Z0-9])", I),
+        re.compile(r"(?<![A-Z0-9])(?P<x>\d{2}[A-Z]{5}\d{4}[A-Z][A-Z0-9]{3})(?![A-Z0-9])", _I),
         _gstin,
         "GST identification number",
     ),
@@ -365,7 +366,7 @@ RULES: tuple[Rule, ...] = (
         "driving_licence",
         "DRIVING_LICENCE",
         re.compile(
-            rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{2}}[ -/]?(?:19|20)\d\d[ -/]?\d{{7}})(?!\d)", I
+            rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{2}}[ -/]?(?:19|20)\d\d[ -/]?\d{{7}})(?!\d)", _I
         ),
         0.95,
         "Indian driving licence",
@@ -380,14 +381,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "abha_bare",
         "ABHA",
-        re.compile(r"\b(?:abha|health id|abdm)\b\D{0,30}(?P<x>\d{14})(?!\d)", I),
+        re.compile(r"\b(?:abha|health id|abdm)\b\D{0,30}(?P<x>\d{14})(?!\d)", _I),
         0.92,
         "ABHA health account number",
     ),
     Rule(
         "abha_address",
         "ABHA",
-        re.compile(r"(?<![\w.+-])(?P<x>[\w][\w.]{2,}@(?:abdm|sbx|ndhm))(?![\w.])", I),
+        re.compile(r"(?<![\w.+-])(?P<x>[\w][\w.]{2,}@(?:abdm|sbx|ndhm))(?![\w.])", _I),
         0.95,
         "ABHA address",
     ),
@@ -401,7 +402,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "aadhaar_cued",
         "AADHAAR",
-        re.compile(r"\b(?:aad?ha?a?r|uidai)\b[^\d\n]{0,30}(?P<x>\d(?:[ -]?\d){10,13})(?!\d)", I),
+        re.compile(r"\b(?:aad?ha?a?r|uidai)\b[^\d\n]{0,30}(?P<x>\d(?:[ -]?\d){10,13})(?!\d)", _I),
         0.9,
         "number called Aadhaar",
     ),
@@ -418,7 +419,7 @@ RULES: tuple[Rule, ...] = (
         re.compile(
             r"\b(?:card|debit|credit|account|a/c)\b[^\d\n.]{0,40}\b(?:ending|ends|last (?:four|4)(?: digits)?)\b[^\d\n.]{0,16}"
             r"(?P<x>(?:[x*]+[ -]?)*\d{4})(?!\d)",
-            I,
+            _I,
         ),
         0.85,
         "last digits of a card",
@@ -426,14 +427,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "ifsc",
         "IFSC",
-        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{4}0(?=[A-Z0-9]*\d{3})[A-Z0-9]{6})(?![A-Z0-9])", I),
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{4}0(?=[A-Z0-9]*\d{3})[A-Z0-9]{6})(?![A-Z0-9])", _I),
         0.93,
         "bank branch code",
     ),
     Rule(
         "pan",
         "PAN",
-        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{5}\d{4}[A-Z])(?![A-Z0-9])", I),
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{5}\d{4}[A-Z])(?![A-Z0-9])", _I),
         0.93,
         "permanent account number",
     ),
@@ -441,7 +442,8 @@ RULES: tuple[Rule, ...] = (
         "pan_cued",
         "PAN",
         re.compile(
-            r"\bpan\b(?: card)?(?: no\.?| number)?\s*(?:is|:|-|#)?\s*(?P<x>(?=\w*\d\w*\d)[A-Z0-9]{8,12})\b", I
+            r"\bpan\b(?: card)?(?: no\.?| number)?\s*(?:is|:|-|#)?\s*(?P<x>(?=\w*\d\w*\d)[A-Z0-9]{8,12})\b",
+            _I,
         ),
         0.88,
         "number called PAN",
@@ -457,7 +459,7 @@ RULES: tuple[Rule, ...] = (
         "ssn_cued",
         "SSN",
         re.compile(
-            r"\b(?:ssn|social security(?: number| no\.?)?|social)\b[^\d\n]{0,24}(?P<x>\d{4,9})(?![\d-])", I
+            r"\b(?:ssn|social security(?: number| no\.?)?|social)\b[^\d\n]{0,24}(?P<x>\d{4,9})(?![\d-])", _I
         ),
         0.88,
         "number called SSN",
@@ -468,7 +470,7 @@ RULES: tuple[Rule, ...] = (
         re.compile(
             r"(?:\b(?:a/c|ac|acc|acct|account|acnt|khata)(?: ?(?:no|num|number|#))?\b|खाता)[^\d\n]{0,25}?"
             r"(?P<x>\d(?:[ -]?\d){7,17})(?!\d)",
-            I,
+            _I,
         ),
         0.92,
         "bank account number",
@@ -486,7 +488,7 @@ RULES: tuple[Rule, ...] = (
         "vehicle",
         "VEHICLE",
         re.compile(
-            rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{4}})(?!\d)", I
+            rf"(?<![A-Z0-9])(?P<x>(?:{STATE_CODES})[ -]?\d{{1,2}}[ -]?[A-Z]{{1,3}}[ -]?\d{{4}})(?!\d)", _I
         ),
         0.92,
         "Indian vehicle registration",
@@ -511,7 +513,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "passport_cued",
         "PASSPORT",
-        re.compile(r"\bpassport\b[^\d\n]{0,25}?(?P<x>[A-Z]{0,2} ?\d{6,9})(?!\d)", I),
+        re.compile(r"\bpassport\b[^\d\n]{0,25}?(?P<x>[A-Z]{0,2} ?\d{6,9})(?!\d)", _I),
         0.93,
         "number called passport",
     ),
@@ -525,7 +527,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "voter",
         "VOTER_ID",
-        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{3}\d{7})(?![A-Z0-9])", I),
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{3}\d{7})(?![A-Z0-9])", _I),
         0.85,
         "voter id number",
     ),
@@ -535,16 +537,16 @@ RULES: tuple[Rule, ...] = (
         re.compile(
             r"\b(?:voter(?: id| card)?|epic)\b(?: no\.?| number)?\W{0,3}(?:is\s)?\W{0,3}"
             r"(?P<x>(?=[A-Z0-9/]*\d{5})[A-Z]{2,3}[A-Z0-9/]{6,14})\b",
-            I,
+            _I,
         ),
         0.9,
         "number called voter id",
     ),
-    Rule("spoken", "PHONE", re.compile(_SPOKEN, I), _spoken, "number read aloud"),
+    Rule("spoken", "PHONE", re.compile(_SPOKEN, _I), _spoken, "number read aloud"),
     Rule(
         "cued_code",
         "ID",
-        re.compile(_CUED + _NUMBER_OF + r"(?:(?:and|the|your|my|a)\s+)?" + _CODE, I),
+        re.compile(_CUED + _NUMBER_OF + r"(?:(?:and|the|your|my|a)\s+)?" + _CODE, _I),
         _cued_code,
         "number named by the word before it",
     ),

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Postal addresses, PIN codes, towns tied to a person, organisations tied to a person. Covers: an address
 grammar that takes the whole address, from the flat number to the PIN; suffixes and cues for organisations.
 Does not cover: countries, states, and towns nobody in the record lives or works in, which stay.

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Replacing what was found. Covers: the presidio-anonymizer operator that writes surrogates, masks or bands into a
 text; the mapping that lets a later scan tell our own surrogates from a leak; that scan.
 Does not cover: which fake stands for whom (`surrogates`), nor where originals are kept (the store's raw records).
@@ -5,6 +6,7 @@ Does not cover: which fake stands for whom (`surrogates`), nor where originals a
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
@@ -83,7 +85,7 @@ def pseudonymize(
     acted: dict[str, list[Finding]] = {}
     for name, found in findings.items():
         ordered = sorted(found, key=lambda f: f.start)
-        for left, right in zip(ordered, ordered[1:], strict=False):
+        for left, right in itertools.pairwise(ordered):
             if right.start < left.end:
                 raise ValueError(f"findings of field {name!r} overlap at {right.start}; merge them first")
         if ordered and (ordered[0].start < 0 or ordered[-1].end > len(record_fields[name])):

@@ -189,7 +189,7 @@ def spoken(text: str, draw: Draw) -> str:
         word = match.group()
         pool = (
             _HINDI_WORDS
-            if word.lower() in _HINDI_WORDS + ["chaar", "panch", "chhah", "sat", "ath"]
+            if word.lower() in [*_HINDI_WORDS, "chaar", "panch", "chhah", "sat", "ath"]
             else _WORDS
         )
         new = pool[draw(10)]

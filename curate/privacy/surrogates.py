@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Fake values for one record, consistent with each other. Covers: one real name word is one fake name word
 everywhere in the record (so aliases, families and e-mail addresses stay linked), dates moved by one secret offset,
 towns, addresses and organisations in kind. Does not cover: putting them into the text (`replace`).
@@ -322,12 +323,11 @@ class Fakes:
             and found.form in ("numeric", "short_numeric")
             and found.order == "dmy"
             and found.month
-        ):
-            if found.day <= 12:
-                swapped = dates.DateText(
-                    found.form, found.text, found.month, found.day, found.year, found.spans, "mdy"
-                )
-                found, value = swapped, swapped.as_date(self._nominal) or value
+        ) and found.day <= 12:
+            swapped = dates.DateText(
+                found.form, found.text, found.month, found.day, found.year, found.spans, "mdy"
+            )
+            found, value = swapped, swapped.as_date(self._nominal) or value
         moved = value + dt.timedelta(days=self._offset)
         return found.render(moved) + text[len(found.text) :]
 
