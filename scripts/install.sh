@@ -9,11 +9,12 @@ PYTHON="${PYTHON:-python3}"; VENV="${VENV:-.venv}"
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check "$@"; }
 
-# torch first and alone: a build with a local version (+cpu, +cu...) sorts above the plain one, so the extra
+# torch first, alone and without what it needs (the lock has that): a local version (+cpu, +cu...) sorts above the
+# plain one, so the extra
 # index wins where it can be reached, and it is asked for nothing else.
 if ! "$VENV/bin/python" -c 'import importlib.metadata as m; assert m.version("torch").startswith("2.13.0")' 2>/dev/null; then
     echo "Installing torch 2.13.0"
-    pip install --quiet "torch==2.13.0" --extra-index-url "$TORCH_INDEX"
+    pip install --quiet --no-deps "torch==2.13.0" --extra-index-url "$TORCH_INDEX"
 fi
 echo "Installing locked dependencies"
 pip install --quiet -r requirements.lock
