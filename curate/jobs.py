@@ -1,8 +1,8 @@
 """Long work as detached processes that survive their owner, resume where they stopped, and can be cancelled.
 
-Covers: starting, adopting, ingesting, cancelling and resuming jobs (the owner's side, which holds the store), and
-the worker that computes one chunk after another (``python -m curate.jobs run FOLDER``), which never opens it.
-Does not cover: what a kind of job does (`curate.jobkinds`), scheduling in time, more than one machine.
+Covers: starting, adopting, ingesting, cancelling and resuming jobs: the owner's side, which holds the store.
+Does not cover: the worker, which never opens it (`curate.jobworker`, run as ``python -m curate.jobs run FOLDER``),
+what a kind of job does (`curate.jobkinds`), scheduling in time, more than one machine.
 
 A job is a row of the table ``jobs`` and a folder ``jobs/<job_id>`` of the workspace::
 
@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import importlib
 import json
 import os
@@ -55,10 +54,8 @@ if TYPE_CHECKING:
     from curate.workspace import Workspace
 
 FINISHED = ("done", "failed", "cancelled", "lost")
-HEARTBEAT_S = 1.0
 GRACE_S = 10.0  # how long a cancelled worker may go on before it is killed
 TRIES = 3  # launches in a row without one more chunk before a job is lost
-NICE = 10
 BUSY = 75  # exit code of a worker that found another one at work
 
 Report = Callable[[dict[str, Any]], None]  # {"done": number, "total": number, "message": str}, all optional
@@ -123,7 +120,7 @@ def start(store: Store, actor: Actor, workspace: Workspace, kind: str, spec: dic
         (folder / part).mkdir(parents=True, mode=0o700)
     folder.chmod(0o700)
     text = canonical_json(spec).decode()
-    _write_json(
+    write_json(
         folder / "spec.json",
         {"job": job_id, "kind": kind, "module": found.work.__module__, "spec": json.loads(text)},
     )
@@ -192,8 +189,8 @@ def status(store: Store, job_id: str) -> dict[str, Any]:
         beat = round(max(0.0, time.time() - (folder / "progress.json").stat().st_mtime), 1)
     return {
         **job,
-        "progress": _read_json(folder / "progress.json"),
-        "result": _read_json(folder / "result.json"),
+        "progress": read_json(folder / "progress.json"),
+        "result": read_json(folder / "result.json"),
         "chunks": counted["n"] if counted else 0,
         "heartbeat_s": beat,
     }
@@ -285,7 +282,7 @@ def _look_after(store: Store, workspace: Workspace, job: dict[str, Any], kind: J
     """One step for a job that was started. Returns whether it goes on."""
     # Asked before the files are read: what a worker that is dead by now has written is all there is.
     alive = _alive(folder, job)
-    ended = _read_json(folder / "exit.json")
+    ended = read_json(folder / "exit.json")
     try:
         complete = _ingest(store, workspace, job, kind, folder)
     except Exception as error:
@@ -318,7 +315,7 @@ def _ingest(store: Store, workspace: Workspace, job: dict[str, Any], kind: JobKi
     known = {
         row["chunk"] for row in store.rows("SELECT chunk FROM job_chunks WHERE job_id = ?", [job["job_id"]])
     }
-    wanted = _chunks(folder)
+    wanted = chunk_names(folder)
     for chunk in wanted:
         if chunk in known:
             continue
@@ -354,7 +351,7 @@ def _finish(store: Store, workspace: Workspace, job: dict[str, Any], kind: JobKi
         _fail(store, job, folder, error, "finishing")
         return False
     if result is not None:
-        _write_json(folder / "result.json", result)
+        write_json(folder / "result.json", result)
     _set(store, job, "done")
     _clean(folder)
     return False
@@ -363,16 +360,16 @@ def _finish(store: Store, workspace: Workspace, job: dict[str, Any], kind: JobKi
 def _spawn(store: Store, job: dict[str, Any], folder: Path) -> bool:
     """Start a worker, unless the last ones died without finishing a chunk."""
     finished = len(list((folder / "out").glob("*.parquet")))
-    before = _read_json(folder / "launches.json") or {"count": 0, "finished": -1}
+    before = read_json(folder / "launches.json") or {"count": 0, "finished": -1}
     count = before["count"] + 1 if finished == before["finished"] else 1
     if count > TRIES:
         error = (
             f"The worker was killed {TRIES} times in a row without finishing another chunk ({finished} of "
-            f"{len(_chunks(folder))} are kept). Memory may be short; see its log. It can be resumed."
+            f"{len(chunk_names(folder))} are kept). Memory may be short; see its log. It can be resumed."
         )
         _set(store, job, "lost", error=error)
         return False
-    _write_json(folder / "launches.json", {"count": count, "finished": finished})
+    write_json(folder / "launches.json", {"count": count, "finished": finished})
     _kill_orphans(folder, job)
     descriptor = os.open(folder / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     here = str(Path(__file__).resolve().parents[1])
@@ -410,7 +407,7 @@ def _alive(folder: Path, job: dict[str, Any]) -> bool:
 
 def _workers(folder: Path, job: dict[str, Any]) -> Iterator[tuple[int, float]]:
     """Pid and start time as the worker wrote them, and as the store has them."""
-    worker = _read_json(folder / "worker.json")
+    worker = read_json(folder / "worker.json")
     if worker:
         yield worker["pid"], worker["started"]
     if job.get("pid") and job.get("pid_started") is not None:
@@ -483,10 +480,10 @@ def _set(
 
 def _fail(store: Store, job: dict[str, Any], folder: Path, error: Exception, when: str) -> None:
     _log(folder, "".join(traceback.format_exception(error)))
-    _set(store, job, "failed", error=_words(error, when))
+    _set(store, job, "failed", error=in_words(error, when))
 
 
-def _words(error: BaseException, when: str) -> str:
+def in_words(error: BaseException, when: str) -> str:
     """An exception as a message for people: ours as it is, any other with its type and where it happened."""
     if isinstance(error, GoldpairError):
         return str(error)[:2000]
@@ -512,7 +509,7 @@ def _clean(folder: Path) -> None:
         shutil.rmtree(folder / part, ignore_errors=True)
 
 
-def _chunks(folder: Path) -> list[str]:
+def chunk_names(folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / "in").glob("*.parquet"))
 
 
@@ -521,187 +518,26 @@ def _log(folder: Path, text: str) -> None:
         handle.write(text.rstrip("\n") + "\n")
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def read_json(path: Path) -> dict[str, Any] | None:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
     fresh = path.with_name(f".{path.name}.{threading.get_ident()}")
     fresh.write_text(json.dumps(value, ensure_ascii=False, default=str), "utf-8")
     fresh.replace(path)
-
-
-# ---------------------------------------------------------------- the worker
-
-
-class _Cancelled(BaseException):
-    """Raised in the worker's main thread by SIGTERM; no work may swallow it."""
-
-
-class _Progress:
-    """What ``progress.json`` says. Shares are weighted by rows; a single chunk counts in its own units."""
-
-    def __init__(self, folder: Path, weights: dict[str, int], finished: set[str]) -> None:
-        self._path = folder / "progress.json"
-        self._weights = weights
-        self._finished = {chunk for chunk in finished if chunk in weights}
-        self._begun = time.monotonic()
-        self._first: float | None = None
-        self._current: tuple[str, float, float] | None = None
-        self._message = ""
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        self._thread.start()
-
-    def begin(self, chunk: str) -> None:
-        with self._lock:
-            self._current = (chunk, 0.0, 0.0)
-
-    def report(self, state: dict[str, Any]) -> None:
-        with self._lock:
-            if self._current is not None and state.get("done") is not None:
-                total = state.get("total") or self._current[2]
-                self._current = (self._current[0], float(state["done"]), float(total))
-            self._message = str(state.get("message") or self._message)
-
-    def end(self, chunk: str) -> None:
-        with self._lock:
-            self._finished.add(chunk)
-            if len(self._weights) > 1:
-                self._current = None
-        self.write()
-
-    def _counted(self) -> tuple[float, float]:
-        chunk, done, total = self._current or ("", 0.0, 0.0)
-        if len(self._weights) == 1 and total:
-            return (total if self._finished else min(done, total)), total
-        reached = float(sum(self._weights[name] for name in self._finished))
-        if chunk and chunk not in self._finished and total:
-            reached += self._weights[chunk] * min(1.0, done / total)
-        return reached, float(sum(self._weights.values()))
-
-    def write(self) -> None:
-        with self._lock:
-            done, total = self._counted()
-            if self._first is None:
-                self._first = done  # what earlier workers did is not this one's speed
-            seconds = max(time.monotonic() - self._begun, 1e-6)
-            rate = max(0.0, done - self._first) / seconds
-            state = {
-                "done": round(done, 2),
-                "total": round(total, 2),
-                "rate": round(rate, 3),
-                "eta_s": round((total - done) / rate, 1) if rate else None,
-                "message": self._message,
-                "chunks": len(self._weights),
-                "chunks_done": len(self._finished),
-                "ts": time.time(),
-            }
-            with contextlib.suppress(OSError):  # a full disk must not kill the heartbeat
-                _write_json(self._path, state)
-
-    def _beat(self) -> None:
-        self.write()
-        while not self._stop.wait(HEARTBEAT_S):
-            self.write()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(timeout=5)
-        self.write()
-
-
-def run(folder: Path) -> int:
-    """The worker: compute the chunks that are missing. Returns the exit code of the process."""
-    os.umask(0o077)
-    with contextlib.suppress(OSError):
-        os.nice(NICE)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return BUSY
-        if (folder / "exit.json").exists():
-            return 0
-        pid = os.getpid()
-        _write_json(folder / "worker.json", {"pid": pid, "started": psutil.Process(pid).create_time()})
-        ended = _compute(folder)
-        if ended is None:  # ended by the system, not by a person: the next worker goes on
-            return 128 + signal.SIGTERM
-        _write_json(folder / "exit.json", ended)
-        return 0 if ended["state"] == "done" else 1
-
-
-def _compute(folder: Path) -> dict[str, Any] | None:
-    """Every missing chunk; what goes into ``exit.json``."""
-    chunk = ""
-    progress: _Progress | None = None
-
-    def stop(*_: object) -> None:
-        raise _Cancelled
-
-    try:
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for left in (folder / "out").glob("*.part"):
-            left.unlink()
-        job = json.loads((folder / "spec.json").read_text("utf-8"))
-        weights = {name: _rows(folder / "in" / f"{name}.parquet") for name in _chunks(folder)}
-        finished = {path.stem for path in (folder / "out").glob("*.parquet")}
-        progress = _Progress(folder, weights, finished)
-        importlib.import_module(job["module"])
-        kind = lookup(job["kind"])
-        for chunk in weights:
-            if chunk in finished:
-                continue
-            if (folder / "cancel").exists():
-                raise _Cancelled
-            progress.begin(chunk)
-            frame = pl.read_parquet(folder / "in" / f"{chunk}.parquet")
-            result = kind.work(folder, job["spec"], frame, progress.report)
-            _write_chunk(folder / "out" / f"{chunk}.parquet", result)
-            progress.end(chunk)
-        return {"state": "done"}
-    except _Cancelled:
-        return {"state": "cancelled"} if (folder / "cancel").exists() else None
-    except BaseException as error:
-        traceback.print_exc()
-        sys.stderr.flush()
-        when = f"computing chunk {chunk}" if chunk else "starting"
-        return {"state": "failed", "error": _words(error, when), "chunk": chunk}
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if progress is not None:
-            progress.close()
-
-
-def _rows(path: Path) -> int:
-    return max(1, int(pl.scan_parquet(path).select(pl.len()).collect().item()))
-
-
-def _write_chunk(path: Path, frame: pl.DataFrame | None) -> None:
-    """Write a chunk so that it is either there and complete, or not there. None becomes an empty frame."""
-    fresh = path.with_suffix(".part")
-    try:
-        (frame if frame is not None else pl.DataFrame()).write_parquet(fresh)
-        with fresh.open("rb") as handle:
-            os.fsync(handle.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
 
 
 def _command(arguments: list[str]) -> int:
     if len(arguments) != 2 or arguments[0] != "run":
         print("usage: python -m curate.jobs run FOLDER", file=sys.stderr)
         return 2
-    return run(Path(arguments[1]))
+    from curate import jobworker
+
+    return jobworker.run(Path(arguments[1]))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 import pytest
 
-from curate import jobs
+from curate import jobs, jobworker
 from curate.errors import NotFound, PermissionDenied, UsageError
 from curate.store import Store
 from curate.users import Actor, create_user
@@ -87,7 +87,7 @@ def test_a_job_runs_apart_and_its_chunks_come_in_once(store: Store, workspace: W
     job = start(store, workspace, seconds=0.3)
     pid = worker(workspace, job)
     assert os.getsid(pid) == pid != os.getsid(0)  # it outlives the owner's terminal
-    assert until(lambda: psutil.Process(pid).nice() == jobs.NICE)
+    assert until(lambda: psutil.Process(pid).nice() == jobworker.NICE)
     found = jobs.wait(store, workspace, job, seen.append)
     assert (found["state"], found["error"], found["chunks"]) == ("done", None, 3)
     assert found["result"] == {"rows": 30} == {"rows": ingested(store, job)}
@@ -217,7 +217,7 @@ def test_killed_worker_many_times(store: Store, workspace: Workspace, seed: int)
 OWNER = """
 import sys, time
 import _jobkinds
-from curate import jobs
+from curate import jobs, jobworker
 from curate.store import Store
 from curate.users import Actor
 from curate.workspace import Workspace
