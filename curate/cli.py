@@ -893,6 +893,14 @@ def jobs_cancel(
     _print(_client(workspace, user).call("jobs.cancel", job=job), as_json)
 
 
+@jobs_app.command("resume", epilog=example("goldpair jobs resume j-12ab"))
+def jobs_resume(
+    job: JobArgument, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+) -> None:
+    """Put a failed or lost job back in line; finished chunks are kept."""
+    _print(_client(workspace, user).call("jobs.resume", job=job), as_json)
+
+
 @jobs_app.command("log", epilog=example("goldpair jobs log j-12ab"))
 def jobs_log(job: JobArgument, workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
     """The log of a job."""

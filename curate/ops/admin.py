@@ -76,6 +76,13 @@ def jobs_cancel(context: Context, request: JobRequest) -> dict[str, Any]:
     return plain(jobs.status(context.store, request.job))
 
 
+@operation("jobs.resume", "scan")
+def jobs_resume(context: Context, request: JobRequest) -> dict[str, Any]:
+    """Put a failed or lost job back in line; finished chunks are kept."""
+    jobs.resume(context.store, context.actor, context.workspace, request.job)
+    return plain(jobs.status(context.store, request.job))
+
+
 class UserRequest(Request):
     name: str
     role: Literal["viewer", "annotator", "reviewer", "adjudicator", "lead", "admin"]
