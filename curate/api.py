@@ -141,7 +141,7 @@ async def upload(request: Request) -> Response:
             form = await request.form(max_files=1, max_fields=16)
         except HTTPException as error:
             raise Malformed(str(error.detail)) from error
-        async with form:
+        try:
             file = form.get("file")
             if file is None or isinstance(file, str):
                 raise Malformed("The form needs a part named file, with a file.")
@@ -150,6 +150,8 @@ async def upload(request: Request) -> Response:
                 fields["mapping"] = _fields_of(fields["mapping"].encode())
             with_file = partial(import_upload, context, file.filename or "upload", file.file, fields)
             return await _in_thread(with_file)
+        finally:
+            await form.close()
 
     return await _guarded(answer)
 

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +37,7 @@ class _NoContext(ContextAwareEnhancer):
     def __init__(self) -> None:
         super().__init__(0.0, 0.0, 0, 0)
 
-    def enhance_using_context(self, text, raw_results, nlp_artifacts, recognizers, context=None):  # type: ignore[no-untyped-def]
+    def enhance_using_context(self, text, raw_results, nlp_artifacts, recognizers, context=None):
         return raw_results
 
 
@@ -54,7 +54,9 @@ class _NoNlp(NlpEngine):
     def process_text(self, text: str, language: str) -> NlpArtifacts:
         return _artifacts()
 
-    def process_batch(self, texts, language, **kwargs):  # type: ignore[no-untyped-def]
+    def process_batch(
+        self, texts: Iterable[str], language: str, batch_size: int = 1, n_process: int = 1, **kwargs: Any
+    ) -> Iterator[tuple[str, NlpArtifacts]]:
         return ((text, _artifacts()) for text in texts)
 
     def is_stopword(self, word: str, language: str) -> bool:
@@ -157,7 +159,7 @@ class Detector:
                 if self._ner is None
                 else [ner.MODEL, ner.model_version(), importlib.metadata.version("spacy")]
             ),
-            *(f"{r.name} {r.version} {sorted(r.supported_entities)}" for r in self._extra),
+            *(f"{r.name} {r.version} {sorted(r.supported_entities)}" for r in self._extra),  # type: ignore[has-type]
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 

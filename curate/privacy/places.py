@@ -288,16 +288,16 @@ class Addresses(EntityRecognizer):
                 )
         reach = 0
         for pin in _PIN_FOUND.finditer(text):  # town lists are long: look for them only left of a PIN code
-            match = _LOCALITY_PIN.search(
+            town = _LOCALITY_PIN.search(
                 text, max(reach, text.rfind("\n", 0, pin.start()) + 1, pin.start() - 160), pin.end()
             )
-            if match and match.end() == pin.end():
-                reach = match.end()
+            if town and town.end() == pin.end():
+                reach = town.end()
                 results.append(
                     result(
                         "ADDRESS",
-                        match.start(),
-                        match.end(),
+                        town.start(),
+                        town.end(),
                         0.85,
                         "address.grammar",
                         "town with its PIN code",

@@ -116,7 +116,7 @@ class Policy(BaseModel):
         if source == "default":
             return cls()
         if source in ("thorough", "fast", "rules"):
-            return cls(profile=source)  # type: ignore[arg-type]
+            return cls(profile=source)
         path = Path(source)
         if not path.is_file():
             raise PolicyError(

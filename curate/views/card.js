@@ -99,6 +99,7 @@ function makeCard(root, data, identity) {
   let outbox = load();       // decisions not yet acknowledged, oldest first
   let past = [];             // items decided here, newest last, for undo
   let decided = 0, left = null, mode = "look", labels = {}, focused = 0;
+  let first = data.first;
   let filling = null, sending = false, undoing = false, dry = false, trouble = "", drawn = "";
 
   function load() {
@@ -120,6 +121,12 @@ function makeCard(root, data, identity) {
   function fill() {
     filling ??= (async () => {
       try {
+        if (first) {   // a link named this pair
+          const wanted = first;
+          first = "";
+          history.replaceState(null, "", location.pathname);
+          items = [await call("review.item", { pair_id: wanted }, stopping.signal)];
+        }
         const found = await call("review.next", { task: data.task, n: AHEAD }, stopping.signal);
         const waiting = new Set(outbox.map((entry) => entry.pair_id));
         const known = new Set(items.map((item) => item.pair_id));

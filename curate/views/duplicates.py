@@ -82,7 +82,7 @@ def _cluster(number: int, cluster: dict[str, Any]) -> None:
             left.button(
                 "Not duplicates: keep all, remember it",
                 key=f"differ-{cluster['cluster_id']}",
-                on_click=parts.act,
+                on_click=parts.press,
                 args=("clusters.decide", "Remembered: these pairs are different."),
                 kwargs={"cluster_id": cluster["cluster_id"], "decision": "not_duplicates"},
             )
@@ -114,7 +114,7 @@ def _member(cluster: dict[str, Any], member: dict[str, Any], first: dict[str, An
             key=f"keep-{cluster['cluster_id']}-{member['pair_id']}",
             type="primary" if member is first else "secondary",
             width="stretch",
-            on_click=parts.act,
+            on_click=parts.press,
             args=("clusters.decide", "Kept one; the others are marked as duplicates."),
             kwargs={"cluster_id": cluster["cluster_id"], "decision": "keep", "keep": [member["pair_id"]]},
         )

@@ -87,7 +87,7 @@ def _running(job_id: str) -> None:
             key=f"cancel-{job_id}",
             width="stretch",
             disabled=status["state"] == "cancelling" or not parts.allowed("jobs.cancel"),
-            on_click=parts.act,
+            on_click=parts.press,
             args=("jobs.cancel", "It stops after its current chunk; finished chunks are kept."),
             kwargs={"job": job_id},
         )

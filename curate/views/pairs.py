@@ -120,6 +120,11 @@ def _one(pair_id: str) -> None:
     parts.block(
         f'<div class="gp-row"><span class="gp-mono">{parts.escape(pair_id)}</span>{" ".join(chips)}</div>'
     )
+    if item["status"] in ("ready", "held", "returned", "approved", "rejected") and parts.allowed(
+        "review.decide"
+    ):
+        name = parts.escape(pair_id)
+        parts.block(f'<a href="/review?pair={name}" target="_self">Open it on the review card</a>')
     if item["blockers"]:
         parts.notice("", "Cannot be approved:", item["blockers"])
     for name, place in zip(("prompt", "completion"), st.columns(2), strict=True):

@@ -70,6 +70,11 @@ def act(
     return result
 
 
+def press(operation: str, done: str | Callable[[dict[str, Any]], str] = "", **fields: Any) -> None:
+    """`act` as a button's callback, which returns nothing."""
+    act(operation, done, **fields)
+
+
 def task() -> str:
     """The task chosen in the sidebar."""
     return str(st.session_state.get("task") or "")

@@ -79,7 +79,7 @@ def by_type(task: str) -> list[dict[str, Any]]:
         " UNION ALL SELECT f.entity_type, 0, (f.status = 'open')::INTEGER, (f.status = 'rejected')::INTEGER"
         " FROM findings f JOIN pair_state s ON s.pair_id = f.pair_id AND s.rev = f.rev WHERE s.task = $task)"
         " GROUP BY entity_type ORDER BY open DESC, replaced DESC, entity_type",
-        {"task": task},  # type: ignore[arg-type]
+        {"task": task},
     )
 
 
@@ -132,7 +132,7 @@ def _finding(row: dict[str, Any], decide: bool) -> None:
                     type="primary" if decision == "confirm" else "secondary",
                     width="stretch",
                     disabled=not decide,
-                    on_click=parts.act,
+                    on_click=parts.press,
                     args=("findings.decide",),
                     kwargs={"finding_id": row["finding_id"], "decision": decision},
                 )

@@ -34,7 +34,8 @@ def render() -> None:
     folder, pack = ops.pack_of(context, parts.task())
     _component()(
         key=f"card-{parts.task()}-{context.actor.user}",
-        data=card_data(context.actor, parts.task(), folder, pack),
+        data=card_data(context.actor, parts.task(), folder, pack)
+        | {"first": st.query_params.get("pair", "")},
     )
 
 

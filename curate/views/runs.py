@@ -100,7 +100,7 @@ def _runs(task: str, rows: list[dict[str, Any]]) -> None:
         width="stretch",
         disabled=not may or "tuned" not in row["arms"],
         help="Applies the gate to the scores. Generates nothing.",
-        on_click=parts.act,
+        on_click=parts.press,
         args=("gate", lambda r: f"The verdict is {r['verdict']}."),
         kwargs={"run": run},
     )
@@ -109,7 +109,7 @@ def _runs(task: str, rows: list[dict[str, Any]]) -> None:
         key=f"report-{run}",
         width="stretch",
         disabled=not may,
-        on_click=parts.act,
+        on_click=parts.press,
         args=("report", "The report is written."),
         kwargs={"run": run},
     )

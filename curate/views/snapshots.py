@@ -92,7 +92,7 @@ def _checks(chosen: str) -> None:
         "Verify",
         width="stretch",
         help="Compares every byte and row with what was frozen.",
-        on_click=parts.act,
+        on_click=parts.press,
         args=(
             "snapshot.verify",
             lambda r: f"Intact: {r['files']} files, {sum(r['rows'].values()):,} rows, as frozen.",

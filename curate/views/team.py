@@ -76,7 +76,7 @@ def render() -> None:
     )
     st.button(
         "Check the trail",
-        on_click=parts.act,
+        on_click=parts.press,
         args=(
             "audit.verify",
             lambda r: f"Intact: {r['events']:,} events, and replaying them gives the stored state.",

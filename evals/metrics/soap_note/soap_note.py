@@ -107,7 +107,8 @@ def _judge(note, transcript, reference, extra, required):
     if reference:
         subscores["completeness"] = _completeness(note, reference, source)
     known = {name: weight for name, weight in WEIGHTS.items() if subscores[name] is not None}
-    score = sum(subscores[name] * weight for name, weight in known.items()) / sum(known.values())
+    weighted = [float(subscores[name] or 0.0) * weight for name, weight in known.items()]
+    score = sum(weighted) / sum(known.values())
     evidence.sort(key=lambda hit: (hit["start"], hit["end"], hit["kind"]))
     return {"score": score, "subscores": subscores, "evidence": evidence}
 
