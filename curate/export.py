@@ -38,7 +38,9 @@ def export(folder: Path | str, fmt: str, out: Path | str) -> dict[str, Any]:
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not an empty folder. Name a new one.")
-    tables = {split: contract.training_rows(folder, split) for split in contract.SPLITS if manifest.rows[split]}
+    tables = {
+        split: contract.training_rows(folder, split) for split in contract.SPLITS if manifest.rows[split]
+    }
     files: dict[str, bytes] = {}
     for split, table in tables.items():
         rows = [_decoded(row) for row in table.iter_rows(named=True)]

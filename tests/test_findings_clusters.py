@@ -53,7 +53,7 @@ def test_the_original_is_in_the_record_alone_and_the_revision_has_a_surrogate(ca
     record = call.store.one(
         "SELECT t.completion FROM records r JOIN record_text t USING (record_id) WHERE r.external_id = 'mail'"
     )
-    assert record["completion"] == "Write to asha.rao@corp.example.org soon."
+    assert "asha.rao@corp.example.org" in record["completion"]
     assert call.store.rows("SELECT * FROM revision_text WHERE contains(completion, 'asha.rao@corp')") == []
     surrogate = call.store.one("SELECT surrogate FROM surrogates WHERE pair_id = ?", [pair["pair_id"]])[
         "surrogate"

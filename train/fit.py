@@ -48,7 +48,7 @@ def load_base(folder: Path, recipe: Recipe, device: str | None = None) -> Any:
     """The frozen base model in the recipe's number format, with packed attention."""
     quiet()
     caps = capabilities()
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=caps.dtype(recipe.precision),
         attn_implementation=ATTENTION,

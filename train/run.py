@@ -173,7 +173,7 @@ def _train(
     )
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    done.model.save_pretrained(made, safe_serialization=True)
+    done.model.save_pretrained(str(made), safe_serialization=True)
     load_tokenizer(base, recipe.template).save_pretrained(made)
     steps = [entry for entry in done.log if "loss" in entry]
     record: dict[str, Any] = {
@@ -205,7 +205,9 @@ def _train(
         after = losses(done.model, checked.train, recipe.micro_tokens)
         record["loss_after"] = mean_loss(after)
         before = pl.read_parquet(before_path)
-        record["loss_before"] = float((before["loss"] * before["tokens"]).sum() / before["tokens"].sum())
+        record["loss_before"] = float((before["loss"] * before["tokens"]).sum()) / float(
+            before["tokens"].sum()
+        )
         table = before.rename({"loss": "before"}).with_columns(
             after=pl.Series([loss for _, loss, _ in after], dtype=pl.Float64)
         )

@@ -55,10 +55,11 @@ class PackedTrainer(Trainer):
     memory at once; when memory still runs out it is halved and the step starts again with the same content.
     """
 
-    def __init__(
-        self, *args: Any, micro_tokens: int, head: torch.Tensor | None = None, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, data_collator=pack, **kwargs)
+    model: Any  # both are set by the time anything here runs; the base class allows None
+    optimizer: Any
+
+    def __init__(self, *, micro_tokens: int, head: torch.Tensor | None = None, **kwargs: Any) -> None:
+        super().__init__(data_collator=pack, **kwargs)
         self.micro_tokens, self.head = micro_tokens, head
         self._step: dict[str, Any] = {}
         self._clock = (time.monotonic(), time.process_time())
@@ -134,7 +135,8 @@ class PackedTrainer(Trainer):
         assert self.lr_scheduler is not None
         scheduler = {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"}
         _write(partial / "scheduler.json", json.dumps(scheduler))
-        self.state.stateful_callbacks["TrainerControl"] = self.control.state()
+        callbacks: Any = self.state.stateful_callbacks  # a dict by now, whatever its annotation says
+        callbacks["TrainerControl"] = self.control.state()
         self.state.save_to_json(str(partial / "trainer_state.json"))
         for path in partial.iterdir():
             _sync(path)
@@ -227,7 +229,8 @@ def _optimizer_tensors(optimizer: Any) -> dict[str, torch.Tensor]:
 
 def _random_tensors() -> dict[str, torch.Tensor]:
     version, internal, gauss = random.getstate()
-    _kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    legacy: Any = np.random.get_state(legacy=True)
+    _kind, keys, position, has_gauss, cached = legacy
     found = {
         "torch": torch.random.get_rng_state(),
         "python": torch.tensor([version, *internal], dtype=torch.int64),
