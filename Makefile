@@ -14,7 +14,7 @@ TESTS       ?=
 BIN   := $(VENV)/bin
 STAMP := $(VENV)/.goldpair-installed
 
-.PHONY: demo test app bench lint docs lock setup system clean help
+.PHONY: demo test soak app bench lint docs lock setup system clean help
 
 help:            ## list the verbs
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,6 +34,9 @@ demo: setup      ## raw records -> released model with its report, on the shippe
 test: setup      ## lint, types and all tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+soak: setup      ## long random runs: kills, interleavings
+	@$(BIN)/python -m pytest -n 2 -m soak
 
 app: setup       ## serve the pages; the demo's workspace if there is one
 	@$(BIN)/goldpair init $(WORKSPACE) --quiet

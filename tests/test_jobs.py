@@ -208,7 +208,7 @@ def test_killed_worker(store: Store, workspace: Workspace, seed: int) -> None:
     killing(store, workspace, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(2, 12))
 def test_killed_worker_many_times(store: Store, workspace: Workspace, seed: int) -> None:
     killing(store, workspace, seed)
@@ -272,7 +272,7 @@ def test_killed_owner(workspace: Workspace, both: bool) -> None:
     owner_dies(workspace, 1, both)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("seed", range(2, 7))
 def test_killed_owner_many_times(workspace: Workspace, both: bool, seed: int) -> None:

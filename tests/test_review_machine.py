@@ -180,7 +180,7 @@ def test_interleavings_keep_the_invariants() -> None:
     run(12)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_ten_thousand_steps_keep_the_invariants() -> None:
     run(400)

@@ -110,7 +110,7 @@ def test_a_killed_process_loses_no_acknowledged_decision(tmp_path: Path) -> None
     assert kill_rounds(tmp_path, 10, seed=1) >= 10
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     assert kill_rounds(tmp_path, 50, seed=2) >= 50
