@@ -44,7 +44,12 @@ key = "t"
 
 [privacy]
 profile = "rules"
+entities = ["EMAIL", "PHONE"]  # addresses of sites stay: hostile records must reach the pages as they are
+
+[privacy.rules.PHONE]
+review_below = 1.0  # a person decides on every one
 """
+RECORDS = 66  # usable ones of `write_records`
 WORDS = (
     "amber basket candle dolphin ember feather granite harbour island jasmine kettle lantern meadow nutmeg "
     "orchard pebble quarry ribbon saddle thimble umbrella velvet walnut yarrow zephyr "
@@ -90,7 +95,7 @@ def beacon() -> Beacon:
 
 
 def write_records(path: Path, n: int = 60) -> Path:
-    """A JSONL of ``n`` plain records, a near-duplicate, one with an e-mail address, one hostile, two bad rows."""
+    """``n`` plain records, near-duplicates, personal data, hostile ones for every page, two bad rows."""
     dice = random.Random(7)
     rows = [
         {
@@ -102,6 +107,7 @@ def write_records(path: Path, n: int = 60) -> Path:
         for i in range(n)
     ]
     bad = hostile(beacon().port)
+    some = " ".join(dice.sample(WORDS, 20)) + " " + bad[: bad.index("<script>")]
     rows += [
         {**rows[0], "id": "twin", "source": "twin", "completion": rows[0]["completion"].upper()},
         {
@@ -111,6 +117,14 @@ def write_records(path: Path, n: int = 60) -> Path:
             "completion": "Write to asha.rao@corp.example.org.",
         },
         {"id": "bad-actor", "source": "x", "prompt": "hostile " + bad, "completion": "answer " + bad},
+        {
+            "id": "bad-call",
+            "source": "y",
+            "prompt": "number?",
+            "completion": f"call +91 98765 43210 or {bad}",
+        },
+        {"id": "bad-one", "source": "z1", "prompt": some, "completion": "same " + some},
+        {"id": "bad-two", "source": "z2", "prompt": some + "!", "completion": "Same " + some},
     ]
     lines = [json.dumps(row) for row in rows]
     lines += ["{not json", json.dumps({"id": "empty", "source": "e", "prompt": "", "completion": "x"})]

@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from curate import api, login, ops, server, users
 from curate.client import Client
 from curate.errors import NotFound, PermissionDenied, RefusedError, UsageError
-from tests.serving import PASSWORD, TASK, make_workspace, opened, serving, write_records
+from tests.serving import PASSWORD, RECORDS, TASK, make_workspace, opened, serving, write_records
 
 # A loaded machine draws slowly; nothing here measures time.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -385,7 +385,7 @@ def test_the_command_line_works_through_a_running_server(tmp_path: Path) -> None
         assert httpx.get(f"{running.base}/healthz", trust_env=False).json()["status"] == "ok"
 
         client = Client(workspace)
-        assert client.call("overview", task=TASK)["records"] == 63
+        assert client.call("overview", task=TASK)["records"] == RECORDS
         more = tmp_path / "more.jsonl"
         more.write_text(
             '{"prompt": "a question nobody asked before", "completion": "and its answer"}\n', "utf-8"
@@ -423,7 +423,7 @@ def test_the_command_line_works_through_a_running_server(tmp_path: Path) -> None
         running.process.wait(timeout=60)
         assert not workspace.server.exists()
     assert (
-        Client(workspace).call("overview", task=TASK)["records"] == 64
+        Client(workspace).call("overview", task=TASK)["records"] == RECORDS + 1
     )  # the store was closed, all is there
 
 
@@ -433,7 +433,7 @@ def test_a_killed_server_leaves_nothing_in_the_way(tmp_path: Path) -> None:
         running.process.kill()
         running.process.wait(timeout=60)
         assert workspace.server.exists()
-        assert Client(workspace).call("overview", task=TASK)["records"] == 63
+        assert Client(workspace).call("overview", task=TASK)["records"] == RECORDS
         with serving(workspace) as again:
             give_up = time.monotonic() + 60
             while httpx.get(f"{again.base}/healthz", trust_env=False).status_code != 200:

@@ -88,9 +88,9 @@ class Tab:
         )
         return self
 
-    def review(self) -> Tab:
-        self.open("review")
-        self.page.wait_for_selector(".chips[data-pair]")
+    def review(self, query: str = "") -> Tab:
+        self.open("review" + query)
+        self.until(lambda: self.shown() is not None)
         return self
 
     def shown(self) -> str | None:
@@ -103,7 +103,8 @@ class Tab:
             if what():
                 return
             self.page.wait_for_timeout(100)
-        raise AssertionError("it did not happen")
+        seen = self.page.inner_text("[data-testid=stMain]")
+        raise AssertionError(f"it did not happen; errors {self.errors}; on the page: {seen}")
 
     def saved(self) -> None:
         """Wait until the card's outbox is empty."""
@@ -137,6 +138,7 @@ def test_every_page_opens_and_asks_only_this_server(tab: Tab) -> None:
 
 def test_nothing_in_a_record_is_obeyed(tab: Tab, workspace: Any) -> None:
     pairs = Client(workspace).call("pairs.list", task=TASK, search="hostile")["pairs"]
+    assert f":{beacon().port}/tag.png" in pairs[0]["prompt"]  # nothing made it harmless on the way
     tab.sign_in("rita")
 
     def look(place: str) -> None:
@@ -162,17 +164,12 @@ def test_nothing_in_a_record_is_obeyed(tab: Tab, workspace: Any) -> None:
     tab.page.keyboard.press("Enter")
     tab.page.wait_for_selector("mark")
     look("search")
-    for path in ("privacy", "duplicates", "import"):
+    for path in ("privacy", "duplicates"):
         tab.open(path)
+        assert "<img src=http" in tab.page.inner_text("[data-testid=stMain]"), path
         look(path)
-    tab.review()
-    for _ in range(70):  # until the hostile one is on the card
-        if tab.shown() == pairs[0]["pair_id"]:
-            break
-        before = tab.shown()
-        tab.page.keyboard.press("s")
-        tab.until(lambda before=before: tab.shown() not in (before, None))  # type: ignore[misc]
-    assert tab.shown() == pairs[0]["pair_id"]
+    tab.review(f"?pair={pairs[0]['pair_id']}")
+    tab.until(lambda: tab.shown() == pairs[0]["pair_id"])
     assert "<script>window.pwned" in tab.page.locator("[data-text=prompt]").inner_text()
     assert "{{ 7*7 }}" in tab.page.locator("[data-text=prompt]").inner_text()
     look("review card")
