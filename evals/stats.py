@@ -229,8 +229,8 @@ def difference_p(
         return 1.0
     sums, _ = _by_cluster(diff, ids)
     sums = sums[sums != 0]  # a zero has no sign to flip
-    if len(sums) == 0:
-        return 1.0
+    if len(sums) < 2:
+        return 1.0  # both signs of one difference are as extreme as what was seen
     result = stats.permutation_test(
         (sums,),
         lambda x, axis: np.sum(x, axis=axis),

@@ -262,3 +262,8 @@ def test_mean_interval_chooses_its_method():
     assert mean_interval([0.5] * 30).interval[0] < 0.5 < mean_interval([0.5] * 30).interval[1]
     assert mean_interval([0.5] * 3).interval == (0.0, 1.0)
     assert mean_interval([]).to_dict()["estimate"] is None
+
+
+def test_one_difference_alone_is_no_evidence():
+    assert stats.difference_p([0.9], [0.1]) == 1.0
+    assert stats.difference_p([0.9, 0.5], [0.1, 0.5]) == 1.0
