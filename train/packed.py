@@ -104,7 +104,8 @@ def pack(rows: Sequence[tuple[int, Rendered]]) -> Packed:
     ``rows`` are (number in the data set, row). Keys: ``input_ids``, ``position_ids``, ``shift_labels`` (1, tokens),
     where ``shift_labels[0, i]`` is what position i has to predict or -100; ``cu`` (rows + 1) offsets; ``rows``;
     ``shared`` the number of tokens before ``cu[0]``, which every row begins with (a system message mostly). In a
-    causal model they are the same for every row, so computing them once changes no loss and no gradient.
+    causal model they are the same for every row, so computing them once changes no loss and no gradient. ``labels``
+    is ``shift_labels`` again: by its presence the Trainer counts supervised tokens over all processes.
     """
     ordered = sorted(rows, key=lambda item: (-len(item[1].input_ids), item[0]))
     shared = _common_prefix([row for _, row in ordered])
@@ -117,10 +118,12 @@ def pack(rows: Sequence[tuple[int, Rendered]]) -> Packed:
         positions += range(shared, len(row.input_ids))
         labels += [*row.labels[shared + 1 :], IGNORE]
         cu.append(len(ids))
+    shifted = torch.tensor([labels])
     return {
         "input_ids": torch.tensor([ids]),
         "position_ids": torch.tensor([positions]),
-        "shift_labels": torch.tensor([labels]),
+        "shift_labels": shifted,
+        "labels": shifted,
         "cu": torch.tensor(cu),
         "rows": torch.tensor([number for number, _ in ordered]),
         "shared": torch.tensor(shared),
