@@ -510,6 +510,7 @@ def _clean(folder: Path) -> None:
 
 
 def chunk_names(folder: Path) -> list[str]:
+    """Names of a job's input chunks, in order."""
     return sorted(path.stem for path in (folder / "in").glob("*.parquet"))
 
 
@@ -519,6 +520,7 @@ def _log(folder: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
+    """A JSON object from a file; None while it is missing or half there."""
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -526,6 +528,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file so that it is seen whole or not at all."""
     fresh = path.with_name(f".{path.name}.{threading.get_ident()}")
     fresh.write_text(json.dumps(value, ensure_ascii=False, default=str), "utf-8")
     fresh.replace(path)
