@@ -266,12 +266,13 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on. Loopback unless you mean it.")
     ] = "127.0.0.1",
+    as_json: JsonOption = False,
 ) -> None:
-    """Serve the pages and the REST routes for a workspace."""
+    """Serve the pages and the REST routes for a workspace. With --json, one line says where, then it serves."""
     from curate import server
     from curate.workspace import Workspace
 
-    server.serve(Workspace.open(workspace), host, port)
+    server.serve(Workspace.open(workspace), host, port, as_json)
 
 
 # --- data ---------------------------------------------------------------------------------------------------

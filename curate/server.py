@@ -68,6 +68,7 @@ class State:
     token: str  # of server.json: the command line of the workspace's owner
     url: str = ""
     loopback: bool = True
+    as_json: bool = False  # say where in one JSON line
 
 
 _state: State | None = None
@@ -89,8 +90,8 @@ def attach(new: State | None) -> None:
 # --- serving ------------------------------------------------------------------------------------------------
 
 
-def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 8501) -> None:
-    """Serve a workspace until a signal ends it; port 0 takes a free one.
+def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 8501, as_json: bool = False) -> None:
+    """Serve a workspace until a signal ends it; port 0 takes a free one. ``as_json``: say where in one JSON line.
 
     Raises `UsageError` when a server runs for this workspace already or the port is taken, `RefusedError` when
     ``host`` is not loopback and no admin has a password.
@@ -116,6 +117,7 @@ def serve(workspace: Workspace, host: str = "127.0.0.1", port: int = 8501) -> No
                     token=secrets.token_urlsafe(32),
                     url=f"http://{_url_host(host)}:{port}",
                     loopback=is_loopback(host),
+                    as_json=as_json,
                 )
             )
             # Uploads spill into temporary files: keep private text inside the workspace.
@@ -178,12 +180,7 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
     keeper = threading.Thread(target=_keep_jobs, args=(here, stop), name="jobs", daemon=True)
     keeper.start()
     _write_marker(here)
-    print(f"Goldpair serves {here.workspace.root}\n  pages  {here.url}", flush=True)
-    if here.loopback:
-        print_link()
-    else:
-        print(f"  sign in at {here.url}/login", flush=True)
-    print(f"  REST   {here.url}/api/v1/openapi.json\nStop it with Ctrl+C.", flush=True)
+    _say_where(here)
     try:
         yield
     finally:
@@ -192,6 +189,28 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         stop.set()
         keeper.join(timeout=10)
         here.store.close()
+
+
+def _say_where(here: State) -> None:
+    openapi = f"{here.url}/api/v1/openapi.json"
+    if here.as_json:
+        where = {
+            "workspace": str(here.workspace.root),
+            "url": here.url,
+            "openapi": openapi,
+            "pid": os.getpid(),
+        }
+        if here.loopback:
+            link = here.sessions.link_for(here.workspace.settings.cli_user)
+            where["sign_in"] = f"{here.url}/login?token={link}"
+        print(json.dumps(where), flush=True)
+        return
+    print(f"Goldpair serves {here.workspace.root}\n  pages  {here.url}", flush=True)
+    if here.loopback:
+        print_link()
+    else:
+        print(f"  sign in at {here.url}/login", flush=True)
+    print(f"  REST   {openapi}\nStop it with Ctrl+C.", flush=True)
 
 
 def print_link() -> None:
