@@ -77,7 +77,7 @@ def shoot(link: str, out: Path, pages: tuple[str, ...], themes: tuple[str, ...])
         page.goto(link)
         base = link.split("/login")[0]
         for theme in themes:
-            page.emulate_media(color_scheme=theme)
+            page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
             for name in pages:
                 page.goto(f"{base}/" if name == "overview" else f"{base}/{name}")
                 settle(page)
