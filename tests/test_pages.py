@@ -62,7 +62,7 @@ def shown(app: AppTest) -> str:
     assert not app.exception, [e.message for e in app.exception]
     return "\n".join(
         [str(e.value) for e in app.title]
-        + [str(e.value) for e in app.subheader]
+        + [str(e.value) for e in app.header]
         + [h.proto.body for h in app.get("html")]
     )
 
@@ -89,8 +89,8 @@ def test_every_page_renders_for_the_least_and_the_most_allowed(
     sign_in(user)
     app = page(name).run()
     shown(app)
-    assert len(app.title) == 1  # one h1, then h2: the heading order is right
-    assert all(heading.tag == "h3" for heading in app.subheader)
+    assert len(app.title) == 1 and not app.subheader  # one h1, then h2: the heading order is right
+    assert all(heading.tag == "h2" for heading in app.header)
 
 
 @pytest.mark.parametrize("name", PAGES)

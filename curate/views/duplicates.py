@@ -70,7 +70,7 @@ def _cluster(number: int, cluster: dict[str, Any]) -> None:
     open_ = cluster["status"] == "open"
     may = parts.allowed("clusters.decide") and open_
     with st.container(border=True):
-        st.subheader(f"Group {number}: {len(members)} pairs", anchor=False)
+        st.header(f"Group {number}: {len(members)} pairs", anchor=False)
         parts.block(f'<p class="gp-soft">{parts.escape(WORDS.get(cluster["kind"], cluster["kind"]))}</p>')
         for start in range(0, len(members), 3):
             row = members[start : start + 3]

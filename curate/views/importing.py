@@ -25,7 +25,7 @@ def render() -> None:
         _form()
     else:
         parts.notice("", "Your role may look, not import. A lead can.")
-    st.subheader("Quarantine", anchor=False)
+    st.header("Quarantine", anchor=False)
     _quarantine()
 
 
@@ -108,7 +108,7 @@ def _result(result: dict[str, Any], dry_run: bool) -> None:
         reasons,
     )
     if result.get("preview"):
-        st.subheader("The first rows, as they are understood", anchor=False)
+        st.header("The first rows, as they are understood", anchor=False)
         rows = [
             {k: str(v)[:300] for k, v in row.items() if v not in (None, "", [], {})}
             for row in result["preview"][:5]

@@ -61,7 +61,7 @@ def render() -> None:
             "error": "What went wrong",
         },
     )
-    st.subheader("Log", anchor=False)
+    st.header("Log", anchor=False)
     ids = [job["job_id"] for job in found["jobs"]]
     names = {job["job_id"]: f"{job['kind']} {job['job_id']}" for job in found["jobs"]}
     chosen = st.selectbox("Job", ids, format_func=lambda job: names[job], key="job_log")

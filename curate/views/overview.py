@@ -38,7 +38,7 @@ def render() -> None:
     stages = funnel(found)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.subheader("The way of a record", anchor=False)
+        st.header("The way of a record", anchor=False)
         st.altair_chart(chart(stages, st.context.theme.type or "light"), width="stretch", theme=None)
         with st.expander("The same as a table"):
             parts.table(
@@ -47,7 +47,7 @@ def render() -> None:
                 numeric=["pairs"],
             )
     with right:
-        st.subheader("Waiting for people", anchor=False)
+        st.header("Waiting for people", anchor=False)
         states = found["pairs"]
         parts.tiles(
             [
@@ -58,7 +58,7 @@ def render() -> None:
                 ("in quarantine", found["quarantined"]),
             ]
         )
-    st.subheader("Versions", anchor=False)
+    st.header("Versions", anchor=False)
     versions(found)
 
 

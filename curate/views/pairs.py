@@ -109,7 +109,7 @@ def _one(pair_id: str) -> None:
     item = parts.ask("review.item", pair_id=pair_id)
     if item is None:
         return
-    st.subheader("One pair", anchor=False)
+    st.header("One pair", anchor=False)
     chips = [
         parts.chip(item["status"]),
         parts.chip(f"revision {item['rev']}"),
@@ -142,7 +142,7 @@ def _one(pair_id: str) -> None:
         for row in item["decisions"]
     ]
     if steps:
-        st.subheader("History", anchor=False)
+        st.header("History", anchor=False)
         parts.table(
             steps, {"ts": "When (UTC)", "kind": "What", "actor": "Who", "rev": "Rev."}, numeric=["rev"]
         )

@@ -26,7 +26,7 @@ def render() -> None:
         return
     _scan(task, found)
     counts = by_type(task)
-    st.subheader("Open findings", anchor=False)
+    st.header("Open findings", anchor=False)
     if counts:
         chips = " ".join(
             parts.chip(f"{parts.readable(row['entity_type'])} {row['open']:,}", "open")
@@ -36,7 +36,7 @@ def render() -> None:
         parts.block(f'<div class="gp-row">{chips}</div>')
     _findings(task, found)
     if counts:
-        st.subheader("By type", anchor=False)
+        st.header("By type", anchor=False)
         shown = [{**row, "entity_type": parts.readable(row["entity_type"])} for row in counts]
         parts.table(
             shown,

@@ -24,9 +24,9 @@ def render() -> None:
     runs, models = parts.ask("runs.list", task=task), parts.ask("models.list", task=task)
     if runs is None or models is None:
         return
-    st.subheader("Model versions", anchor=False)
+    st.header("Model versions", anchor=False)
     _models(models["models"])
-    st.subheader("Evaluation runs", anchor=False)
+    st.header("Evaluation runs", anchor=False)
     _runs(task, runs["runs"])
 
 

@@ -75,7 +75,7 @@ def render() -> None:
         numeric=["rows_train", "rows_validation", "excluded"],
     )
     ids = [row["snapshot_id"] for row in rows]
-    st.subheader("One snapshot", anchor=False)
+    st.header("One snapshot", anchor=False)
     chosen = st.selectbox("Snapshot", ids, format_func=lambda name: name[:16], key=f"snapshot-{task}")
     inside, outside, compare = st.tabs(["Checks", "Left out", "Compare"])
     with inside:

@@ -19,7 +19,7 @@ def render() -> None:
     found = parts.ask("users.list")
     if found is None:
         return
-    st.subheader("People", anchor=False)
+    st.header("People", anchor=False)
     parts.table(
         [
             {
@@ -69,7 +69,7 @@ def render() -> None:
             ],
             {"permission": "May", **{role: role for role in ROLES}},
         )
-    st.subheader("Audit trail", anchor=False)
+    st.header("Audit trail", anchor=False)
     parts.block(
         '<p class="gp-soft">Every decision is an event, chained to the one before. The check reads the whole chain and '
         "replays it against the store.</p>"

@@ -48,7 +48,7 @@ _DARK = {
 OPTIONS: dict[str, Any] = {
     "theme.font": "sans-serif",
     "theme.headingFont": "serif",
-    "theme.headingFontSizes": ["2rem", "1.35rem", "1.1rem", "1rem", "1rem", "1rem"],
+    "theme.headingFontSizes": ["2rem", "1.25rem", "1.1rem", "1rem", "1rem", "1rem"],
     "theme.headingFontWeights": [600, 600, 600, 600, 600, 600],
     "theme.baseRadius": "10px",
     "theme.buttonRadius": "8px",
@@ -77,6 +77,8 @@ FUNNEL = {
 CSS = """
 <style>
 .stMainBlockContainer { max-width: 1240px; }
+[data-testid="stBaseButton-primary"]:not(:disabled), [data-testid="stBaseButton-primaryFormSubmit"]:not(:disabled) {
+  color: light-dark(#fffdf6, #1c1608); font-weight: 600; }
 .gp { --gp-line: light-dark(#d9d2c2, #364049); --gp-soft: light-dark(#545c66, #a9b0b8);
   --gp-card: light-dark(#fffefb, #1a2028); --gp-gold: light-dark(#7d5a0c, #e5bd66);
   --gp-good: light-dark(#22633a, #8fd0a0); --gp-bad: light-dark(#9a2a22, #ffa195);
