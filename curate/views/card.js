@@ -140,7 +140,9 @@ function makeCard(root, data, identity) {
         if (error.name === "AbortError") return;
         trouble = error.status === 401 ? "Your session has ended. Sign in again, then come back." : error.message;
       } finally { filling = null; }
-      draw();
+      // Only another item is drawn anew: a message, an open choice or an editor stays as it is.
+      if (items[0] && drawn === `${items[0].pair_id}:${items[0].rev}`) drawCounts();
+      else draw();
     })();
     return filling;
   }
@@ -344,6 +346,13 @@ function makeCard(root, data, identity) {
     queueMicrotask(() => drawSave());
     return el("div", { class: "bar" }, number, done, el("span", { class: "grow" }), save,
       el("button", { onclick: help, type: "button" }, "Keys", el("kbd", {}, "H")));
+  }
+
+  function drawCounts() {
+    const [queue, done] = view.querySelectorAll(".count b");
+    if (!queue) return;
+    queue.textContent = left ?? "–";
+    done.textContent = decided;
   }
 
   function drawSave(said) {
