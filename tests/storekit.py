@@ -6,10 +6,13 @@ a row that says what a detector would have said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +55,34 @@ def open_store(folder: Path) -> Store:
     """A store with one user of each role, named like the role, and a second reviewer."""
     (folder / "store.duckdb").write_bytes(_template())
     return Store.open(folder / "store.duckdb")
+
+
+@contextmanager
+def writer_held(store: Store) -> Iterator[Callable[[int], None]]:
+    """The writer is busy inside the block, so that writes queue up and then share one commit.
+
+    Gives a function that waits until n of them are in the queue.
+    """
+    entered, release = Event(), Event()
+
+    def hold(tx: Tx) -> None:
+        entered.set()
+        release.wait(60)
+
+    def wait_for(n: int) -> None:
+        end = time.monotonic() + 30
+        while store._queue.qsize() < n:
+            assert time.monotonic() < end, f"{store._queue.qsize()} of {n} writes came"
+            time.sleep(0.001)
+
+    busy = Thread(target=lambda: store.write(hold))
+    busy.start()
+    assert entered.wait(30)  # before that the writer could take a first write into the group of `hold`
+    try:
+        yield wait_for
+    finally:
+        release.set()
+        busy.join()
 
 
 def actor(store: Store, name: str) -> users.Actor:

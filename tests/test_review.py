@@ -25,6 +25,7 @@ from tests.storekit import (
     resolve,
     scan,
     status,
+    writer_held,
 )
 
 
@@ -228,7 +229,7 @@ def test_thirty_people_at_once_never_share_a_pair(store: Store) -> None:
 
 def in_one_commit(store: Store, calls: Sequence[Callable[[], Any]]) -> list[Any]:
     """Results (or errors) of calls that reach the writer while it is busy, and so share one commit."""
-    gate, results = threading.Event(), [None] * len(calls)
+    results = [None] * len(calls)
 
     def work(number: int) -> None:
         try:
@@ -236,15 +237,12 @@ def in_one_commit(store: Store, calls: Sequence[Callable[[], Any]]) -> list[Any]
         except Exception as error:
             results[number] = error
 
-    busy = threading.Thread(target=lambda: store.write(lambda tx: gate.wait(30)))
-    busy.start()
     threads = [threading.Thread(target=work, args=(n,)) for n in range(len(calls))]
-    for n, thread in enumerate(threads):
-        thread.start()
-        while store._queue.qsize() < n + 1:
-            pass
-    gate.set()
-    for thread in [busy, *threads]:
+    with writer_held(store) as wait_for:
+        for n, thread in enumerate(threads):
+            thread.start()
+            wait_for(n + 1)
+    for thread in threads:
         thread.join()
     return results
 

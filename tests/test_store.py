@@ -21,7 +21,7 @@ from curate import review, rules
 from curate.errors import GoldpairError, NotFound, StoreLocked, UsageError
 from curate.store import Store, Tx, log
 from curate.store.migrations import LATEST, MIGRATIONS
-from tests.storekit import TASK, actor, add_pairs, assert_sound, open_store, scan, status
+from tests.storekit import TASK, actor, add_pairs, assert_sound, open_store, scan, status, writer_held
 
 
 @pytest.fixture
@@ -111,9 +111,6 @@ def test_a_backup_may_be_written_beside_the_store(store: Store) -> None:
 
 
 def test_one_failure_in_a_group_costs_nobody_else_anything(store: Store) -> None:
-    gate = threading.Event()
-    first = threading.Thread(target=lambda: store.write(lambda tx: gate.wait(10)))
-    first.start()  # holds the writer, so that all others land in one group
     results: dict[int, Any] = {}
 
     def work(number: int) -> None:
@@ -131,12 +128,11 @@ def test_one_failure_in_a_group_costs_nobody_else_anything(store: Store) -> None
             results[number] = error
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(40)]
+    with writer_held(store) as wait_for:
+        for thread in threads:
+            thread.start()
+        wait_for(40)
     for thread in threads:
-        thread.start()
-    while store._queue.qsize() < 40:
-        pass
-    gate.set()
-    for thread in [first, *threads]:
         thread.join()
     assert [str(results[n]) for n in range(0, 40, 5)] == [f"no {n}" for n in range(0, 40, 5)]
     sevens = [n for n in range(40) if n % 7 == 0 and n % 5]
@@ -151,9 +147,6 @@ def test_one_failure_in_a_group_costs_nobody_else_anything(store: Store) -> None
 
 def test_a_refusal_without_a_write_keeps_the_group_together(store: Store) -> None:
     runs = []
-    gate = threading.Event()
-    first = threading.Thread(target=lambda: store.write(lambda tx: gate.wait(10)))
-    first.start()
 
     def good(tx: Tx) -> None:
         runs.append(1)
@@ -168,12 +161,11 @@ def test_a_refusal_without_a_write_keeps_the_group_together(store: Store) -> Non
             store.write(fn)
 
     threads = [threading.Thread(target=attempt, args=(fn,)) for fn in (good, refused, good)]
+    with writer_held(store) as wait_for:
+        for thread in threads:
+            thread.start()
+        wait_for(3)
     for thread in threads:
-        thread.start()
-    while store._queue.qsize() < 3:
-        pass
-    gate.set()
-    for thread in [first, *threads]:
         thread.join()
     assert len(runs) == 2  # each ran once
 
