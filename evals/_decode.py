@@ -4,12 +4,15 @@ Covers: one batch of prompts in, token ids out; rows leave the batch when they a
 not wait for the longest with all the padding in tow.
 Does not cover: text, templates, adapters (`evals.generate`).
 
-Rows are padded on the left and positions count real tokens only, so that in fp32 a row's tokens do not depend on
-the batch it is in (up to the last bit; a tie between two tokens could in principle fall differently).
+What all prompts of a batch begin with (system message, examples) is read once and its cache copied to every row;
+what differs is padded on the left of its own part. Positions count real tokens only, so that in fp32 a row's tokens
+do not depend on the batch it is in (up to the last bit; a tie between two tokens could in principle fall
+differently).
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -63,17 +66,34 @@ def batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
     return found
 
 
+def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
+    """Number of tokens with which all prompts begin, leaving at least one token of each; 0 for a single prompt."""
+    if len(prompts) < 2:
+        return 0
+    return min(len(os.path.commonprefix(list(map(list, prompts)))), *(len(p) - 1 for p in prompts))
+
+
 @torch.inference_mode()
 def _one_batch(
     model: Any, prompts: Sequence[Sequence[int]], stops: set[int], max_new_tokens: int, penalty: float
 ) -> list[list[int]]:
     device = model.device
-    width = max(len(p) for p in prompts)
-    ids = torch.tensor([[0] * (width - len(p)) + list(p) for p in prompts], device=device)
-    mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts], device=device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch answers
     cache = DynamicCache(config=model.config)
+    common = shared_prefix(prompts)
+    if common:
+        model(
+            input_ids=torch.tensor([list(prompts[0][:common])], device=device),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache.batch_repeat_interleave(len(prompts))
+    own = [list(p[common:]) for p in prompts]
+    width = max(len(p) for p in own)
+    ids = torch.tensor([[0] * (width - len(p)) + p for p in own], device=device)
+    mask = torch.tensor([[1] * common + [0] * (width - len(p)) + [1] * len(p) for p in own], device=device)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, common:]
+    rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch answers
     seen: torch.Tensor | None = None
     stop = torch.tensor(sorted(stops), device=device)
     answers: list[list[int]] = [[] for _ in prompts]

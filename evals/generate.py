@@ -74,7 +74,7 @@ class LocalModel:
         *,
         threads: int = 0,
         precision: Literal["auto", "fp32", "bf16"] = "fp32",
-        batch_tokens: int = 8192,
+        batch_tokens: int = 32768,
         template: str = "model",
     ) -> None:
         self.batch_tokens = batch_tokens
