@@ -12,7 +12,6 @@ differently).
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -70,7 +69,8 @@ def shared_prefix(prompts: Sequence[Sequence[int]]) -> int:
     """Number of tokens with which all prompts begin, leaving at least one token of each; 0 for a single prompt."""
     if len(prompts) < 2:
         return 0
-    return min(len(os.path.commonprefix(list(map(list, prompts)))), *(len(p) - 1 for p in prompts))
+    most = min(len(p) for p in prompts) - 1
+    return next((i for i in range(most) if len({p[i] for p in prompts}) > 1), most)
 
 
 @torch.inference_mode()
