@@ -958,6 +958,46 @@ def audit_verify(
     _print(_client(workspace, user).call("audit.verify"), as_json)
 
 
+@app.command(
+    epilog=example(
+        "goldpair forget 'Asha Rao' '98765 43210' asha.rao@example.in",
+        "goldpair forget 'Asha Rao' --apply --reason 'erasure request of 3 May' --json",
+    )
+)
+def forget(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Names, numbers and addresses of one person, each in quotes.")
+    ] = None,
+    record: Annotated[list[str] | None, typer.Option(help="A record id of theirs.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Delete. Without it, only what would be deleted is listed.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; stands in the certificate.")] = "",
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a person from records, pairs, snapshots and runs; list models to retrain; write a certificate."""
+    result = _client(workspace, user).call(
+        "forget", words=words or [], records=record or [], apply=apply, reason=reason
+    )
+
+    def show(result: dict[str, Any]) -> None:
+        for what, found in (result["erased"] if result["applied"] else result["found"]).items():
+            count = found if isinstance(found, int) else len(found)
+            names = "" if isinstance(found, int) or what in ("records", "pairs") else ": " + ", ".join(found)
+            if count:
+                print(f"{count:6} {what}{names}")
+        if result["applied"]:
+            print(f"Deleted. Models to retrain: {', '.join(result['retrain']) or 'none'}.")
+            print(f"Exports to ask back: {', '.join(result['ask_back']) or 'none'}.")
+            print(f"Certificate: {result['path']}")
+        else:
+            print("Nothing was changed. With --apply --reason TEXT it is deleted for good.")
+
+    _print(result, as_json, show)
+
+
 # --- entry --------------------------------------------------------------------------------------------------
 
 

@@ -53,14 +53,14 @@ def _freeze_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], fo
 
 def _scan_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
     workspace = Workspace(folder.parent.parent)
-    return findings.scan_chunk(chunk, findings.detector_for(workspace, spec["task"]), workspace.key)
+    detector = findings.detector_for(workspace, spec["task"])
+    return findings.scan_chunk(chunk, detector, workspace.key, cache=findings.scans_of(workspace))
 
 
 def _freeze_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
     workspace = Workspace(folder.parent.parent)
-    return findings.scan_chunk(
-        chunk, findings.detector_for(workspace, spec["task"]), workspace.key, again=True
-    )
+    detector = findings.detector_for(workspace, spec["task"])
+    return findings.scan_chunk(chunk, detector, workspace.key, again=True, cache=findings.scans_of(workspace))
 
 
 def _scan_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:

@@ -120,3 +120,32 @@ def audit_verify(context: Context, request: Empty) -> dict[str, Any]:
         raise RefusedError("The audit trail does not hold.", problems)
     row = context.store.one("SELECT count(*) AS n FROM events") or {"n": 0}
     return {"events": row["n"], "intact": True}
+
+
+# --- forgetting a person ------------------------------------------------------------------------------------
+
+
+class ForgetRequest(Request):
+    words: list[str] = Field([], max_length=50, description="names, numbers and addresses of one person")
+    records: list[str] = Field([], description="record ids of theirs, in place of words or beside them")
+    reason: str = ""
+    apply: bool = Field(False, description="delete; without it only what would be deleted is listed")
+
+
+@operation("forget", "erase")
+def forget(context: Context, request: ForgetRequest) -> dict[str, Any]:
+    """Find a person everywhere in the workspace and delete them; models to retrain are listed."""
+    from curate import forget as forgetting
+
+    if not request.apply:
+        found = forgetting.find(context.store, context.workspace, request.words, record_ids=request.records)
+        return {"applied": False, "found": plain(found)}
+    done = forgetting.forget(
+        context.store,
+        context.workspace,
+        context.actor,
+        request.words,
+        record_ids=request.records,
+        reason=request.reason,
+    )
+    return {"applied": True, **plain(done)}
