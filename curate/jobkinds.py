@@ -170,10 +170,22 @@ def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> di
     return result
 
 
-def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
-    from curate import release
+def _eval_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    from curate import leak
 
-    return _result(release.evaluate(Workspace(folder.parent.parent), spec, report))
+    _write_one(folder)
+    if spec["model"]:
+        leak.seal(folder, workspace.key, leak.originals(store, spec["task"]))
+
+
+def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import leak, release
+
+    workspace = Workspace(folder.parent.parent)
+    secrets = leak.unseal(folder, workspace.key, load_pack(spec["pack"])) if spec["model"] else []
+    result = _result(release.evaluate(workspace, spec, report, secrets))
+    (folder / leak.FILE).unlink(missing_ok=True)
+    return result
 
 
 def _result(value: dict[str, Any]) -> pl.DataFrame:
@@ -194,6 +206,6 @@ for kind in (
     JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish, permission="freeze"),
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
-    JobKind("eval", _step_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("eval", _eval_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)
