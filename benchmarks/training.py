@@ -59,7 +59,8 @@ else:
     trainer = SFTTrainer(model=model, processing_class=tokenizer, train_dataset=table, args=SFTConfig(
         output_dir=spec["work"], per_device_train_batch_size=spec["batch"], max_steps=spec["steps"],
         learning_rate=1e-3, lr_scheduler_type="cosine", logging_steps=1, report_to="none", use_cpu=True,
-        save_strategy="no", max_length=None, seed=0, data_seed=0, disable_tqdm=True, **defaults))
+        save_strategy="no", max_length=None, seed=0, data_seed=0, disable_tqdm=True,
+        completion_only_loss=True, **defaults))  # without it TRL ignores the mask of tokenised rows
     start = time.process_time()
     trainer.train()
     cpu = time.process_time() - start

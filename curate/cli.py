@@ -706,6 +706,21 @@ def train(
     _print(result, as_json)
 
 
+@app.command(epilog=example("goldpair reproduce sarcastic-bot-v1"))
+def reproduce(
+    model: ModelArgument,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a version again from its record and compare. Exits 3 when another adapter comes out."""
+    result = _job(_client(workspace, user), "reproduce", as_json, no_wait, "reproduce", model=model)
+    _print(result, as_json)
+    if not no_wait and not result["equal"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
 @app.command(
     "eval",
     epilog=example(

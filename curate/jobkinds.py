@@ -1,6 +1,6 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval. Does not cover: how jobs run, survive and resume
+Covers: scan, dedupe, freeze, preflight, train, eval, reproduce. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -147,19 +147,25 @@ def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report:
     if spec["max_minutes"]:
         recipe = recipe.model_copy(update={"max_minutes": spec["max_minutes"]})
 
-    def progress(state: dict[str, Any]) -> None:
-        report(
-            {
-                "done": state["step"],
-                "total": state["steps"],
-                "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
-            }
-        )
-
     version = fine_tune(
-        Path(spec["snapshot"]), recipe, models / spec["name"], base_model=_base(spec), progress=progress
+        Path(spec["snapshot"]),
+        recipe,
+        models / spec["name"],
+        base_model=_base(spec),
+        progress=_steps(report),
     )
     return _result({"model": version.name, "hash": version.hash})
+
+
+def _steps(report: Report) -> Report:
+    """Progress of a training loop as progress of a job."""
+    return lambda state: report(
+        {
+            "done": state["step"],
+            "total": state["steps"],
+            "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
+        }
+    )
 
 
 def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
@@ -174,6 +180,12 @@ def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: 
     from curate import release
 
     return _result(release.evaluate(Workspace(folder.parent.parent), spec, report))
+
+
+def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from train import reproduce
+
+    return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report)))
 
 
 def _result(value: dict[str, Any]) -> pl.DataFrame:
@@ -195,5 +207,6 @@ for kind in (
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
     JobKind("eval", _step_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
 ):
     register(kind)

@@ -37,7 +37,7 @@ class Fit:
     log: list[dict[str, Any]]
     steps: int
     planned_steps: int
-    ended: str  # "complete", "max_minutes" or "early_stop"
+    ended: str  # "complete", "max_minutes", "early_stop" or "stop_after"
     threads: int
     dtype: str
     resumed_from: int = 0
@@ -88,6 +88,7 @@ def fit(
     validation: Sequence[Rendered] = (),
     progress: Progress | None = None,
     model: PeftModel | None = None,
+    stop_after: int | None = None,
 ) -> Fit:
     """Train adapters on ``rows``; continues from the last checkpoint in ``work`` if there is one.
 
@@ -98,7 +99,7 @@ def fit(
         model = add_lora(load_base(base, recipe), recipe, base_name)
     if capabilities().device == "cpu":
         fuse_lora(model)
-    reporter = Reporter(progress, recipe.max_minutes)
+    reporter = Reporter(progress, recipe.max_minutes, stop_after)
     callbacks: list[TrainerCallback] = [reporter]
     validator = Validator(validation, recipe) if validation else None
     if validator is not None:
@@ -119,7 +120,7 @@ def fit(
         trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
     ended = "complete"
     if trainer.state.global_step < trainer.state.max_steps:
-        ended = "max_minutes" if reporter.timed_out else "early_stop"
+        ended = reporter.ended or "early_stop"
     return Fit(
         model=model,
         log=[entry for entry in trainer.state.log_history if "train_runtime" not in entry],

@@ -47,6 +47,8 @@ def fine_tune(
     out_dir: Path | str,
     base_model: str | Path | None = None,
     progress: Progress | None = None,
+    *,
+    stop_after: int | None = None,
 ) -> ModelVersion:
     """Train LoRA adapters on a snapshot and publish them as the model version ``out_dir``.
 
@@ -56,6 +58,7 @@ def fine_tune(
         out_dir: folder of the new version, named ``<task>-vN`` (`train.versions.next_name`).
         base_model: name, hub id or folder; default is the task pack's.
         progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
+        stop_after: end after this step, wherever the recipe's schedule would go on (`train.reproduce` needs it).
 
     Calling again with the same arguments continues an interrupted run, and returns a finished one.
 
@@ -93,7 +96,7 @@ def fine_tune(
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}.{fingerprint[:12]}.partial"
     with _only_one(work):
-        record, made = _train(checked, recipe, base, work, identity, progress)
+        record, made = _train(checked, recipe, base, work, identity, progress, stop_after)
         record |= {
             "format": FORMAT,
             "task": manifest.task,
@@ -152,6 +155,7 @@ def _train(
     work: Path,
     identity: dict[str, Any],
     progress: Progress | None,
+    stop_after: int | None,
 ) -> tuple[dict[str, Any], Path]:
     """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
     from train.fit import add_lora, fit, load_base, losses, mean_loss
@@ -170,6 +174,7 @@ def _train(
         validation=checked.validation,
         progress=progress,
         model=model,
+        stop_after=stop_after,
     )
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()

@@ -182,16 +182,21 @@ class PackedTrainer(Trainer):
 
 
 class Reporter(TrainerCallback):
-    """Turns the trainer's log into progress calls, and ends a run whose minutes are spent."""
+    """Turns the trainer's log into progress calls, and ends a run whose minutes or steps are spent."""
 
-    def __init__(self, progress: Progress | None, max_minutes: float | None) -> None:
-        self.progress, self.max_minutes = progress, max_minutes
+    def __init__(
+        self, progress: Progress | None, max_minutes: float | None, stop_after: int | None = None
+    ) -> None:
+        self.progress, self.max_minutes, self.stop_after = progress, max_minutes, stop_after
         self.started = time.monotonic()
-        self.timed_out = False
+        self.ended = ""  # why it ended here
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60:
-            self.timed_out = True
+            self.ended = "max_minutes"
+        elif self.stop_after is not None and state.global_step >= self.stop_after:
+            self.ended = "stop_after"
+        if self.ended:
             control.should_training_stop = control.should_save = True
 
     def on_log(
