@@ -859,6 +859,38 @@ def models_import(
     _print(_client(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
 
 
+@models_app.command(
+    "export",
+    epilog=example(
+        "goldpair models export sarcastic-bot-v1 --form merged --out merged/",
+        "goldpair models export sarcastic-bot-v1 --form gguf --outtype q8_0 --out gguf/",
+        "goldpair models export sarcastic-bot-v1 --form vllm-command",
+    ),
+)
+def models_export(
+    model: ModelArgument,
+    form: Annotated[str, typer.Option(help="merged, gguf, adapter or vllm-command.")] = "merged",
+    out: Annotated[Path | None, typer.Option(help="New folder; not for vllm-command.")] = None,
+    outtype: Annotated[str, typer.Option(help="Numbers of a GGUF file: f32, f16, bf16 or q8_0.")] = "f16",
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a version for other tools. Exits 3 when the export answers otherwise than the version."""
+    client = _client(workspace, user)
+    if form == "vllm-command":
+        _print(client.call("models.command", model=model), as_json, lambda r: print(r["command"]))
+        return
+    if out is None:
+        raise UsageError(f"--form {form} needs --out FOLDER.")
+    fields = {"model": model, "form": form, "out": str(out.resolve()), "outtype": outtype}
+    result = _job(client, f"export {form}", as_json, no_wait, "models.export", **fields)
+    _print(result, as_json)
+    if (result.get("parity") or {}).get("verdict") == "BROKEN":
+        raise typer.Exit(EXIT_REFUSED)
+
+
 # --- jobs, people, audit ------------------------------------------------------------------------------------
 
 

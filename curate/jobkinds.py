@@ -1,6 +1,7 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval, reproduce. Does not cover: how jobs run, survive and resume
+Covers: scan, dedupe, freeze, preflight, train, eval, reproduce,
+export. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -188,6 +189,31 @@ def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
     return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report)))
 
 
+def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from train.exporting import export_model
+
+    made = export_model(
+        spec["model"],
+        spec["form"],
+        spec["out"],
+        conversations=_asked(spec["snapshot"]),
+        outtype=spec["outtype"],
+        released=spec["released"],
+    )
+    return _result(made)
+
+
+def _asked(snapshot: str | None, count: int = 8) -> list[list[dict[str, str]]]:
+    """Prompts of a snapshot as conversations, those of the validation split first."""
+    from curate import contract
+    from train.render import messages_of
+
+    if snapshot is None:
+        return []
+    rows = pl.concat([contract.training_rows(snapshot, split) for split in ("validation", "train")])
+    return [messages_of(row) for row in rows.head(count).iter_rows(named=True)]
+
+
 def _result(value: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame({"result": [json.dumps(value, ensure_ascii=False)]})
 
@@ -208,5 +234,6 @@ for kind in (
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
     JobKind("eval", _step_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
     JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
+    JobKind("export", _step_prepare, _export_work, finish=_step_finish, permission="promote"),
 ):
     register(kind)

@@ -150,7 +150,7 @@ if mode == "checkpoint":
     trainer.save_file = saving
 if mode == "publish":
     import train.run as run
-    run._card = lambda *a: die()
+    run.model_card = lambda *a: die()
 print(fine_tune(sys.argv[2], RECIPE, sys.argv[3], base_model=sys.argv[4]).adapter_sha256)
 """
 

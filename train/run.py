@@ -31,6 +31,7 @@ from curate.errors import GoldpairError, RefusedError
 from train import versions
 from train.base import file_hashes, portable_name, resolve
 from train.capabilities import capabilities, quiet
+from train.card import model_card
 from train.checks import PreflightResult, preflight, require_gate
 from train.recipe import Recipe, load_recipe
 from train.render import load_tokenizer, tokens_sha256
@@ -234,7 +235,7 @@ def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
     settings = json.loads(config.read_text("utf-8"))
     settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
     config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
-    (made / "README.md").write_text(_card(out.name, record), "utf-8")
+    (made / "README.md").write_text(model_card(out.name, record), "utf-8")
     record["files"] = {
         path.relative_to(made).as_posix(): file_sha256(path)
         for path in sorted(made.rglob("*"))
@@ -249,41 +250,6 @@ def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
         os.fsync(handle)
         os.close(handle)
     made.rename(out)
-
-
-def _card(name: str, record: Mapping[str, Any]) -> str:
-    """Model card: what the evidence says, and nothing else."""
-    base, rows, gate = record["base"]["name"], record["rows"], record["gate"]
-    head = {"library_name": "peft", "base_model": base, "base_model_relation": "adapter", "tags": ["lora"]}
-    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", f"# {name}", ""]
-    lines += [
-        f"A LoRA adapter for `{base}`, trained by Goldpair for the task `{record['task']}`.",
-        "",
-        f"- Data: snapshot `{record['snapshot']['id']}`, {rows['train']} training and {rows['validation']} "
-        "validation pairs, each approved by a person who did not write it.",
-        f"- Tokens learned from: sha256 `{record['tokens_sha256']}`; dropped pairs: {len(record['dropped'])}.",
-        f"- Privacy: every pair was scanned by detector `{record['detector_version']}` and approved after it.",
-        f"- Gate before training: {gate['verdict']}"
-        + (
-            f", overridden by {gate['override']['user']}: {gate['override']['reason']}"
-            if gate["override"]
-            else ""
-        ),
-        f"- Training: {record['steps']} of {record['planned_steps']} steps ({record['ended']}), "
-        f"{record['wall_seconds']:.0f} s on {record['hardware']['name']}.",
-    ]
-    if "loss_before" in record:
-        lines.append(
-            f"- Loss on its own training pairs: {record['loss_before']:.3f} before, {record['loss_after']:.3f} after "
-            "(nats per token; says nothing about quality)."
-        )
-    lines += [
-        "",
-        "Whether it is better than its base is decided by the evaluation gate: see `gate.json` and the report beside "
-        "this file. Without them this model was never evaluated.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def _software() -> dict[str, Any]:

@@ -1,18 +1,20 @@
-"""Operations on finished model versions: reproduce.
+"""Operations on finished model versions: reproduce, export.
 
-Covers: requests, permissions, which files belong to a version. Does not cover: the work itself (`train.reproduce`),
-nor training and releasing (`curate.ops.proof`).
+Covers: requests, permissions, which files belong to a version. Does not cover: the work itself (`train.reproduce`,
+`train.exporting`), nor training and releasing (`curate.ops.proof`).
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from curate.errors import NotFound
 from curate.ops.proof import ModelRequest, model_folder
-from curate.ops.table import Context, operation, start
+from curate.ops.table import Context, only_local, operation, start
 
 
 @operation("reproduce", "train")
@@ -28,6 +30,44 @@ def reproduce(context: Context, request: ModelRequest) -> dict[str, Any]:
         )
     spec = {"model": str(folder), "snapshot": str(snapshot)}
     return {**start(context, "reproduce", record["task"], spec), "model": folder.name}
+
+
+class ModelExport(ModelRequest):
+    form: Literal["merged", "gguf", "adapter"] = "merged"
+    out: str = Field(description="new or empty folder")
+    outtype: Literal["f32", "f16", "bf16", "q8_0"] = Field("f16", description="number format of a GGUF file")
+
+
+@operation("models.export", "promote")
+def models_export(context: Context, request: ModelExport) -> dict[str, Any]:
+    """Write a version for other tools, its answers compared with the version's own."""
+    only_local(context, "Exporting")
+    folder = model_folder(context, request.model)
+    if request.form == "gguf":
+        from train.exporting import find_converter
+
+        find_converter()  # refused before a job starts
+    record = _record(folder)
+    snapshot = _snapshot_of(context, record)
+    row = context.store.one("SELECT released FROM models WHERE name = ?", [folder.name])
+    spec = {
+        "model": str(folder),
+        "form": request.form,
+        "out": str(Path(request.out).resolve()),
+        "outtype": request.outtype,
+        "snapshot": str(snapshot) if snapshot else None,
+        "released": bool(row and row["released"]),
+    }
+    return start(context, "export", record["task"], spec)
+
+
+@operation("models.command", "read")
+def models_command(context: Context, request: ModelRequest) -> dict[str, Any]:
+    """The command that serves a version by vLLM."""
+    from train.exporting import serving_command
+
+    only_local(context, "Naming a model's files")
+    return {"command": serving_command(model_folder(context, request.model))}
 
 
 # --- helpers ------------------------------------------------------------------------------------------------
