@@ -103,7 +103,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         base = tiny_llama(Path(scratch) / "tiny", hidden=128, layers=4) if quick else resolve(DEFAULT)
         for name, pairs in (("lengths as in the packs", _pairs(True)), ("equal lengths", _pairs(False))):
-            spec = {"base": str(base), "rows": pairs[:16], "batch": 16, "steps": 2, "work": f"{scratch}/w"}
+            spec = {"base": str(base), "rows": pairs[:16], "batch": 16, "steps": 2, "work": scratch}
             fp32 = _alternate(CONTESTANT, spec | {"precision": "fp32"}, ("ours", "trl"), rounds)
             gap = max(
                 abs(a - b) for a, b in zip(fp32["ours"][0]["losses"], fp32["trl"][0]["losses"], strict=True)
@@ -161,12 +161,11 @@ def _alternate(
     code: str, spec: dict[str, Any], who: tuple[str, ...], rounds: int
 ) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in who}
-    for number in range(rounds):
+    for _ in range(rounds):
         for name in who:
-            mine = spec | {
-                "who": name,
-                "work": f"{spec.get('work', '')}-{name}-{number}-{spec.get('precision')}",
-            }
+            mine = spec | {"who": name}
+            if "work" in spec:  # a folder of its own, or a run would go on from another one's checkpoint
+                mine["work"] = tempfile.mkdtemp(dir=spec["work"])
             done = subprocess.run(
                 [sys.executable, "-c", code, json.dumps(mine)],
                 capture_output=True,

@@ -825,6 +825,48 @@ def promote(
     _print(_client(workspace, user).call("promote", model=model, override=override), as_json)
 
 
+@app.command(epilog=example("goldpair chat sarcastic-bot-v1", "goldpair chat sarcastic-bot-v1 --base"))
+def chat(
+    model: ModelArgument,
+    base: Annotated[bool, typer.Option("--base", help="Let the base answer too, to compare.")] = False,
+    prompt: Annotated[str | None, typer.Option(help="Ask this one thing and end.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer; else the task's.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Talk to a model version in the terminal; /reset forgets the talk, /quit or Ctrl-D ends it."""
+    from curate import playground
+    from curate.tasks import find_pack, load_pack
+    from curate.workspace import Workspace
+
+    here = Workspace.open(workspace)
+    run = _client(workspace, user).call("models.show", model=model)["run"]
+    pack = load_pack(find_pack(run["task"], here.tasks))
+    found = playground.voices(
+        [here.models / Path(model).name], pack, base=base, threads=here.settings.threads
+    )
+    lines = [prompt] if prompt is not None else _lines(ask=sys.stdin.isatty() and not as_json)
+    turns = []
+    for turn in playground.converse(found, pack, lines, max_new_tokens):
+        turns.append(turn)
+        for name, text in turn["answers"].items() if not as_json else ():
+            print(f"{name}: {playground.printable(text)}" if base else playground.printable(text))
+    if as_json:
+        print(json.dumps({"model": model, "turns": turns}, ensure_ascii=False, indent=2))
+
+
+def _lines(ask: bool) -> Any:
+    """Lines of standard input, with a prompt sign for a person."""
+    while True:
+        try:
+            yield input("> " if ask else "")
+        except EOFError:
+            return
+
+
 @models_app.command("list", epilog=example("goldpair models list"))
 def models_list(
     task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,

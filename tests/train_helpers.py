@@ -122,7 +122,7 @@ def snapshot(
     return folder
 
 
-def workspace_with_model(root: Path) -> Any:
+def workspace_with_model(root: Path, **recipe: Any) -> Any:
     """A workspace with one snapshot and the version ``tiny-bot-v1`` trained from it; returns its client."""
     from curate import release
     from curate.client import Client
@@ -144,7 +144,7 @@ def workspace_with_model(root: Path) -> Any:
     rows = [row(f"p{i:03}", *pair) for i, pair in enumerate(PAIRS)]
     folder = snapshot(workspace.snapshots / "one", rows[:20], rows[20:])
     manifest = load_manifest(folder)
-    version = fine_tune(folder, RECIPE, workspace.models / f"{PACK.name}-v1", base_model=base)
+    version = fine_tune(folder, {**RECIPE, **recipe}, workspace.models / f"{PACK.name}-v1", base_model=base)
     with Store.open(workspace.store) as store:
         ensure_owner(store, "admin")
         store.write(

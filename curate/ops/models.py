@@ -1,7 +1,7 @@
-"""Operations on finished model versions: reproduce, export.
+"""Operations on finished model versions: reproduce, export, ask.
 
 Covers: requests, permissions, which files belong to a version. Does not cover: the work itself (`train.reproduce`,
-`train.exporting`), nor training and releasing (`curate.ops.proof`).
+`train.exporting`, `curate.playground`), nor training and releasing (`curate.ops.proof`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from curate.errors import NotFound
+from curate.errors import NotFound, UsageError
 from curate.ops.proof import ModelRequest, model_folder
-from curate.ops.table import Context, only_local, operation, start
+from curate.ops.table import Context, Request, TaskRequest, only_local, operation, pack_of, start
 
 
 @operation("reproduce", "train")
@@ -68,6 +68,45 @@ def models_command(context: Context, request: ModelRequest) -> dict[str, Any]:
 
     only_local(context, "Naming a model's files")
     return {"command": serving_command(model_folder(context, request.model))}
+
+
+class Turn(Request):
+    role: Literal["user", "assistant"]
+    content: str = Field(max_length=100_000)
+
+
+class AskRequest(TaskRequest):
+    prompt: str = Field(min_length=1, max_length=100_000)
+    history: list[Turn] = Field([], max_length=100, description="earlier turns, oldest first")
+    models: list[str] = Field([], max_length=4, description="versions that answer")
+    base: bool = Field(True, description="the base answers too")
+    system: str | None = Field(None, description="system message; the task's when absent")
+    max_new_tokens: int | None = Field(None, ge=1, le=2048, description="the task's when absent")
+
+
+@operation("models.ask", "evaluate")
+def models_ask(context: Context, request: AskRequest) -> dict[str, Any]:
+    """Put one question to several versions and their base; the job's folder keeps question and answers."""
+    from curate import playground
+
+    _, pack = pack_of(context, request.task)
+    folders = [model_folder(context, name) for name in dict.fromkeys(request.models)]
+    if not folders and not request.base:
+        raise UsageError("Nobody is asked. Name a version, or ask the base.")
+    playground.shared_base(folders, pack)  # refused before a job starts
+    system = pack.system if request.system is None else request.system
+    spec = {
+        "models": [str(folder) for folder in folders],
+        "base": request.base,
+        "conversation": [
+            *([{"role": "system", "content": system}] if system else []),
+            *(turn.model_dump() for turn in request.history),
+            {"role": "user", "content": request.prompt},
+        ],
+        "max_new_tokens": request.max_new_tokens or pack.model.generation.max_new_tokens,
+        "threads": context.workspace.settings.threads,
+    }
+    return start(context, "ask", request.task, spec)
 
 
 # --- helpers ------------------------------------------------------------------------------------------------
