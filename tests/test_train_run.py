@@ -272,6 +272,18 @@ def test_dropped_pairs_are_named_in_the_record(base, tmp_path) -> None:
     assert record["rows"]["train"] == 8
 
 
+def test_split_pairs_are_named_and_have_one_loss(base, tmp_path) -> None:
+    rows = [row(f"p{i}", *pair) for i, pair in enumerate(PAIRS[:8])] + [row("long", "Where?", "y z " * 200)]
+    recipe = {**RECIPE, "bad_rows": "split", "max_length": 128, "max_steps": 1}
+    version = fine_tune(snapshot(tmp_path / "s", rows), recipe, tmp_path / "m-v1", base_model=base)
+    (cut,) = version.record()["split"]
+    assert cut["pair_id"] == "long" and cut["parts"] > 2 and version.record()["dropped"] == []
+    assert version.record()["rows"]["train"] == 8 + cut["parts"]
+    losses = pl.read_parquet(version.folder / "pair_loss.parquet")
+    assert losses["pair_id"].to_list() == [r["pair_id"] for r in rows]
+    assert losses.filter(pl.col("pair_id") == "long")["tokens"].item() > 400
+
+
 def test_minutes_spent_end_a_run_cleanly(base, frozen, tmp_path) -> None:
     recipe = {**RECIPE, "epochs": 50, "max_minutes": 1e-6}
     record = fine_tune(frozen, recipe, tmp_path / "tiny-bot-v1", base_model=base).record()

@@ -80,7 +80,8 @@ def fine_tune(
     if not checked.ok:
         raise RefusedError(
             f"{len(checked.findings)} pairs of snapshot {manifest.id[:12]} cannot be learned from. Mend them and "
-            'freeze again, raise max_length, or set bad_rows = "drop" to train without them.',
+            'freeze again, raise max_length, or set bad_rows: "drop" trains without them, "split" cuts the too long '
+            "ones into several rows.",
             [f"{f['pair_id']}: {f['problem']}: {f['detail']}" for f in checked.findings],
         )
     identity = {
@@ -184,6 +185,7 @@ def _train(
     steps = [entry for entry in done.log if "loss" in entry]
     record: dict[str, Any] = {
         "dropped": checked.findings,
+        "split": checked.split,
         "rows": {"train": len(checked.train), "validation": len(checked.validation)},
         "seeds": {"all": recipe.seed},
         "ended": done.ended,
@@ -217,8 +219,16 @@ def _train(
         table = before.rename({"loss": "before"}).with_columns(
             after=pl.Series([loss for _, loss, _ in after], dtype=pl.Float64)
         )
-        table.select("pair_id", "before", "after", "tokens").write_parquet(made / LOSSES)
+        _by_pair(table).write_parquet(made / LOSSES)
     return record, made
+
+
+def _by_pair(table: pl.DataFrame) -> pl.DataFrame:
+    """One row a pair: the parts of a split one weigh by their supervised tokens."""
+    weighed = [
+        (pl.col(name) * pl.col("tokens")).sum() / pl.col("tokens").sum() for name in ("before", "after")
+    ]
+    return table.group_by("pair_id", maintain_order=True).agg(*weighed, pl.col("tokens").sum())
 
 
 def _write_losses(path: Path, found: list[tuple[str, float, int]]) -> None:

@@ -94,7 +94,7 @@ class PackedTrainer(Trainer):
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss = token_losses(model, part, self.head).sum() * scale
                 if not torch.isfinite(loss):
-                    self._refuse_loss(part, float(loss))
+                    self._refuse_loss(part, float(loss.detach()))
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total
