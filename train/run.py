@@ -33,6 +33,7 @@ from train.base import file_hashes, portable_name, resolve
 from train.capabilities import capabilities, quiet
 from train.card import model_card
 from train.checks import PreflightResult, preflight, require_gate
+from train.processes import rank, refuse_sharding, wait_for_all, world_size
 from train.recipe import Recipe, load_recipe
 from train.render import load_tokenizer, tokens_sha256
 from train.trainer import Progress
@@ -71,6 +72,7 @@ def fine_tune(
         train.trainer.TrainingStopped: the loss became no number; the last checkpoint stays.
     """
     out = Path(out_dir)
+    refuse_sharding()
     manifest = contract.load_verified(snapshot_dir)
     gate = require_gate(snapshot_dir, manifest)
     recipe = load_recipe(recipe)
@@ -97,6 +99,10 @@ def fine_tune(
         raise RefusedError(f"{out.name} exists and is no model version. Choose another name.")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}.{fingerprint[:12]}.partial"
+    if rank():  # a helper of the first process, which keeps the record
+        _train(checked, recipe, base, work, identity, None, stop_after)
+        wait_for_all()
+        return versions.load(out)
     with _only_one(work):
         record, made = _train(checked, recipe, base, work, identity, progress, stop_after)
         record |= {
@@ -112,6 +118,7 @@ def fine_tune(
         }
         _publish(made, record, out)
         shutil.rmtree(work, ignore_errors=True)
+    wait_for_all()
     return versions.load(out)
 
 
@@ -166,7 +173,9 @@ def _train(
     name = identity["base"]["name"]
     before_path, made = work / "before.parquet", work / "version"
     model = add_lora(load_base(base, recipe), recipe, name)
-    if recipe.pair_losses and not before_path.exists():  # B is zero at the start: this is the base's loss
+    if (
+        recipe.pair_losses and not rank() and not before_path.exists()
+    ):  # B is zero at the start: this is the base's loss
         _write_losses(before_path, losses(model, checked.train, recipe.micro_tokens))
     done = fit(
         checked.train,
@@ -178,6 +187,8 @@ def _train(
         model=model,
         stop_after=stop_after,
     )
+    if rank():
+        return {}, made
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     done.model.save_pretrained(str(made), safe_serialization=True)
@@ -202,6 +213,7 @@ def _train(
         "hardware": {
             **capabilities().record(),
             "threads": done.threads,
+            "processes": world_size(),
             "dtype": done.dtype,
             "platform": platform.platform(),
         },
