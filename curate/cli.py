@@ -706,6 +706,21 @@ def train(
     _print(result, as_json)
 
 
+@app.command(epilog=example("goldpair reproduce sarcastic-bot-v1"))
+def reproduce(
+    model: ModelArgument,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a version again from its record and compare. Exits 3 when another adapter comes out."""
+    result = _job(_client(workspace, user), "reproduce", as_json, no_wait, "reproduce", model=model)
+    _print(result, as_json)
+    if not no_wait and not result["equal"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
 @app.command(
     "eval",
     epilog=example(
@@ -810,6 +825,48 @@ def promote(
     _print(_client(workspace, user).call("promote", model=model, override=override), as_json)
 
 
+@app.command(epilog=example("goldpair chat sarcastic-bot-v1", "goldpair chat sarcastic-bot-v1 --base"))
+def chat(
+    model: ModelArgument,
+    base: Annotated[bool, typer.Option("--base", help="Let the base answer too, to compare.")] = False,
+    prompt: Annotated[str | None, typer.Option(help="Ask this one thing and end.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer; else the task's.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Talk to a model version in the terminal; /reset forgets the talk, /quit or Ctrl-D ends it."""
+    from curate import playground
+    from curate.tasks import find_pack, load_pack
+    from curate.workspace import Workspace
+
+    here = Workspace.open(workspace)
+    run = _client(workspace, user).call("models.show", model=model)["run"]
+    pack = load_pack(find_pack(run["task"], here.tasks))
+    found = playground.voices(
+        [here.models / Path(model).name], pack, base=base, threads=here.settings.threads
+    )
+    lines = [prompt] if prompt is not None else _lines(ask=sys.stdin.isatty() and not as_json)
+    turns = []
+    for turn in playground.converse(found, pack, lines, max_new_tokens):
+        turns.append(turn)
+        for name, text in turn["answers"].items() if not as_json else ():
+            print(f"{name}: {playground.printable(text)}" if base else playground.printable(text))
+    if as_json:
+        print(json.dumps({"model": model, "turns": turns}, ensure_ascii=False, indent=2))
+
+
+def _lines(ask: bool) -> Any:
+    """Lines of standard input, with a prompt sign for a person."""
+    while True:
+        try:
+            yield input("> " if ask else "")
+        except EOFError:
+            return
+
+
 @models_app.command("list", epilog=example("goldpair models list"))
 def models_list(
     task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
@@ -842,6 +899,38 @@ def models_import(
 ) -> None:
     """Bring home a model version trained on another machine."""
     _print(_client(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
+
+
+@models_app.command(
+    "export",
+    epilog=example(
+        "goldpair models export sarcastic-bot-v1 --form merged --out merged/",
+        "goldpair models export sarcastic-bot-v1 --form gguf --outtype q8_0 --out gguf/",
+        "goldpair models export sarcastic-bot-v1 --form vllm-command",
+    ),
+)
+def models_export(
+    model: ModelArgument,
+    form: Annotated[str, typer.Option(help="merged, gguf, adapter or vllm-command.")] = "merged",
+    out: Annotated[Path | None, typer.Option(help="New folder; not for vllm-command.")] = None,
+    outtype: Annotated[str, typer.Option(help="Numbers of a GGUF file: f32, f16, bf16 or q8_0.")] = "f16",
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a version for other tools. Exits 3 when the export answers otherwise than the version."""
+    client = _client(workspace, user)
+    if form == "vllm-command":
+        _print(client.call("models.command", model=model), as_json, lambda r: print(r["command"]))
+        return
+    if out is None:
+        raise UsageError(f"--form {form} needs --out FOLDER.")
+    fields = {"model": model, "form": form, "out": str(out.resolve()), "outtype": outtype}
+    result = _job(client, f"export {form}", as_json, no_wait, "models.export", **fields)
+    _print(result, as_json)
+    if (result.get("parity") or {}).get("verdict") == "BROKEN":
+        raise typer.Exit(EXIT_REFUSED)
 
 
 # --- jobs, people, audit ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval. Does not cover: how jobs run, survive and resume
+Covers: scan, dedupe, freeze, preflight, train, eval, reproduce,
+export, ask. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -147,19 +148,25 @@ def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report:
     if spec["max_minutes"]:
         recipe = recipe.model_copy(update={"max_minutes": spec["max_minutes"]})
 
-    def progress(state: dict[str, Any]) -> None:
-        report(
-            {
-                "done": state["step"],
-                "total": state["steps"],
-                "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
-            }
-        )
-
     version = fine_tune(
-        Path(spec["snapshot"]), recipe, models / spec["name"], base_model=_base(spec), progress=progress
+        Path(spec["snapshot"]),
+        recipe,
+        models / spec["name"],
+        base_model=_base(spec),
+        progress=_steps(report),
     )
     return _result({"model": version.name, "hash": version.hash})
+
+
+def _steps(report: Report) -> Report:
+    """Progress of a training loop as progress of a job."""
+    return lambda state: report(
+        {
+            "done": state["step"],
+            "total": state["steps"],
+            "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
+        }
+    )
 
 
 def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
@@ -188,6 +195,43 @@ def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: 
     return result
 
 
+def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from train import reproduce
+
+    return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report)))
+
+
+def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from train.exporting import export_model
+
+    made = export_model(
+        spec["model"],
+        spec["form"],
+        spec["out"],
+        conversations=_asked(spec["snapshot"]),
+        outtype=spec["outtype"],
+        released=spec["released"],
+    )
+    return _result(made)
+
+
+def _asked(snapshot: str | None, count: int = 8) -> list[list[dict[str, str]]]:
+    """Prompts of a snapshot as conversations, those of the validation split first."""
+    from curate import contract
+    from train.render import messages_of
+
+    if snapshot is None:
+        return []
+    rows = pl.concat([contract.training_rows(snapshot, split) for split in ("validation", "train")])
+    return [messages_of(row) for row in rows.head(count).iter_rows(named=True)]
+
+
+def _ask_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import playground
+
+    return _result(playground.answer(Workspace(folder.parent.parent), spec, report))
+
+
 def _result(value: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame({"result": [json.dumps(value, ensure_ascii=False)]})
 
@@ -207,5 +251,8 @@ for kind in (
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
     JobKind("eval", _eval_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
+    JobKind("export", _step_prepare, _export_work, finish=_step_finish, permission="promote"),
+    JobKind("ask", _step_prepare, _ask_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)

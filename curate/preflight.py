@@ -85,15 +85,13 @@ def _tokens(folder: Path, recipe: Any, base_model: str | None) -> Check:
     found = [
         {"pair_id": f["pair_id"], "problem": f["problem"], "detail": f["detail"]} for f in result.findings
     ]
-    detail = (
-        f"{result.tokens:,} tokens, every pair whole"
-        if result.ok
-        else (
-            f"{len(found)} pairs cannot be learned from: "
-            + "; ".join(f"{f['pair_id']} {f['problem']} ({f['detail']})" for f in found[:5])
-        )
-    )
-    return _check("nothing lost in tokenising", result.ok, detail, pairs=found)
+    named = "; ".join(f"{f['pair_id']} {f['problem']} ({f['detail']})" for f in found[:5])
+    detail = f"{len(found)} pairs cannot be learned from: {named}"
+    if result.ok:
+        policy = [f"{len(found)} left out by the recipe: {named}"] if found else []
+        policy += [f"{len(result.split)} too long ones split by the recipe"] if result.split else []
+        detail = f"{result.tokens:,} tokens, " + ("; ".join(policy) or "every pair whole")
+    return _check("nothing lost in tokenising", result.ok, detail, pairs=found, split=result.split)
 
 
 def _overlap(folder: Path, pack_folder: Path, pack: TaskPack) -> list[Check]:

@@ -26,6 +26,7 @@ PAGES = (
     "pairs",
     "snapshots",
     "runs",
+    "playground",
     "jobs",
     "team",
 )
