@@ -43,6 +43,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {  # permission -> the roles that have 
     "promote": _from("lead"),
     "override": _from("lead"),  # release without a PASS, with name and reason
     "manage_users": _from("admin"),
+    "backup": _from("admin"),  # a copy of everything, originals included
 }
 
 RESERVED = frozenset({"intake", "system"})  # authors of what no person wrote
