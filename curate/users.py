@@ -37,6 +37,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {  # permission -> the roles that have 
     "import": _from("lead"),
     "scan": _from("lead"),
     "dedupe": _from("lead"),
+    "oversee": _from("lead"),  # decisions in bulk, gold items, who agrees with whom
     "freeze": _from("lead"),
     "train": _from("lead"),
     "evaluate": _from("lead"),
