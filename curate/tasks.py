@@ -85,6 +85,14 @@ class Split(Strict):
     seed: int = 0
 
 
+class Team(Strict):
+    """Second looks: how people are compared with each other and with what is known."""
+
+    overlap: float = Field(0.0, ge=0, le=1)  # share of pairs that two people judge blind
+    gold: float = Field(0.0, ge=0, le=0.2)  # share of a reviewer's items that are hidden gold
+    seed: int = 0  # of the overlap's sample
+
+
 class TaskPack(Strict):
     """A whole ``task.toml``."""
 
@@ -97,6 +105,7 @@ class TaskPack(Strict):
     reject_reasons: list[str] = ["off_task", "wrong", "unsafe", "malformed", "duplicate"]
     privacy: dict[str, Any] = {}  # validated by curate.privacy.Policy
     dedupe: dict[str, Any] = {}  # options of curate.dedupe.find_duplicates
+    team: Team = Team()
     split: Split = Split()
     model: Model = Model()
     training: dict[str, Any] = {}  # recipe overrides, validated by train.load_recipe

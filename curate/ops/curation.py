@@ -183,7 +183,7 @@ def review_next(context: Context, request: NextRequest) -> dict[str, Any]:
     from curate import review
 
     _, pack = pack_of(context, request.task)
-    items = review.next_items(context.store, context.actor, request.task, n=request.n)
+    items = review.next_items(context.store, context.actor, request.task, n=request.n, gold=pack.team.gold)
     return {"items": [plain(item) for item in items], "reject_reasons": pack.reject_reasons}
 
 
@@ -256,21 +256,17 @@ def review_counts(context: Context, request: TaskRequest) -> dict[str, Any]:
 
 class PairsRequest(PageRequest):
     status: str | None = None
-    search: str | None = None
+    reason: str | None = Field(None, description="why it is held, rejected or returned")
+    search: str | None = Field(None, description="a piece of text, without case")
+    label: str | None = Field(None, description="name=value, or name for any value")
+    author: str | None = None
+    source: str | None = None
+    sort: Literal["id", "newest", "oldest", "source"] = "id"
 
 
 @operation("pairs.list", "read")
 def pairs_list(context: Context, request: PairsRequest) -> dict[str, Any]:
-    """Pairs of a task, filtered by status and substring."""
-    from curate import review
+    """Pairs of a task, filtered by state, labels and substring, in an order."""
+    from curate import listing
 
-    rows = review.list_pairs(
-        context.store,
-        context.actor,
-        request.task,
-        status=request.status,
-        search=request.search,
-        limit=request.limit,
-        offset=request.offset,
-    )
-    return {"pairs": rows}
+    return {"pairs": listing.list_pairs(context.store, context.actor, **request.model_dump())}
