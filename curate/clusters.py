@@ -40,13 +40,19 @@ RESULT_SCHEMA: dict[str, Any] = {
 }
 
 
-def export_for_dedupe(store: Store, task: str) -> pl.DataFrame:
-    """Current revisions of every pair that is still in play, columns EXPORT_SCHEMA."""
+def export_for_dedupe(
+    store: Store, task: str, pair_ids: Sequence[str] | None = None, *, in_play: bool = True
+) -> pl.DataFrame:
+    """Current revisions of every pair that is still in play, or of these pairs, columns EXPORT_SCHEMA.
+
+    ``in_play=False`` takes any status, for an index that outlives a change of status.
+    """
     rows = store.rows(
         "SELECT s.pair_id, s.status = 'approved' AS approved, t.history, t.prompt, t.completion FROM pair_state s"
-        " JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev WHERE s.task = ?"
-        " AND s.status IN ('held', 'ready', 'returned', 'approved') ORDER BY s.pair_id",
-        [task],
+        " JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev WHERE s.task = $task"
+        " AND (NOT $in_play OR s.status IN ('held', 'ready', 'returned', 'approved'))"
+        " AND ($ids IS NULL OR s.pair_id IN (SELECT unnest($ids::VARCHAR[]))) ORDER BY s.pair_id",
+        {"task": task, "in_play": in_play, "ids": None if pair_ids is None else list(pair_ids)},
     )
     known = known_strings(store, [row["pair_id"] for row in rows])
     different: dict[str, list[str]] = {}
@@ -134,13 +140,20 @@ def _without_known_differences(
     yield from (members for members in groups.values() if len(members) > 1)
 
 
-def ingest_groups(tx: Tx, task: str, run_id: str, frame: pl.DataFrame) -> None:
-    """Take a run's groups in. Open groups that were not found again are superseded; decided ones stay."""
+def ingest_groups(
+    tx: Tx, task: str, run_id: str, frame: pl.DataFrame, within: Sequence[str] | None = None
+) -> None:
+    """Take a run's groups in. Open groups that were not found again are superseded; decided ones stay.
+
+    ``within``: the pairs that the run looked at, when it did not look at all; groups with other members stay.
+    """
     found = frame["cluster_id"].unique().to_list()
     gone = tx.rows(
-        "SELECT cluster_id FROM clusters WHERE task = ? AND status = 'open'"
-        " AND cluster_id NOT IN (SELECT unnest(?::VARCHAR[]))",
-        [task, found],
+        "SELECT cluster_id FROM clusters WHERE task = $task AND status = 'open'"
+        " AND cluster_id NOT IN (SELECT unnest($found::VARCHAR[]))"
+        " AND ($within IS NULL OR cluster_id NOT IN (SELECT cluster_id FROM cluster_members"
+        "  WHERE pair_id NOT IN (SELECT unnest($within::VARCHAR[]))))",
+        {"task": task, "found": found, "within": None if within is None else list(within)},
     )
     affected = {
         row["pair_id"]
