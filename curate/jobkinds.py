@@ -148,7 +148,13 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
 
     pack = load_pack(spec["pack"])
     result = preflight.run(
-        Path(spec["snapshot"]), Path(spec["pack"]), pack, _recipe(spec), base_model=_base(spec), report=report
+        Path(spec["snapshot"]),
+        Path(spec["pack"]),
+        pack,
+        _recipe(spec),
+        base_model=_base(spec),
+        report=report,
+        eval_runs=folder.parent.parent / "evals" / pack.name,
     )
     return _result(result)
 
