@@ -38,8 +38,9 @@ def find(rows: pl.DataFrame, evals: Sequence[EvalRow], pack: TaskPack) -> list[H
 
 
 def _texts(rows: pl.DataFrame, evals: Sequence[EvalRow], pack: TaskPack) -> Iterator[Hit]:
-    from curate.dedupe import find_overlap
+    from curate.dedupe import find_overlap, short_fields
 
+    same_prompt: set[tuple[int, int]] = set()
     prompts = [
         _conversation(json.loads(row["history"] or "[]"), row["prompt"])
         for row in rows.select("history", "prompt").iter_rows(named=True)
@@ -53,14 +54,22 @@ def _texts(rows: pl.DataFrame, evals: Sequence[EvalRow], pack: TaskPack) -> Iter
         for hit in find_overlap(ours, theirs, templates=True, **pack.dedupe).iter_rows(named=True):
             if not theirs[hit["right"]]:
                 continue
+            place, kind = (hit["left"], hit["right"]), hit["kind"]
+            if field == "prompt" and kind != "template":
+                same_prompt.add(place)
+            # One form filled in for another request is house style; for the same request it is the same answer.
+            elif (
+                kind == "near" and place not in same_prompt and short_fields(ours[place[0]], theirs[place[1]])
+            ):
+                kind = "template"
             yield {
-                "pair_id": rows["pair_id"][hit["left"]],
-                "eval_id": evals[hit["right"]].id,
+                "pair_id": rows["pair_id"][place[0]],
+                "eval_id": evals[place[1]].id,
                 "field": field,
-                "kind": hit["kind"],
+                "kind": kind,
                 "similarity": round(float(hit["similarity"]), 3),
                 "value": "",
-                "blocks": hit["kind"] != "template" or pack.overlap.template_is_source,
+                "blocks": kind != "template" or pack.overlap.template_is_source,
             }
 
 

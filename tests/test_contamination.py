@@ -181,3 +181,12 @@ def test_without_a_snapshot_nobody_looked(tmp_path):
     contamination.keep_suspects(tmp_path / "run", None, pack, pack.suites[0], tmp_path / "pack")
     assert suspects(run) is None and with_and_without(run) is None
     assert gather(run, None)["suspects"] is None
+
+
+def test_one_form_filled_in_for_another_request_is_house_style_for_the_same_request_it_is_a_copy():
+    form = words(1, 40) + " Asha Rao is paid ₹90,000 from 3 March on " + words(2, 40)
+    other = form.replace("Asha Rao", "Vikram Sen").replace("₹90,000", "₹1,20,000")
+    frame = table({"completion": other})
+    assert hits(frame, [row(reference=form)]) == [("p0", "e0", "completion", "template")]
+    same = row(prompt=frame["prompt"][0], reference=form)
+    assert ("p0", "e0", "completion", "near") in hits(frame, [same])

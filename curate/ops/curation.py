@@ -161,6 +161,7 @@ class ClusterDecision(Request):
     cluster_id: str
     decision: Literal["keep", "not_duplicates"]
     keep: list[str] = Field([], description="pair ids to keep, when the decision is keep")
+    merge_labels: bool = Field(False, description="give the one kept pair the labels it lacks, of the others")
 
 
 @operation("clusters.decide", "review")
@@ -169,7 +170,12 @@ def clusters_decide(context: Context, request: ClusterDecision) -> dict[str, Any
     from curate import clusters
 
     return clusters.decide_cluster(
-        context.store, context.actor, request.cluster_id, request.decision, request.keep
+        context.store,
+        context.actor,
+        request.cluster_id,
+        request.decision,
+        request.keep,
+        merge_labels=request.merge_labels,
     )
 
 
