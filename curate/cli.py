@@ -441,6 +441,7 @@ def clusters_list(
                     "kind": c["kind"],
                     "pair": m["pair_id"],
                     "similarity": m["similarity"],
+                    "suggested": "keep" if m["pair_id"] == c["suggested"]["keep"] else "",
                     "prompt": m["prompt"][:60],
                 }
                 for c in r["clusters"]
@@ -460,13 +461,20 @@ def clusters_decide(
     cluster: Annotated[str, typer.Argument(help="Group id; goldpair clusters list shows it.")],
     decision: Annotated[str, typer.Argument(help="keep or not_duplicates")],
     keep: Annotated[list[str] | None, typer.Argument(help="pair ids to keep")] = None,
+    merge_labels: Annotated[
+        bool, typer.Option("--merge-labels", help="Give the one kept pair the labels it lacks.")
+    ] = False,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Resolve a group of near-duplicates."""
     result = _client(workspace, user).call(
-        "clusters.decide", cluster_id=cluster, decision=decision, keep=keep or []
+        "clusters.decide",
+        cluster_id=cluster,
+        decision=decision,
+        keep=keep or [],
+        merge_labels=merge_labels,
     )
     _print(result, as_json)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from curate import clusters, findings
+from curate import clusters, findings, incremental, jobs, users
 from curate.jobs import JobKind, register
 from curate.store import Store, Tx
 from curate.tasks import load_pack
@@ -23,6 +23,7 @@ from curate.workspace import Workspace
 
 Report = Callable[[dict[str, Any]], None]
 CHUNK = 200  # pairs a chunk: a lost chunk costs seconds
+COMPARED_HERE = 20_000  # new pairs that the store's owner compares itself; more are a job's work
 
 
 def _write_chunks(frame: pl.DataFrame, folder: Path) -> None:
@@ -49,6 +50,7 @@ def _scan_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], fold
 
 
 def _freeze_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    incremental.Watch.of(store).check(store, workspace, spec["task"])  # what nobody compared is not frozen
     _write_chunks(findings.export_approved(store, spec["task"]), folder)
 
 
@@ -68,6 +70,16 @@ def _scan_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.Da
     findings.ingest_scan(tx, job["spec"]["task"], frame, _guideline_version(job["spec"]))
 
 
+def _scan_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
+    """What the scan wrote is compared with everything else at once; a large import gets a job for it."""
+    task = job["spec"]["task"]
+    pairs, _ = incremental.unchecked(store, task)
+    if len(pairs) > COMPARED_HERE:
+        actor = users.actor_for(store, job["actor"])
+        return {"duplicates": {"job": jobs.start(store, actor, workspace, "dedupe", job["spec"])}}
+    return {"duplicates": incremental.Watch.of(store).check(store, workspace, task)}
+
+
 # --- dedupe -------------------------------------------------------------------------------------------------
 
 
@@ -80,7 +92,9 @@ def _dedupe_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report
 
 
 def _dedupe_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:
-    clusters.ingest_groups(tx, job["spec"]["task"], job["job_id"], frame)
+    task = job["spec"]["task"]
+    clusters.ingest_groups(tx, task, job["job_id"], frame)
+    incremental.mark_checked(tx, task, job["created_ts"])  # the export was made after it
 
 
 # --- freeze: scan again, then build the snapshot where the store is
@@ -88,7 +102,7 @@ def _dedupe_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.
 
 
 def _freeze_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
-    from curate import snapshot, users
+    from curate import snapshot
 
     spec = job["spec"]
     residual = findings.residual_of(findings.read_results(workspace.jobs / job["job_id"]))
@@ -135,7 +149,13 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
 
     pack = load_pack(spec["pack"])
     result = preflight.run(
-        Path(spec["snapshot"]), Path(spec["pack"]), pack, _recipe(spec), base_model=_base(spec), report=report
+        Path(spec["snapshot"]),
+        Path(spec["pack"]),
+        pack,
+        _recipe(spec),
+        base_model=_base(spec),
+        report=report,
+        eval_runs=folder.parent.parent / "evals" / pack.name,
     )
     return _result(result)
 
@@ -170,7 +190,7 @@ def _steps(report: Report) -> Report:
 
 
 def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
-    from curate import release, users
+    from curate import release
 
     result = _read_result(workspace, job)
     release.register_model(store, users.actor_for(store, job["actor"]), workspace.models / result["model"])
@@ -245,7 +265,7 @@ def _step_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
 
 
 for kind in (
-    JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest),
+    JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest, finish=_scan_finish),
     JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest, permission="dedupe"),
     JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish, permission="freeze"),
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import users
+from curate import contamination, contract, users
 from curate.errors import NotFound, RefusedError, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.tasks import Suite, TaskPack, find_pack, load_pack
@@ -67,6 +67,7 @@ def evaluate(
             progress=progress,
             training=training,
         )
+        contamination.keep_suspects(out, _learned_from(workspace, spec, model), pack, suite, pack_folder)
         if model is not None:
             report({"message": "scorer against blind labels"})
             (out / "agreement.json").write_text(json.dumps(measure(pack_folder, suite)), "utf-8")
@@ -121,6 +122,16 @@ def _base_of(model: Path | None, pack: TaskPack) -> str:
     if model is None:
         return pack.model.base
     return str(json.loads((model / "run.json").read_text("utf-8"))["base"]["name"])
+
+
+def _learned_from(workspace: Workspace, spec: dict[str, Any], model: Path | None) -> Path | None:
+    """The snapshot that the model was trained on where it is here, else the one named for the run."""
+    if model is not None:
+        trained = json.loads((model / "run.json").read_text("utf-8"))["snapshot"]["id"]
+        for manifest in workspace.snapshots.glob("*/manifest.json"):
+            if contract.load_manifest(manifest.parent).id == trained:
+                return manifest.parent
+    return Path(spec["snapshot"]) if spec["snapshot"] else None
 
 
 def _training_cost(model: Path | None) -> dict[str, Any] | None:

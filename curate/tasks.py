@@ -93,6 +93,13 @@ class Team(Strict):
     seed: int = 0  # of the overlap's sample
 
 
+class Overlap(Strict):
+    """What the snapshot and an eval set must not share, beside near-duplicate texts and the field `source`."""
+
+    sources: list[str] = ["patient", "program", "author"]  # metadata keys that name a source on both sides
+    template_is_source: bool = False  # texts on one template block too (a firm's house style never should)
+
+
 class TaskPack(Strict):
     """A whole ``task.toml``."""
 
@@ -106,6 +113,7 @@ class TaskPack(Strict):
     privacy: dict[str, Any] = {}  # validated by curate.privacy.Policy
     dedupe: dict[str, Any] = {}  # options of curate.dedupe.find_duplicates
     team: Team = Team()
+    overlap: Overlap = Overlap()
     split: Split = Split()
     model: Model = Model()
     training: dict[str, Any] = {}  # recipe overrides, validated by train.load_recipe

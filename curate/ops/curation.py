@@ -122,11 +122,14 @@ class FindingDecision(Request):
 @operation("findings.decide", "review")
 def findings_decide(context: Context, request: FindingDecision) -> dict[str, Any]:
     """Confirm a finding (its text is replaced by a surrogate) or reject it (it stays, and is remembered)."""
-    from curate import findings
+    from curate import findings, incremental
 
-    return findings.decide_finding(
+    done = findings.decide_finding(
         context.store, context.actor, context.workspace, request.finding_id, request.decision
     )
+    if done["status"] == "replaced":
+        incremental.saved(context.store, context.workspace, done["pair_id"])
+    return done
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------
@@ -158,6 +161,7 @@ class ClusterDecision(Request):
     cluster_id: str
     decision: Literal["keep", "not_duplicates"]
     keep: list[str] = Field([], description="pair ids to keep, when the decision is keep")
+    merge_labels: bool = Field(False, description="give the one kept pair the labels it lacks, of the others")
 
 
 @operation("clusters.decide", "review")
@@ -166,7 +170,12 @@ def clusters_decide(context: Context, request: ClusterDecision) -> dict[str, Any
     from curate import clusters
 
     return clusters.decide_cluster(
-        context.store, context.actor, request.cluster_id, request.decision, request.keep
+        context.store,
+        context.actor,
+        request.cluster_id,
+        request.decision,
+        request.keep,
+        merge_labels=request.merge_labels,
     )
 
 
@@ -214,12 +223,17 @@ class DecideRequest(Request):
 @operation("review.decide", "annotate")
 def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
     """Approve, reject, edit, skip, flag or return a pair."""
-    from curate import findings, review
+    from curate import findings, incremental, review
 
     row = context.store.one("SELECT task FROM pairs WHERE pair_id = ?", [request.pair_id])
     if row is None:
         raise NotFound(f"No pair {request.pair_id!r}.")
     folder, pack = pack_of(context, row["task"])
+
+    def rescan(pair_id: str, rev: int) -> None:
+        findings.rescan(context.store, context.workspace, pair_id, rev)
+        incremental.saved(context.store, context.workspace, pair_id)
+
     return review.decide(
         context.store,
         context.actor,
@@ -234,16 +248,19 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
         client_id=request.client_id,
         pack=pack,
         guideline_version=review.guideline_version(folder),
-        rescan=lambda pair_id, rev: findings.rescan(context.store, context.workspace, pair_id, rev),
+        rescan=rescan,
     )
 
 
 @operation("review.undo", "annotate")
 def review_undo(context: Context, request: Empty) -> dict[str, Any]:
     """Take back the acting user's last decision."""
-    from curate import review
+    from curate import incremental, review
 
-    return review.undo(context.store, context.actor)
+    done = review.undo(context.store, context.actor)
+    if done["verdict"] == "edit":
+        incremental.saved(context.store, context.workspace, done["pair_id"])
+    return done
 
 
 @operation("review.counts", "read")
