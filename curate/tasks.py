@@ -65,6 +65,9 @@ class Suite(Strict):
     params: dict[str, Any] = {}
 
 
+Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
+
+
 class Gate(Strict):
     """What a version must show. Higher is better; scores lie between 0 and 1 unless a card says otherwise."""
 
@@ -74,8 +77,8 @@ class Gate(Strict):
     effect: float = Field(0.1, gt=0)  # smallest gain over a baseline that the eval set must be able to show
     alpha: float = Field(0.05, gt=0, lt=0.5)  # one-sided
     power: float = Field(0.8, gt=0.5, lt=1)
-    baselines: list[Literal["zero_shot", "few_shot", "retrieval"]] = ["zero_shot", "few_shot", "retrieval"]
-    few_shot: int = Field(4, ge=1)
+    baselines: list[Baseline] = ["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
+    few_shot: int = Field(4, ge=1)  # examples of the few_shot and retrieval_few_shot arms
     critical: list[str] = []  # counters of the scorer that must be zero
     min_agreement: float | None = None  # Cohen's kappa of the scorer with people, below which it may not gate
 
