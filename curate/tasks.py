@@ -52,6 +52,16 @@ class Model(Strict):
     generation: Generation = Generation()
 
 
+class Gold(Strict):
+    """What the approved completions themselves must reach under a suite's scorer before anything learns from them."""
+
+    min: float = 0.5  # a pair whose primary score is lower fails
+    share: float = Field(
+        0.0, ge=0, lt=1
+    )  # of the pairs that may fail without a waiver: the scorer's own errors
+    expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
+
+
 class Suite(Strict):
     """One evaluation: which scorer judges which eval rows, and which of its numbers decides."""
 
@@ -63,6 +73,16 @@ class Suite(Strict):
     slices: list[str] = []
     agreement: str | None = None  # JSONL of answers labelled blind by people, to check the scorer against
     params: dict[str, Any] = {}
+    gold: Gold = Gold()
+
+
+class Waiver(Strict):
+    """Somebody's word, by name, that a preflight check may be passed over. It shows in every later report."""
+
+    check: str = Field(min_length=1)  # name of the check, as preflight prints it
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=10)
+    pairs: list[str] = []  # only these pairs (or sources); the whole check when empty
 
 
 Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
@@ -105,6 +125,7 @@ class TaskPack(Strict):
     training: dict[str, Any] = {}  # recipe overrides, validated by train.load_recipe
     suites: list[Suite] = []
     gate: Gate = Gate()
+    waivers: list[Waiver] = []
 
     @model_validator(mode="after")
     def _label_names_and_keys_are_unique(self) -> TaskPack:

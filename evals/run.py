@@ -430,7 +430,7 @@ def _score(
                     "scorer": suite.metric,
                     "scorer_version": version,
                     "score": score,
-                    "primary": None if score is None else _primary(suite, score, subscores[number]),
+                    "primary": None if score is None else primary_of(suite, score, subscores[number]),
                     "subscores": json.dumps(_plain(subscores[number]), sort_keys=True),
                     "evidence": json.dumps(_plain(evidence[number]), sort_keys=True, ensure_ascii=False),
                 }
@@ -450,7 +450,8 @@ def _repeat_of(before: Mapping[str, Any], arm: str, identity: Mapping[str, Any])
     return found if found and found["asked"] else None
 
 
-def _primary(suite: Suite, score: float, subscores: Mapping[str, Any]) -> float:
+def primary_of(suite: Suite, score: float, subscores: Mapping[str, Any]) -> float:
+    """The number that decides. Raises `UsageError` where the scorer has no such number, `EvalError` for NaN."""
     if suite.primary == "score":
         value = score
     elif suite.primary in subscores:
