@@ -59,10 +59,22 @@ def evaluate(
             training=training,
         )
         if model is not None:
+            if pack.gate.retention.on:
+                report({"message": "general ability, before and after"})
+                _retention(arms, workspace, out)
             report({"message": "scorer against blind labels"})
             (out / "agreement.json").write_text(json.dumps(measure(pack_folder, suite)), "utf-8")
         runs.append(out.name)
     return {"run": runs[0], "runs": runs}
+
+
+def _retention(arms: list[Any], workspace: Workspace, out: Path) -> None:
+    """Measure general ability of the tuned model and of its base into ``retention.json``; both are remembered."""
+    from evals.retention import measure
+
+    tuned = arms[-1].generator
+    measured = measure(tuned.with_adapter(None), tuned, workspace.cache)
+    (out / "retention.json").write_text(json.dumps(measured) + "\n", "utf-8")
 
 
 def _take_over(baselines: Path, out: Path) -> None:

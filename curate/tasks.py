@@ -88,6 +88,13 @@ class Waiver(Strict):
 Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
 
 
+class Retention(Strict):
+    """General ability after training, against the untuned base (`evals.retention`)."""
+
+    on: bool = True
+    margin: float = Field(0.05, gt=0)  # of the mean share of probability that the right choice gets
+
+
 class Gate(Strict):
     """What a version must show. Higher is better; scores lie between 0 and 1 unless a card says otherwise."""
 
@@ -100,6 +107,7 @@ class Gate(Strict):
     baselines: list[Baseline] = ["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
     few_shot: int = Field(4, ge=1)  # examples of the few_shot and retrieval_few_shot arms
     critical: list[str] = []  # counters of the scorer that must be zero
+    retention: Retention = Retention()
     min_agreement: float | None = None  # Cohen's kappa of the scorer with people, below which it may not gate
 
 

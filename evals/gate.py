@@ -125,6 +125,8 @@ def decide(
         for name in absent
     ]
     checks += [_critical(run, gate, candidate, counter) for counter in gate.critical]
+    if gate.retention.on and run.kind(candidate) == "model":
+        checks.append(_retained(run, gate))
     checks += _scorer(run, gate, candidate, scorer_agreement)
     checks += _sandbox(run, candidate)
     verdict = _worst(checks)
@@ -304,6 +306,32 @@ def _ratchet(run: EvalRun, released: Sequence[str]) -> dict[str, str]:
     roles = {released[-1]: "the released version"}
     roles[best] = "the best version ever released" if best != released[-1] else roles[best]
     return roles
+
+
+def _retained(run: EvalRun, gate: Gate) -> dict[str, Any]:
+    """The tuned model against its base on general questions, without the persona's prompt."""
+    name, path = "general ability retained", run.folder / "retention.json"
+    try:
+        measured = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        detail = (
+            "general ability was not measured in this run; run `goldpair eval` again, its answers are kept"
+        )
+        return {"name": name, "verdict": INCONCLUSIVE, "detail": detail}
+    result = noninferiority(
+        measured["tuned"],
+        measured["base"],
+        gate.retention.margin,
+        alpha=gate.alpha,
+        power=gate.power,
+        seed=SEED,
+    )
+    found = _comparison(name, result) | {"kind": "retention", "items": measured["sha256"]}
+    if found.get("missing"):
+        # The items are what they are: more cannot be asked, the margin is the team's to set.
+        found["detail"] = found["detail"].split("; about")[0]
+        found["missing"] = None
+    return found
 
 
 def _sandbox(run: EvalRun, candidate: str) -> list[dict[str, Any]]:
