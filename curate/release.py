@@ -69,6 +69,9 @@ def evaluate(
         )
         contamination.keep_suspects(out, _learned_from(workspace, spec, model), pack, suite, pack_folder)
         if model is not None:
+            if pack.gate.retention.on:
+                report({"message": "general ability, before and after"})
+                _retention(arms, workspace, out)
             report({"message": "scorer against blind labels"})
             (out / "agreement.json").write_text(json.dumps(measure(pack_folder, suite)), "utf-8")
         runs.append(out.name)
@@ -92,6 +95,15 @@ def _probe(
     return summary(probe(tuned, tuned.with_adapter(None), secrets, progress=progress))
 
 
+def _retention(arms: list[Any], workspace: Workspace, out: Path) -> None:
+    """Measure general ability of the tuned model and of its base into ``retention.json``; both are remembered."""
+    from evals.retention import measure
+
+    tuned = arms[-1].generator
+    measured = measure(tuned.with_adapter(None), tuned, workspace.cache)
+    (out / "retention.json").write_text(json.dumps(measured) + "\n", "utf-8")
+
+
 def _take_over(baselines: Path, out: Path) -> None:
     """Begin a model's run from the baselines' answers and scores; what changed since is made anew by its hash."""
     if baselines != out and (baselines / "run.json").exists() and not (out / "run.json").exists():
@@ -102,18 +114,22 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
     from evals.arms import Arm
     from evals.generate import LocalModel
 
-    base = LocalModel(_base_of(model, pack), threads=spec["threads"], precision="auto")
+    def load(name: str) -> LocalModel:
+        return LocalModel(name, threads=spec["threads"], precision="auto")
+
+    base = load(_base_of(model, pack))
     arms = [
         Arm(kind, kind, generator=None if kind == "retrieval" else base, shots=pack.gate.few_shot)
         for kind in spec["baselines"]
     ]
     arms += [Arm(name, "file", outputs=Path(path)) for name, path in spec["outputs"].items()]
     if model is not None:
-        arms += [
-            Arm(name, "model", generator=base.with_adapter(workspace.models / name))
-            for name in spec["released"]
-            if _base_of(workspace.models / name, pack) == _base_of(model, pack)
-        ]
+        for name in spec["released"]:
+            folder = workspace.models / name
+            own = _base_of(folder, pack)
+            # Weights load when first asked: a predecessor whose answers are kept costs no memory.
+            same = own == _base_of(model, pack)
+            arms.append(Arm(name, "model", generator=(base if same else load(own)).with_adapter(folder)))
         arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
     return arms
 
@@ -162,13 +178,18 @@ def decide(store: Store, workspace: Workspace, actor: users.Actor, run: Path) ->
         raise UsageError(
             f"Run {run.name} has no tuned arm to decide on. Run `goldpair eval {pack.name} --model NAME`."
         )
-    released = [name for name in arms if (workspace.models / name / "run.json").exists()]
+    model = run.name.split("--")[0]
+    before = released_before(store, pack.name, model)
     decision = decide_run(
-        run, pack.gate, candidate="tuned", released=released, scorer_agreement=agreement
+        run,
+        pack.gate,
+        candidate="tuned",
+        released=[name for name in before if name in arms],
+        absent=[name for name in before if name not in arms],
+        scorer_agreement=agreement,
     ).to_dict()
     text = json.dumps(decision, indent=2, ensure_ascii=False) + "\n"
     (run / "gate.json").write_text(text, "utf-8")
-    model = run.name.split("--")[0]
     (workspace.models / model / "gate.json").write_text(text, "utf-8")
 
     def write(tx: Tx) -> None:
@@ -177,6 +198,17 @@ def decide(store: Store, workspace: Workspace, actor: users.Actor, run: Path) ->
 
     store.write(write)
     return decision
+
+
+def released_before(store: Store, task: str, model: str | None) -> list[str]:
+    """Versions of a task that were released, oldest first; of a released ``model`` those before it."""
+    own = store.one("SELECT released_ts FROM models WHERE name = ? AND released", [model])
+    rows = store.rows(
+        "SELECT name FROM models WHERE task = ? AND released AND name IS DISTINCT FROM ?"
+        " AND (? IS NULL OR released_ts < ?) ORDER BY released_ts, name",
+        [task, model, own and own["released_ts"], own and own["released_ts"]],
+    )
+    return [row["name"] for row in rows]
 
 
 def report(workspace: Workspace, run: Path) -> dict[str, Any]:

@@ -52,6 +52,16 @@ class Model(Strict):
     generation: Generation = Generation()
 
 
+class Gold(Strict):
+    """What the approved completions themselves must reach under a suite's scorer before anything learns from them."""
+
+    min: float = 0.5  # a pair whose primary score is lower fails
+    share: float = Field(
+        0.0, ge=0, lt=1
+    )  # of the pairs that may fail without a waiver: the scorer's own errors
+    expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
+
+
 class Suite(Strict):
     """One evaluation: which scorer judges which eval rows, and which of its numbers decides."""
 
@@ -63,6 +73,26 @@ class Suite(Strict):
     slices: list[str] = []
     agreement: str | None = None  # JSONL of answers labelled blind by people, to check the scorer against
     params: dict[str, Any] = {}
+    gold: Gold = Gold()
+
+
+class Waiver(Strict):
+    """Somebody's word, by name, that a preflight check may be passed over. It shows in every later report."""
+
+    check: str = Field(min_length=1)  # name of the check, as preflight prints it
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=10)
+    pairs: list[str] = []  # only these pairs (or sources); the whole check when empty
+
+
+Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
+
+
+class Retention(Strict):
+    """General ability after training, against the untuned base (`evals.retention`)."""
+
+    on: bool = True
+    margin: float = Field(0.05, gt=0)  # of the mean share of probability that the right choice gets
 
 
 class Gate(Strict):
@@ -74,9 +104,10 @@ class Gate(Strict):
     effect: float = Field(0.1, gt=0)  # smallest gain over a baseline that the eval set must be able to show
     alpha: float = Field(0.05, gt=0, lt=0.5)  # one-sided
     power: float = Field(0.8, gt=0.5, lt=1)
-    baselines: list[Literal["zero_shot", "few_shot", "retrieval"]] = ["zero_shot", "few_shot", "retrieval"]
-    few_shot: int = Field(4, ge=1)
+    baselines: list[Baseline] = ["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
+    few_shot: int = Field(4, ge=1)  # examples of the few_shot and retrieval_few_shot arms
     critical: list[str] = []  # counters of the scorer that must be zero
+    retention: Retention = Retention()
     min_agreement: float | None = None  # Cohen's kappa of the scorer with people, below which it may not gate
 
 
@@ -119,6 +150,7 @@ class TaskPack(Strict):
     training: dict[str, Any] = {}  # recipe overrides, validated by train.load_recipe
     suites: list[Suite] = []
     gate: Gate = Gate()
+    waivers: list[Waiver] = []
 
     @model_validator(mode="after")
     def _label_names_and_keys_are_unique(self) -> TaskPack:

@@ -1,7 +1,7 @@
 """Arms: the ways to answer an eval row that are compared with each other.
 
-Covers: the prompts of zero-shot, few-shot and model arms, the retrieval arm that copies the nearest approved
-completion, and outputs that another system wrote (a file).
+Covers: the prompts of zero-shot, few-shot (the same examples for every row, or the nearest of each row) and model
+arms, the retrieval arm that copies the nearest approved completion, and outputs that another system wrote (a file).
 Does not cover: decoding (`evals.generate`), running and scoring (`evals.run`).
 
 Every arm answers the same rows under the same system message: `pack.system`, the row's history, the row's prompt.
@@ -13,9 +13,11 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import polars as pl
 
 from curate.contract import sha256_hex
@@ -25,7 +27,9 @@ from curate.tasks import EvalRow, TaskPack
 if TYPE_CHECKING:
     from evals.generate import Generator
 
-Kind = Literal["zero_shot", "few_shot", "retrieval", "model", "file"]
+Kind = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "model", "file"]
+ASKING = ("zero_shot", "few_shot", "retrieval_few_shot", "model")  # kinds that need a generator
+EXAMPLES = ("few_shot", "retrieval", "retrieval_few_shot")  # kinds that need training rows
 TEXT_FIELDS = ("text", "output", "completion", "prediction")
 SHOT_SEED = 0
 
@@ -34,8 +38,8 @@ SHOT_SEED = 0
 class Arm:
     """One way to answer. ``name`` is its label in every table; ``note`` is shown beside it.
 
-    ``generator`` answers for zero_shot, few_shot and model; ``outputs`` (row id -> text, or a JSONL file of it) is
-    what a file arm says; ``shots`` is the number of examples a few_shot arm asks for.
+    ``generator`` answers for the kinds in `ASKING`; ``outputs`` (row id -> text, or a JSONL file of it) is what a
+    file arm says; ``shots`` is the number of examples a few_shot or retrieval_few_shot arm asks for.
     """
 
     name: str
@@ -95,12 +99,12 @@ def prepare(
 ) -> Prepared:
     """Questions of one arm.
 
-    ``examples`` are the snapshot's training rows; few_shot and retrieval need them. Raises `UsageError` when an arm
+    ``examples`` are the snapshot's training rows; the kinds in `EXAMPLES` need them. Raises `UsageError` when an arm
     lacks what its kind needs.
     """
-    if arm.kind in ("zero_shot", "model", "few_shot") and arm.generator is None:
+    if arm.kind in ASKING and arm.generator is None:
         raise UsageError(f"Arm {arm.name!r} of kind {arm.kind} needs a generator (a model or an endpoint).")
-    if arm.kind in ("few_shot", "retrieval") and (examples is None or examples.is_empty()):
+    if arm.kind in EXAMPLES and (examples is None or examples.is_empty()):
         raise UsageError(f"Arm {arm.name!r} of kind {arm.kind} takes examples out of a snapshot; name one.")
     if arm.kind == "file":
         return _file(arm, rows)
@@ -108,6 +112,9 @@ def prepare(
         assert examples is not None
         return _retrieval(rows, examples, snapshot_id)
     assert arm.generator is not None
+    if arm.kind == "retrieval_few_shot":
+        assert examples is not None
+        return _retrieved_shots(arm, pack, rows, examples, max_new_tokens)
     shots: list[dict[str, str]] = []
     facts: dict[str, Any] = {}
     if arm.kind == "few_shot":
@@ -165,27 +172,70 @@ def _file(arm: Arm, rows: Sequence[EvalRow]) -> Prepared:
     return Prepared(questions, {"file": arm.name}, facts)
 
 
-def _retrieval(rows: Sequence[EvalRow], examples: pl.DataFrame, snapshot_id: str) -> Prepared:
-    """BM25 (Robertson and others 1994, Lucene's variant as in bm25s) over the prompts; ties go to the first pair."""
+def nearest(texts: Sequence[str], queries: Sequence[str], k: int) -> list[list[tuple[int, float]]]:
+    """The ``k`` nearest texts of each query by BM25, nearest first: ``[(index, score), ...]`` a query.
+
+    BM25: Robertson and others 1994, Lucene's variant as in bm25s. Ties go to the first text; a query that shares no
+    word with any text gets the first texts with a score of 0.
+    """
     import bm25s
 
-    def tokens(texts: list[str]) -> list[list[str]]:
-        return bm25s.tokenize(texts, stopwords="en", return_ids=False, show_progress=False)
+    def tokens(found: Sequence[str]) -> list[list[str]]:
+        return bm25s.tokenize(list(found), stopwords="en", return_ids=False, show_progress=False)
 
-    prompts = examples["prompt"].to_list()
-    completions, pairs = examples["completion"].to_list(), examples["pair_id"].to_list()
     index = bm25s.BM25()
-    corpus = [words or ["\0"] for words in tokens(prompts)]  # a prompt of stop words only matches nothing
+    corpus = [words or ["\0"] for words in tokens(texts)]  # a text of stop words only matches nothing
     index.index(corpus, show_progress=False)
     vocabulary = {word for words in corpus for word in words}
-    questions, unmatched = [], 0
-    for row, words in zip(rows, tokens([row.prompt for row in rows]), strict=True):
-        words = [word for word in words if word in vocabulary]
-        best = int(index.get_scores(words).argmax()) if words else 0
-        unmatched += not words
-        questions.append(Question(row.id, text=completions[best], support=pairs[best]))
-    identity = {"retrieval": f"bm25s {bm25s.__version__}", "snapshot": snapshot_id}
+    found = []
+    for words in tokens(queries):
+        known = [word for word in words if word in vocabulary]
+        scores = index.get_scores(known) if known else np.zeros(len(corpus))
+        order = np.argsort(-scores, kind="stable")[:k]
+        found.append([(int(i), float(scores[i])) for i in order])
+    return found
+
+
+def _retrieval(rows: Sequence[EvalRow], examples: pl.DataFrame, snapshot_id: str) -> Prepared:
+    """Copies the completion whose prompt is nearest to the row's prompt."""
+    completions, pairs = examples["completion"].to_list(), examples["pair_id"].to_list()
+    found = [best for (best,) in nearest(examples["prompt"].to_list(), [row.prompt for row in rows], 1)]
+    questions = [
+        Question(row.id, text=completions[best], support=pairs[best])
+        for row, (best, _) in zip(rows, found, strict=True)
+    ]
+    identity = {"retrieval": f"bm25s {version('bm25s')}", "snapshot": snapshot_id}
+    unmatched = sum(score == 0 for _, score in found)
     return Prepared(questions, identity, {"copied_from": len(pairs), "rows_without_a_shared_word": unmatched})
+
+
+def _retrieved_shots(
+    arm: Arm, pack: TaskPack, rows: Sequence[EvalRow], examples: pl.DataFrame, max_new_tokens: int
+) -> Prepared:
+    """Each row under its own nearest pairs, the nearest one last; the farthest go first where room is short."""
+    prompts, completions = examples["prompt"].to_list(), examples["completion"].to_list()
+    ranked = [
+        [number for number, _ in found] for found in nearest(prompts, [row.prompt for row in rows], arm.shots)
+    ]
+
+    def asked(row: EvalRow, chosen: Sequence[int]) -> list[dict[str, str]]:
+        turns = [
+            {"role": role, "content": text}
+            for number in reversed(chosen)
+            for role, text in (("user", prompts[number]), ("assistant", completions[number]))
+        ]
+        return conversation(pack, row, turns)
+
+    for row, chosen in zip(rows, ranked, strict=True):
+        while chosen and not _fits(arm.generator, [asked(row, chosen)], max_new_tokens):
+            chosen.pop()
+    questions = [
+        Question(row.id, conversation=asked(row, chosen)) for row, chosen in zip(rows, ranked, strict=True)
+    ]
+    assert arm.generator is not None
+    fewest = min((len(chosen) for chosen in ranked), default=0)
+    facts = {"shots": fewest, "shots_wanted": arm.shots, "retrieved_from": len(prompts)}
+    return Prepared(questions, {"generator": arm.generator.identity()}, facts)
 
 
 def _shots(

@@ -18,6 +18,7 @@ from typing import Any
 
 from curate.errors import UsageError
 from curate.tasks import Gate
+from evals._asking import INFRASTRUCTURE
 from evals.run import EvalRun, gate_sha256
 from evals.stats import (
     FAIL,
@@ -32,6 +33,10 @@ from evals.stats import (
 )
 
 JUMP = 4.0  # standard errors upward that stop for a look: a broken extractor raises scores, too
+INFRASTRUCTURE_LIMIT = 0.02  # share of answers that may be missing for the machine's reasons
+UNSTEADY_LIMIT = (
+    0.25  # share of questions that may get another answer when the very same batch is asked again
+)
 SEED = 0
 
 
@@ -77,6 +82,7 @@ def decide(
     candidate: str = "tuned",
     baselines: Sequence[str] | None = None,
     released: Sequence[str] | str | None = None,
+    absent: Sequence[str] = (),
     scorer_agreement: Mapping[str, Any] | None = None,
 ) -> Decision:
     """Verdict on one arm of a run.
@@ -84,7 +90,9 @@ def decide(
     Args:
         candidate: the arm that wants to be released.
         baselines: arms it must beat; None takes the run's arms of the kinds that the gate names.
-        released: arms of versions that were released before, which it must not fall behind.
+        released: arms of versions that were released before, oldest first. It must not fall behind the last one, nor
+            behind the best one there ever was on these rows, so that small losses cannot add up.
+        absent: versions that were released before and have no arm in this run; each stands in the way.
         scorer_agreement: how well the scorer agrees with people, ``{"kappa", "interval", "n", "by"}``; needed when
             the gate asks for it.
 
@@ -96,7 +104,9 @@ def decide(
     wanted = list(baselines) if baselines is not None else _baseline_arms(run, gate, candidate)
     for name in (candidate, *wanted, *released):
         run.answers(name)  # raises for an unknown arm
-    checks = [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *released))]
+    against = _ratchet(run, released)
+    checks = [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *against))]
+    checks += [_steady(run, name) for name in (candidate, *against) if run.meta["arms"][name].get("repeat")]
     if baselines is None:
         checks += _absent(run, gate, wanted)
     checks += [_frozen(run, gate), _contamination(run, candidate)]
@@ -104,10 +114,21 @@ def decide(
         checks.append(_floor(run, gate, candidate))
     beaten = {name: _superior(run, gate, candidate, name) for name in wanted}
     checks += beaten.values()
-    for name in released:
-        checks += _not_worse(run, gate, candidate, name)
+    for name, role in against.items():
+        checks += _not_worse(run, gate, candidate, name, role)
+    checks += [
+        {
+            "name": f"not worse than {name}",
+            "verdict": INCONCLUSIVE,
+            "detail": f"{name} was released and is no arm of this run; run `goldpair eval` again, its answers are kept",
+        }
+        for name in absent
+    ]
     checks += [_critical(run, gate, candidate, counter) for counter in gate.critical]
+    if gate.retention.on and run.kind(candidate) == "model":
+        checks.append(_retained(run, gate))
     checks += _scorer(run, gate, candidate, scorer_agreement)
+    checks += _sandbox(run, candidate)
     verdict = _worst(checks)
     missing = [
         check["missing"] for check in checks if check["verdict"] == INCONCLUSIVE and check.get("missing")
@@ -219,22 +240,131 @@ def _absent(run: EvalRun, gate: Gate, wanted: Sequence[str]) -> list[dict[str, A
 
 
 def _coverage(run: EvalRun, arm: str) -> dict[str, Any]:
+    """Every row has a score. What the machine failed at leaves the denominator, while it is little."""
     total, have = len(run.rows), len(run.primary(arm))
-    reasons = sorted({gap["reason"] for gap in run.meta["gaps"] if gap["arm"] == arm})
+    mine = [gap for gap in run.meta["gaps"] if gap["arm"] == arm]
+    lost = len({gap["row_id"] for gap in mine if gap.get("kind") == INFRASTRUCTURE})
+    reasons = sorted({gap["reason"] for gap in mine})
     detail = f"{have} of {total} eval rows answered and scored"
-    if have < total:
-        detail += f"; a gap is no answer ({'; '.join(reasons) or 'no score'})"
+    if lost:
+        detail += (
+            f"; {lost} left out for errors of the machine, after a second try ({'; '.join(reasons[:3])})"
+        )
+    excused = lost <= INFRASTRUCTURE_LIMIT * total
+    if lost and not excused:
+        detail += f"; more than {INFRASTRUCTURE_LIMIT:.0%} may not be left out, repair it and run again"
+    if have + lost < total:
+        detail += f"; a gap is no answer ({'; '.join(reasons[:3]) or 'no score'})"
     return {
         "name": f"coverage of {arm}",
-        "verdict": PASS if have == total else INCONCLUSIVE,
+        "verdict": PASS if have + lost >= total and excused else INCONCLUSIVE,
         "detail": detail,
         "rows": total,
         "scored": have,
+        "infrastructure_errors": lost,
     }
 
 
+def _steady(run: EvalRun, arm: str) -> dict[str, Any]:
+    """Whether the same questions got the same answers when they were asked again."""
+    repeat = run.meta["arms"][arm]["repeat"]
+    asked, same, steady = repeat["asked"], repeat["same"], repeat["steady"]
+    fine = bool(asked) and asked - steady <= UNSTEADY_LIMIT * asked
+    detail = f"{same} of {asked} questions got the same answer, letter by letter, when asked again"
+    if not asked:
+        detail = f"asking again failed: {repeat.get('why', 'no answer')}"
+    elif same < asked and fine:
+        detail += (
+            f", and {steady} in the same batch: this number format depends on the batch; its noise is part of every "
+            "interval, fp32 would have none"
+        )
+    elif not fine:
+        detail += (
+            f", and {steady} in the same batch: decoding is not greedy or the server is not steady, so nobody could "
+            "repeat this verdict"
+        )
+    return {
+        "name": f"decoding of {arm} repeats",
+        "verdict": PASS if fine else INCONCLUSIVE,
+        "detail": detail,
+        "asked": asked,
+        "same": same,
+        "steady": steady,
+    }
+
+
+def _ratchet(run: EvalRun, released: Sequence[str]) -> dict[str, str]:
+    """Version -> its role, of those that the candidate must not fall behind: the last released, the best ever."""
+    if not released:
+        return {}
+
+    def mean(name: str) -> float:
+        scores = run.primary(name).values()
+        return sum(scores) / len(scores) if scores else float("-inf")
+
+    best = max(reversed(released), key=mean)  # of equals the newest
+    roles = {released[-1]: "the released version"}
+    roles[best] = "the best version ever released" if best != released[-1] else roles[best]
+    return roles
+
+
+def _retained(run: EvalRun, gate: Gate) -> dict[str, Any]:
+    """The tuned model against its base on general questions, without the persona's prompt."""
+    name, path = "general ability retained", run.folder / "retention.json"
+    try:
+        measured = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        detail = (
+            "general ability was not measured in this run; run `goldpair eval` again, its answers are kept"
+        )
+        return {"name": name, "verdict": INCONCLUSIVE, "detail": detail}
+    result = noninferiority(
+        measured["tuned"],
+        measured["base"],
+        gate.retention.margin,
+        alpha=gate.alpha,
+        power=gate.power,
+        seed=SEED,
+    )
+    found = _comparison(name, result) | {"kind": "retention", "items": measured["sha256"]}
+    if found.get("missing"):
+        # The items are what they are: more cannot be asked, the margin is the team's to set.
+        found["detail"] = found["detail"].split("; about")[0]
+        found["missing"] = None
+    return found
+
+
+def _sandbox(run: EvalRun, candidate: str) -> list[dict[str, Any]]:
+    """A scorer that runs other people's code needs a sandbox that held its own attacks in this very run."""
+    found = run.meta["arms"][candidate].get("aggregate", {}).get("sandbox")
+    path = run.folder / "sandbox.json"
+    if not found and path.is_file():
+        try:
+            found = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            found = {"ok": False, "detail": "sandbox.json cannot be read"}
+    if not found and not run.meta["scorer"].get("sandboxed"):
+        return []
+    if not isinstance(found, Mapping):
+        detail = (
+            f"scorer {run.suite.metric} runs code in the sandbox, and this run holds no attestation that it isolates; "
+            "run the suite where the sandbox works"
+        )
+        return [{"name": "sandbox attested", "verdict": INCONCLUSIVE, "detail": detail}]
+    attacks, held = found.get("attacks"), found.get("held")
+    ok = found.get("ok") is True and attacks == held and attacks != 0
+    detail = f"{found.get('backend') or 'sandbox'}"
+    if attacks is not None:
+        detail += f", {held} of {attacks} attacks of the self-test held"
+    if found.get("detail"):
+        detail += f"; {found['detail']}"
+    verdict = PASS if ok else INCONCLUSIVE
+    return [{**found, "name": "sandbox attested", "verdict": verdict, "detail": detail}]
+
+
 def _frozen(run: EvalRun, gate: Gate) -> dict[str, Any]:
-    same = run.meta["gate"] == gate.model_dump(mode="json")
+    # Through the model, so that a setting that came later counts with its default.
+    same = Gate.model_validate(run.meta["gate"]) == gate
     detail = "the gate is the one that was frozen with the answers"
     if not same:
         detail = "the gate was changed after these answers were scored; run the suite again under the new one"
@@ -279,22 +409,24 @@ def _superior(run: EvalRun, gate: Gate, candidate: str, baseline: str) -> dict[s
     return _comparison(f"better than {baseline}", result) | {"baseline": baseline, "kind": "superiority"}
 
 
-def _not_worse(run: EvalRun, gate: Gate, candidate: str, version: str) -> list[dict[str, Any]]:
+def _not_worse(run: EvalRun, gate: Gate, candidate: str, version: str, role: str) -> list[dict[str, Any]]:
     _, a, b, clusters = run.paired(candidate, version)
     result = noninferiority(
         a, b, gate.margin, clusters=clusters, alpha=gate.alpha, power=gate.power, seed=SEED
     )
     found = [
-        _comparison(f"not worse than {version}", result) | {"baseline": version, "kind": "non-inferiority"}
+        _comparison(f"not worse than {version}", result)
+        | {"baseline": version, "kind": "non-inferiority", "role": role}
     ]
+    found[0]["detail"] = f"{role}: {found[0]['detail']}"
     error = result.standard_error
     if error and result.estimate > JUMP * error:
         found.append(
             {
                 "name": f"jump over {version}",
                 "verdict": INCONCLUSIVE,
-                "detail": f"{result.estimate / error:.1f} standard errors better than a released version: look whether "
-                "the scorer still reads the answers before this is believed",
+                "detail": f"{result.estimate / error:.1f} standard errors better than {role}: look whether "
+                "the scorer still reads the answers, then promote by name and reason",
                 "baseline": version,
             }
         )
@@ -320,7 +452,9 @@ def _critical(run: EvalRun, gate: Gate, candidate: str, counter: str) -> dict[st
             "verdict": INCONCLUSIVE,
             "detail": f"scorer {run.suite.metric} counts no {counter!r}; it counts: {', '.join(known) or 'nothing'}",
         }
-    answers = run.answers(candidate)
+    answers = {
+        name: row for name, row in run.answers(candidate).items() if row["primary"] is not None
+    }  # what was not judged is no clean answer
     hit = [
         name
         for name, row in answers.items()
@@ -404,13 +538,13 @@ def _worth_it(run: EvalRun, candidate: str, beaten: Mapping[str, Mapping[str, An
         )
 
     if failed := strongest(FAIL):
-        advice = "Use retrieval" if run.kind(failed) == "retrieval" else "Stay with prompting"
+        advice = "Use retrieval" if run.kind(failed).startswith("retrieval") else "Stay with prompting"
         return (
             f"{advice}: {candidate} has no advantage worth having over {failed} "
             f"({lead_over(failed)}){_cost(run, candidate, failed)}."
         )
     if undecided := strongest(INCONCLUSIVE):
-        other = "retrieval" if run.kind(undecided) == "retrieval" else "prompting"
+        other = "retrieval" if run.kind(undecided).startswith("retrieval") else "prompting"
         missing = beaten[undecided].get("missing")
         more = f"; about {missing} more eval rows would tell" if missing else ""
         return (

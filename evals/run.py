@@ -16,8 +16,10 @@ and ``eval_looks.json`` stands beside it, one for all runs of the parent folder.
 A scorer gets exactly those columns that its features name: ``predictions``, ``references``, ``expects``, ``histories``
 (list of turns, or their JSON where the feature is a string), ``metadata`` (JSON), and the row's prompt as ``prompts``,
 ``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. Beside the numbers
-that every scorer returns it may return ``refuses``: a reason why it must not gate. A module may declare ``COUNTERS``:
-the kinds of evidence that a gate may name in ``critical``, and ``OPTIONAL``: the columns that may be empty.
+that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None,
+or why the machine (not the answer) kept it from a score; ``sandbox``: the attestation of the sandbox that it used. A
+module may declare ``COUNTERS``: the kinds of evidence that a gate may name in ``critical``, ``OPTIONAL``: the columns
+that may be empty, and ``SANDBOX = True``: no verdict without an attestation.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,7 +43,8 @@ import evals
 from curate.contract import canonical_json, file_sha256, load_manifest, load_rows, sha256_hex
 from curate.errors import GoldpairError, NotFound, UsageError
 from curate.tasks import EvalRow, Gate, Suite, TaskPack, load_eval
-from evals.arms import Arm, Prepared, prepare
+from evals._asking import INFRASTRUCTURE, Progress, answers_of
+from evals.arms import Arm, prepare
 
 FORMAT = 1
 PROMPT_COLUMNS = ("prompts", "transcripts", "questions", "requests", "sources")
@@ -67,8 +70,6 @@ SCORES = {
     "subscores": pl.String(),  # JSON object
     "evidence": pl.String(),  # JSON list
 }
-
-Progress = Callable[[str, int, int], None]  # arm, answers done, answers wanted
 
 
 class EvalError(GoldpairError):
@@ -113,6 +114,7 @@ def run_suite(
 
     old = _old_frame(out / "generations.parquet", GENERATIONS)
     known = {row["key"]: row for row in old.iter_rows(named=True)}
+    before = _old_meta(out)
     made: list[dict[str, Any]] = []
     gaps: list[dict[str, str]] = []
     described: dict[str, dict[str, Any]] = {}
@@ -125,19 +127,19 @@ def run_suite(
             snapshot_id=snapshot["id"] if snapshot else "",
             max_new_tokens=pack.model.generation.max_new_tokens,
         )
-        answers = _answers(arm, prepared, rows, pack, known, cache, progress)
+        kept = _repeat_of(before, arm.name, prepared.identity)
+        answers, missing, repeat = answers_of(
+            arm, prepared, [row.id for row in rows], pack.model.generation, known, cache, progress, kept
+        )
         made += answers
         known |= {answer["key"]: answer for answer in answers}  # two arms on one model ask it once
-        gaps += [
-            {"arm": arm.name, "row_id": question.row_id, "reason": question.gap}
-            for question in prepared.questions
-            if question.gap
-        ]
+        gaps += missing
         described[arm.name] = {
             "kind": arm.kind,
             "note": arm.note,
             "identity": prepared.identity,
             "facts": prepared.facts,
+            "repeat": repeat,
             "rows": len(answers),
             "prompt_tokens": sum(answer["prompt_tokens"] for answer in answers),
             "completion_tokens": sum(answer["completion_tokens"] for answer in answers),
@@ -147,7 +149,8 @@ def run_suite(
         _write_frame(out / "generations.parquet", _merge(made, known), GENERATIONS)
     _write_frame(out / "generations.parquet", made, GENERATIONS)
 
-    scores, aggregates = _score(pack_dir, out, suite, arms, rows, made)
+    scores, aggregates, errors = _score(pack_dir, out, suite, arms, rows, made)
+    gaps += errors
     _write_frame(out / "scores.parquet", scores, SCORES)
     for name in names:
         described[name]["aggregate"] = aggregates[name]
@@ -173,6 +176,7 @@ def run_suite(
             "params": suite.params,
             "primary": suite.primary,
             "counters": _counters(suite.metric),
+            "sandboxed": bool(_declared(evals.metric(suite.metric), "SANDBOX")),
         },
         "decoding": decoding,
         "arms": described,
@@ -183,7 +187,6 @@ def run_suite(
             **{name: importlib.metadata.version(name) for name in ("evaluate", "scipy", "bm25s")},
         },
     }
-    before = _old_meta(out)
     same = {key: before.get(key) for key in body} == json.loads(json.dumps(body))
     body["created"] = before["created"] if same else datetime.now(UTC).isoformat(timespec="seconds")
     body["eval"]["looks"] = _look(out.parent / "eval_looks.json", body["eval"]["sha256"], made)
@@ -352,70 +355,6 @@ def learned_from(pack_dir: Path | str, metric: str) -> dict[str, str]:
     return {path.name: file_sha256(path) for path in sorted(folder.glob("*.jsonl"))}
 
 
-def _answers(
-    arm: Arm,
-    prepared: Prepared,
-    rows: Sequence[EvalRow],
-    pack: TaskPack,
-    known: Mapping[str, Mapping[str, Any]],
-    cache: Path | str | None,
-    progress: Progress | None,
-) -> list[dict[str, Any]]:
-    decoding = pack.model.generation
-    found: dict[str, dict[str, Any]] = {}
-    wanted: list[tuple[str, str, list[dict[str, str]]]] = []
-    for question in prepared.questions:
-        if question.gap:
-            continue
-        asked: dict[str, Any] = {"identity": prepared.identity, "row": question.row_id}
-        if question.conversation is not None:
-            asked = {"identity": prepared.identity, "input": question.conversation}
-            asked["decoding"] = decoding.model_dump(mode="json")
-        else:
-            asked |= {"text": question.text, "support": question.support}
-        key = sha256_hex(canonical_json(asked))
-        blank = {"key": key, "arm": arm.name, "row_id": question.row_id, "support": question.support}
-        if question.conversation is None:
-            cost = {"prompt_tokens": 0, "completion_tokens": 0, "seconds": 0.0}
-            found[question.row_id] = blank | {"text": question.text} | cost
-        elif key in known:
-            found[question.row_id] = dict(known[key]) | blank
-        else:
-            wanted.append((question.row_id, key, question.conversation))
-    if wanted:
-        generator = arm.generator
-        assert generator is not None
-        if cache is not None:
-            from evals.generate import CachedGenerator
-
-            generator = CachedGenerator(generator, Path(cache))
-        done = len(found)
-        results = generator.generate(
-            [turns for _, _, turns in wanted],
-            max_new_tokens=decoding.max_new_tokens,
-            repetition_penalty=decoding.repetition_penalty,
-            progress=None
-            if progress is None
-            else lambda now, _: progress(arm.name, done + now, done + len(wanted)),
-        )
-        if len(results) != len(wanted):
-            raise EvalError(
-                f"Arm {arm.name!r}: {len(results)} answers came back for {len(wanted)} questions."
-            )
-        for (row_id, key, _), result in zip(wanted, results, strict=True):
-            found[row_id] = {
-                "key": key,
-                "arm": arm.name,
-                "row_id": row_id,
-                "support": "",
-                "text": result.text,
-                "prompt_tokens": result.prompt_tokens,
-                "completion_tokens": result.completion_tokens,
-                "seconds": result.seconds,
-            }
-    return [found[row.id] for row in rows if row.id in found]
-
-
 def _score(
     pack_dir: Path | str,
     out: Path,
@@ -423,13 +362,17 @@ def _score(
     arms: Sequence[Arm],
     rows: Sequence[EvalRow],
     made: Sequence[Mapping[str, Any]],
-) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-    """Scores of every answer, arm by arm; an arm whose scores are all there keeps them and its aggregates."""
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]], list[dict[str, str]]]:
+    """Scores of every answer, arm by arm, and gaps; an arm whose scores are all there keeps them and its aggregates.
+
+    An answer that the scorer names in ``errors`` is judged a second time; if that fails too it has no score.
+    """
     version = evals.scorer_version(suite.metric)
     old = {row["key"]: row for row in _old_frame(out / "scores.parquet", SCORES).iter_rows(named=True)}
     before = _old_meta(out).get("arms", {})
     by_id = {row.id: row for row in rows}
     scores: list[dict[str, Any]] = []
+    gaps: list[dict[str, str]] = []
     aggregates: dict[str, dict[str, Any]] = {}
     for arm in arms:
         answers = [answer for answer in made if answer["arm"] == arm.name]
@@ -444,7 +387,11 @@ def _score(
             )
             for answer in answers
         ]
-        kept = [old[key] for key in keys if key in old and old[key]["arm"] == arm.name]
+        kept = [
+            old[key]
+            for key in keys
+            if key in old and old[key]["arm"] == arm.name and old[key]["score"] is not None
+        ]
         if answers and len(kept) == len(keys) and "aggregate" in before.get(arm.name, {}):
             scores += kept
             aggregates[arm.name] = before[arm.name]["aggregate"]
@@ -453,13 +400,27 @@ def _score(
             aggregates[arm.name] = {}
             continue
         judged = [by_id[answer["row_id"]] for answer in answers]
-        result = score_texts(
-            suite.metric, judged, [answer["text"] for answer in answers], suite.params, pack_dir
-        )
+        texts = [answer["text"] for answer in answers]
+        result = score_texts(suite.metric, judged, texts, suite.params, pack_dir)
+        failed = [number for number, why in enumerate(result.get("errors") or ()) if why]
+        if failed:
+            again = score_texts(
+                suite.metric, [judged[i] for i in failed], [texts[i] for i in failed], suite.params, pack_dir
+            )
+            for place, number in enumerate(failed):
+                for column in ("scores", "subscores", "evidence", "errors"):
+                    if result.get(column) is not None and again.get(column) is not None:
+                        result[column][number] = again[column][place]
+        errors = result.get("errors") or [None for _ in answers]
         subscores = result.get("subscores") or [{} for _ in answers]
         evidence = result.get("evidence") or [[] for _ in answers]
         for number, (answer, key) in enumerate(zip(answers, keys, strict=True)):
-            score = float(result["scores"][number])
+            broken = errors[number]
+            if broken:
+                reason = f"the scorer could not judge it: {broken}"[:300]
+                gap = {"arm": arm.name, "row_id": answer["row_id"], "reason": reason, "kind": INFRASTRUCTURE}
+                gaps.append(gap)
+            score = None if broken else float(result["scores"][number])
             scores.append(
                 {
                     "key": key,
@@ -469,7 +430,7 @@ def _score(
                     "scorer": suite.metric,
                     "scorer_version": version,
                     "score": score,
-                    "primary": _primary(suite, score, subscores[number]),
+                    "primary": None if score is None else primary_of(suite, score, subscores[number]),
                     "subscores": json.dumps(_plain(subscores[number]), sort_keys=True),
                     "evidence": json.dumps(_plain(evidence[number]), sort_keys=True, ensure_ascii=False),
                 }
@@ -479,10 +440,18 @@ def _score(
             for name, value in result.items()
             if name not in ("scores", "subscores", "evidence") and not isinstance(value, (list, tuple))
         }
-    return scores, aggregates
+    return scores, aggregates, gaps
 
 
-def _primary(suite: Suite, score: float, subscores: Mapping[str, Any]) -> float:
+def _repeat_of(before: Mapping[str, Any], arm: str, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What asking this arm twice showed in an earlier run of this folder; asked once a model is enough."""
+    described = before.get("arms", {}).get(arm, {})
+    found = described.get("repeat") if described.get("identity") == identity else None
+    return found if found and found["asked"] else None
+
+
+def primary_of(suite: Suite, score: float, subscores: Mapping[str, Any]) -> float:
+    """The number that decides. Raises `UsageError` where the scorer has no such number, `EvalError` for NaN."""
     if suite.primary == "score":
         value = score
     elif suite.primary in subscores:
@@ -515,8 +484,9 @@ def _counters(name: str) -> list[str]:
 
 
 def _declared(scorer: Any, name: str) -> tuple[str, ...]:
-    """A tuple that the scorer's module declares, empty where it does not."""
-    return tuple(getattr(sys.modules[type(scorer).__module__], name, ()))
+    """A tuple that the scorer's module declares, empty where it does not; a true value stands for itself."""
+    found = getattr(sys.modules[type(scorer).__module__], name, ())
+    return (name,) if found is True else tuple(found or ())
 
 
 def _snapshot(folder: Path | str | None) -> tuple[pl.DataFrame | None, dict[str, Any] | None]:

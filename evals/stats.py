@@ -1,8 +1,8 @@
 """Paired comparisons with known error rates: is the candidate not worse, is it better, could we tell?
 
-Covers: non-inferiority and superiority of paired scores (cluster bootstrap, Tango's interval for pass/fail), the
-interval of one arm's mean, Wilson and Clopper-Pearson bounds, Holm's correction, power, minimal detectable effect,
-examples missing, agreement (Cohen's kappa).
+Covers: non-inferiority and superiority of paired scores (studentised cluster bootstrap, Tango's interval for
+pass/fail), the interval of one arm's mean, Wilson and Clopper-Pearson bounds, Holm's correction, power, minimal
+detectable effect, examples missing, agreement (Cohen's kappa).
 Does not cover: what is compared, and what a verdict means for a release (`evals.gate`).
 
 ``alpha`` is one-sided throughout. An ``interval`` is the two-sided one of level ``1 - 2 * alpha``; its lower end
@@ -164,7 +164,8 @@ def mean_interval(
             "all alike",
         )
     sums, sizes = _by_cluster(values, ids)
-    low, high = _bootstrap(sums, sizes, alpha, seed, resamples)
+    (low, high), _, _ = _studentised(sums, sizes, alpha, seed, resamples)
+    low, high = max(span[0], low), min(span[1], high)  # a score does not leave its range
     return Interval(estimate, (low, high), len(values), _bootstrap_name(groups, len(values)))
 
 
@@ -366,6 +367,8 @@ def _compare(
         method = "Tango score interval"
     else:
         lost, won = int((sums < 0).sum()), int((sums > 0).sum())
+        spread: tuple[Floats, Floats] | None = None
+        quantile = 0.0
         if lost + won < min(FEW_DIFFERENT, groups / 2):
             low = -clopper_pearson(lost, groups, alpha=alpha)[1] * scale
             high = clopper_pearson(won, groups, alpha=alpha)[1] * scale
@@ -373,13 +376,18 @@ def _compare(
             # Power must fit the bound that decides: the worst that so few differences cannot rule out.
             error = max(error, -low / float(stats.norm.ppf(1 - alpha)))
         else:
-            interval, method = _bootstrap(sums, sizes, alpha, seed, resamples), _bootstrap_name(groups, n)
-        # A smaller sample has wider tails: t for the decision, normal for the planning.
-        quantile = float(stats.t.ppf(1 - alpha, groups - 1))
+            interval, quantile, spread = _studentised(sums, sizes, alpha, seed, resamples)
+            method = _bootstrap_name(groups, n)
 
         def reached(size: int) -> float:
-            shift = distance / (error * math.sqrt(n / size))
-            return float(stats.t.sf(quantile - shift, groups - 1))
+            narrower = math.sqrt(n / size)
+            if spread is None:  # few differ: tails of Student's t for the decision
+                return float(
+                    stats.t.sf(stats.t.ppf(1 - alpha, groups - 1) - distance / (error * narrower), groups - 1)
+                )
+            # Share of resampled worlds, centred on the truth of interest, whose own lower end passes.
+            shifts, errors = spread
+            return float(np.mean((shifts - quantile * errors) * narrower > -distance))
 
         needed = math.ceil(n * (error * _z_sum(alpha, power) / distance) ** 2)
 
@@ -456,30 +464,41 @@ def _cluster_error(sums: Floats, sizes: Floats) -> float:
     return float(math.sqrt(groups / (groups - 1) * float((rest**2).sum())) / total)
 
 
-def _bootstrap(sums: Floats, sizes: Floats, alpha: float, seed: int, resamples: int) -> tuple[float, float]:
-    """BCa interval (Efron 1987) of the mean over rows, clusters resampled whole.
+def _studentised(
+    sums: Floats, sizes: Floats, alpha: float, seed: int, resamples: int
+) -> tuple[tuple[float, float], float, tuple[Floats, Floats]]:
+    """Bootstrap-t interval of the mean over rows, clusters resampled whole; never narrower than Student's t.
 
-    The level is widened as in Hesterberg, "What teachers should know about the bootstrap" (2015): a bootstrap's
-    spread is too small by sqrt((G - 1) / G) and its tails are normal where they should be Student's.
+    Each resample is divided by its own standard error (Efron 1981; Hall, "The Bootstrap and Edgeworth Expansion",
+    1992, section 3.5), so that a long tail of losses, which pulls mean and error along together, is priced in: that
+    is where a BCa interval passed .08 instead of .05 at fifty pairs.
+
+    Returns the interval, the quantile that set its lower end, and the resamples (deviation of the mean, its standard
+    error), each of shape (resamples,).
     """
-    groups = len(sums)
-    quantile = stats.t.ppf(alpha, groups - 1) * math.sqrt(groups / (groups - 1))
-    result = stats.bootstrap(
-        (sums, sizes),
-        lambda s, m, axis: s.sum(axis=axis) / m.sum(axis=axis),
-        paired=True,
-        vectorized=True,
-        confidence_level=1 - 2 * float(stats.norm.cdf(quantile)),
-        n_resamples=resamples,
-        batch=max(1, 2_000_000 // groups),
-        method="BCa",
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    groups, total = len(sums), sizes.sum()
+    mean, error = float(sums.sum() / total), _cluster_error(sums, sizes)
+    rng = np.random.default_rng(seed)
+    means, errors = np.empty(resamples), np.empty(resamples)
+    step = max(1, 1_000_000 // groups)
+    for start in range(0, resamples, step):
+        stop = min(resamples, start + step)
+        drawn = rng.integers(0, groups, (stop - start, groups))
+        s, m = sums[drawn], sizes[drawn]
+        n = m.sum(1)
+        means[start:stop] = s.sum(1) / n
+        rest = s - m * means[start:stop, None]
+        errors[start:stop] = np.sqrt(groups / (groups - 1) * (rest**2).sum(1)) / n
+    # A resample of equal differences alone has no spread; its ratio is large, not undefined.
+    ratios = np.sort((means - mean) / np.maximum(errors, 1e-9 * error))
+    at = min(resamples, math.ceil((resamples + 1) * (1 - alpha))) - 1
+    student = float(stats.t.ppf(1 - alpha, groups - 1))
+    high, low = max(float(ratios[at]), student), min(float(ratios[resamples - 1 - at]), -student)
+    return (mean - high * error, mean - low * error), high, (means - mean, errors)
 
 
 def _bootstrap_name(groups: int, n: int) -> str:
-    return "BCa bootstrap" if groups == n else f"BCa bootstrap of {groups} clusters"
+    return "bootstrap-t" if groups == n else f"bootstrap-t of {groups} clusters"
 
 
 def _tango_z(wins: Any, losses: Any, n: int, delta: float) -> Any:

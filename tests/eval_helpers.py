@@ -89,7 +89,8 @@ def snapshot_folder(folder: Path, pairs: list[tuple[str, str]], pack: TaskPack) 
         rows={split: len(splits[split]) for split in SPLITS},
         excluded={"rejected": 2, "duplicate": 1},
         files={
-            f"data/{split}.parquet": file_sha256(folder / "data" / f"{split}.parquet") for split in SPLITS
+            name: file_sha256(folder / name)
+            for name in ("task.json", *(f"data/{split}.parquet" for split in SPLITS))
         },
         pack_sha256="pack",
         detector_version="1",

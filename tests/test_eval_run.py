@@ -1,6 +1,7 @@
 """The runner: every row accounted for, answers kept by content, scores kept by scorer version."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 import evals
 from curate.errors import NotFound, UsageError
 from evals.arms import Arm, conversation, prepare, read_outputs, standard_arms
-from evals.generate import LocalModel
+from evals.generate import GenerationError, LocalModel
 from evals.run import EvalError, EvalRun, run_suite, score_texts
 from tests.eval_helpers import SENTENCES, outputs, pack_folder, rows, snapshot_folder
 
@@ -65,7 +66,9 @@ def test_all_arms_answer_all_rows_and_a_second_run_asks_nothing(tmp_path, model,
     assert set(run.primary("retrieval").values()) == {1.0}
     assert run.answers("retrieval")["row-000"]["support"].startswith("pair-")
     asked = len(counting.asked)
-    assert asked == 12 and run.meta["arms"]["zero_shot"]["completion_tokens"] > 0
+    # six zero-shot, six few-shot, and the tuned arm's six once more to see whether decoding repeats
+    assert asked == 18 and run.meta["arms"]["zero_shot"]["completion_tokens"] > 0
+    assert run.meta["arms"]["tuned"]["repeat"] == {"asked": 6, "same": 6, "steady": 6}
     before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
     again = run_suite(tmp_path / "pack", pack, "main", arms, run.folder, snapshot_dir=snapshot)
     assert len(counting.asked) == asked
@@ -176,6 +179,104 @@ def test_few_shot_takes_as_many_as_fit_and_says_so(tmp_path, model, snapshot):
         max_new_tokens=6,
     )
     assert shuffled.facts == wide.facts and shuffled.questions == wide.questions
+
+
+def test_retrieved_shots_are_the_rows_own_nearest_pairs(tmp_path, model, snapshot):
+    eval_rows = rows(4)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    examples = pl.read_parquet(snapshot / "data" / "train.parquet")
+    arm = Arm("rag", "retrieval_few_shot", generator=model, shots=3)
+    made = prepare(arm, pack, eval_rows, examples, max_new_tokens=6)
+    for row, question in zip(eval_rows, made.questions, strict=True):
+        turns = question.conversation
+        assert [t["role"] for t in turns] == ["system", *["user", "assistant"] * 3, "user"]
+        # the nearest example stands last, and it is the one that holds the row's own sentence
+        assert turns[-2]["content"] == row.reference and turns[-1]["content"] == row.prompt
+    assert made.facts == {"shots": 3, "shots_wanted": 3, "retrieved_from": len(SENTENCES)}
+
+    class Narrow(Counting):
+        context_tokens = 60
+
+        def count_tokens(self, conversations):
+            return [sum(len(turn["content"].split()) + 3 for turn in turns) for turns in conversations]
+
+    narrow = prepare(
+        Arm("rag", "retrieval_few_shot", generator=Narrow(model), shots=5),
+        pack, eval_rows, examples, max_new_tokens=6,
+    )  # fmt: skip
+    assert 0 < narrow.facts["shots"] < 5
+    assert (
+        narrow.questions[0].conversation[-2]["content"] == eval_rows[0].reference
+    )  # the farthest went first
+
+
+class Failing(Counting):
+    """Cannot answer prompts with a certain word, for the machine's reasons; ``once`` only the first time."""
+
+    def __init__(self, model, word, once=False):
+        super().__init__(model)
+        self.word, self.once, self.failed = word, once, 0
+
+    def generate(self, conversations, **options):
+        bad = any(self.word in turns[-1]["content"] for turns in conversations)
+        if bad and not (self.once and self.failed):
+            self.failed += 1
+            raise GenerationError("503 from the server")
+        return super().generate(conversations, **options)
+
+
+def test_an_error_of_the_machine_is_tried_again_and_then_named(tmp_path, model):
+    eval_rows = rows(12)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    passing = Failing(model, "number 7", once=True)
+    run = run_suite(tmp_path / "pack", pack, "main", [Arm("tuned", "model", passing)], tmp_path / "a")
+    assert passing.failed == 1 and run.meta["gaps"] == [] and len(run.answers("tuned")) == 12
+    lasting = Failing(model, "number 7:")
+    run = run_suite(tmp_path / "pack", pack, "main", [Arm("tuned", "model", lasting)], tmp_path / "b")
+    (gap,) = run.meta["gaps"]
+    assert gap["row_id"] == "row-007" and gap["kind"] == "infrastructure" and "503" in gap["reason"]
+    assert len(run.answers("tuned")) == 11
+    with pytest.raises(GenerationError, match="outage"):
+        run_suite(
+            tmp_path / "pack", pack, "main", [Arm("tuned", "model", Failing(model, "number"))], tmp_path / "c"
+        )
+
+
+def test_what_the_scorer_could_not_judge_is_judged_again_then_left_out(tmp_path, monkeypatch):
+    eval_rows = rows(10)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    arm = Arm("tuned", "file", outputs=outputs(eval_rows, 1.0))
+    real, calls = score_texts, []
+
+    def shaky(name, judged, texts, params=None, pack_dir=None):
+        result = real(name, judged, texts, params, pack_dir)
+        calls.append(len(judged))
+        stuck = {"row-003"} if len(calls) > 1 else {"row-003", "row-005"}
+        result["errors"] = ["the compiler was not there" if row.id in stuck else None for row in judged]
+        return result
+
+    monkeypatch.setattr("evals.run.score_texts", shaky)
+    run = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run")
+    assert calls == [10, 2]
+    assert set(run.primary("tuned")) == {row.id for row in eval_rows} - {"row-003"}
+    (gap,) = run.meta["gaps"]
+    assert gap["kind"] == "infrastructure" and "compiler" in gap["reason"]
+    monkeypatch.setattr("evals.run.score_texts", real)  # repaired: the same run heals
+    healed = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run")
+    assert healed.meta["gaps"] == [] and len(healed.primary("tuned")) == 10
+
+
+def test_a_model_that_draws_at_random_is_caught(tmp_path, model):
+    class Random(Counting):
+        def generate(self, conversations, **options):
+            made = super().generate(conversations, **options)
+            return [replace(a, text=f"{a.text} {len(self.asked)}") for a in made]
+
+    eval_rows = rows(6)
+    pack = pack_folder(tmp_path / "pack", eval_rows)
+    arm = Arm("tuned", "model", Random(model))
+    run = run_suite(tmp_path / "pack", pack, "main", [arm], tmp_path / "run", cache=tmp_path / "cache")
+    assert run.meta["arms"]["tuned"]["repeat"] == {"asked": 6, "same": 0, "steady": 0}
 
 
 def test_retrieval_of_a_row_without_a_shared_word_is_counted(tmp_path, snapshot):

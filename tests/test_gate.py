@@ -9,7 +9,7 @@ from curate.errors import UsageError
 from curate.tasks import Gate
 from evals.arms import Arm
 from evals.gate import Decision, decide, decide_preflight, power_check
-from evals.run import run_suite
+from evals.run import EvalRun, run_suite
 from tests.eval_helpers import outputs, pack_folder, rows, snapshot_folder
 
 
@@ -108,6 +108,81 @@ def test_a_jump_over_a_released_version_stops_for_a_look(tmp_path):
     decision = decide(run, gate, baselines=[], released="older")
     assert verdicts(decision)["not worse than older"] == "PASS"
     assert verdicts(decision)["jump over older"] == "INCONCLUSIVE" == decision.verdict
+
+
+def test_small_losses_cannot_add_up_over_releases(tmp_path):
+    """The ratchet: not worse than the last release is not enough when an earlier one was better."""
+    eval_rows = rows(600)
+    arms = file_arms(eval_rows, v1=0.99, v2=0.9, tuned=0.9)
+    arms[2] = Arm("tuned", "file", outputs=dict(arms[1].outputs))  # the very answers of v2
+    gate, run = run_of(tmp_path, arms, eval_rows, margin=0.05)
+    assert verdicts(decide(run, gate, baselines=[], released=["v2"]))["not worse than v2"] == "PASS"
+    both = decide(run, gate, baselines=[], released=["v1", "v2"])
+    assert verdicts(both)["not worse than v2"] == "PASS"
+    assert verdicts(both)["not worse than v1"] == "FAIL" == both.verdict
+    assert "the best version ever released" in both.reasons[0]
+
+
+def test_a_released_version_without_an_arm_blocks(tmp_path):
+    eval_rows = rows(60)
+    gate, run = run_of(tmp_path, file_arms(eval_rows, tuned=0.9), eval_rows)
+    decision = decide(run, gate, baselines=[], absent=["parrot-v3"])
+    assert decision.verdict == "INCONCLUSIVE" and "parrot-v3" in decision.reasons[0]
+
+
+def test_errors_of_the_machine_leave_the_denominator_while_they_are_few(tmp_path):
+    eval_rows = rows(200)
+    gate, run = run_of(tmp_path, file_arms(eval_rows, tuned=0.99, zero_shot=0.3), eval_rows)
+    whole = run.generations
+
+    def lose(count):
+        lost = [f"row-{i:03}" for i in range(count)]
+        run.meta["gaps"] = [
+            {"arm": "tuned", "row_id": name, "reason": "503", "kind": "infrastructure"} for name in lost
+        ]
+        keep = ~((whole["arm"] == "tuned") & whole["row_id"].is_in(lost))
+        return EvalRun(run.folder, run.meta, run.rows, whole.filter(keep), run.scores)
+
+    few = decide(lose(4), gate, baselines=["zero_shot"])
+    check = next(c for c in few.checks if c["name"] == "coverage of tuned")
+    assert few.verdict == "PASS" and check["infrastructure_errors"] == 4 and check["scored"] == 196
+    many = decide(lose(5), gate, baselines=["zero_shot"])
+    assert many.verdict == "INCONCLUSIVE" and "run again" in many.reasons[0]
+
+
+def test_a_scorer_that_runs_code_needs_an_attested_sandbox(tmp_path):
+    eval_rows = rows(60)
+    gate, run = run_of(tmp_path, file_arms(eval_rows, tuned=0.9), eval_rows)
+    assert "sandbox attested" not in verdicts(decide(run, gate, baselines=[]))
+    run.meta["scorer"]["sandboxed"] = True
+    missing = decide(run, gate, baselines=[])
+    assert missing.verdict == "INCONCLUSIVE" and "no attestation" in missing.reasons[0]
+    held = {"ok": True, "backend": "bubblewrap", "attacks": 25, "held": 25}
+    (run.folder / "sandbox.json").write_text(json.dumps(held))
+    good = decide(run, gate, baselines=[])
+    assert good.verdict == "PASS" and "25 of 25 attacks" in good.checks[-1]["detail"]
+    run.meta["arms"]["tuned"]["aggregate"]["sandbox"] = held | {"held": 24}
+    assert verdicts(decide(run, gate, baselines=[]))["sandbox attested"] == "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize(
+    ("repeat", "expected"),
+    [
+        ({"asked": 8, "same": 8, "steady": 8}, "PASS"),
+        (
+            {"asked": 8, "same": 2, "steady": 8},
+            "PASS",
+        ),  # bf16: another batch, another text; the same batch, the same
+        ({"asked": 8, "same": 2, "steady": 3}, "INCONCLUSIVE"),
+        ({"asked": 0, "same": 0, "steady": 0, "why": "503"}, "INCONCLUSIVE"),
+    ],
+)
+def test_decoding_has_to_repeat(tmp_path, repeat, expected):
+    eval_rows = rows(60)
+    gate, run = run_of(tmp_path, file_arms(eval_rows, tuned=0.9), eval_rows)
+    run.meta["arms"]["tuned"]["repeat"] = repeat
+    decision = decide(run, gate, baselines=[])
+    assert verdicts(decision)["decoding of tuned repeats"] == expected == decision.verdict
 
 
 def test_shared_source_counts_as_one(tmp_path):

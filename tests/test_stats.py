@@ -218,6 +218,41 @@ def test_false_promotion_at_the_margin_is_rare(kind):
     assert equal / rounds == pytest.approx(printed / rounds, abs=0.11)
 
 
+def test_a_long_tail_of_losses_does_not_slip_through():
+    """Fifty pairs with rare large losses, at the margin: a BCa or Student's interval passes .08 to .10 of them."""
+    rounds, passed, student, printed, equal = 400, 0, 0, 0.0, 0
+    for seed in range(rounds):
+        rng = np.random.default_rng([seed, 50])
+        base = rng.random(50)
+        diff = 0.12 - rng.exponential(0.12, 50)
+        at_margin = noninferiority(base + diff - 0.03, base, 0.03, seed=seed, resamples=499)
+        passed += at_margin.verdict == "PASS"
+        student += oracle.ttest_1samp(diff - 0.03, -0.03, alternative="greater").pvalue < 0.05
+        as_good = noninferiority(base + diff, base, 0.03, seed=seed, resamples=499)
+        equal += as_good.verdict == "PASS"
+        printed += as_good.power
+    error = math.sqrt(0.05 * 0.95 / rounds)
+    assert passed / rounds <= 0.05 + 2 * error < student / rounds
+    assert abs(equal - printed) / rounds < 0.08
+
+
+def test_studentised_interval_against_scipy_on_one_sample():
+    """`scipy.stats.bootstrap` has no bootstrap-t; its percentile interval of the same ratios is the oracle."""
+    rng = np.random.default_rng(12)
+    diff = rng.exponential(1.0, 60) - 1.0
+    result = noninferiority(diff, np.zeros(60), 0.5, resamples=9999)
+
+    def ratio(x, axis):
+        return (x.mean(axis) - diff.mean()) / (x.std(axis, ddof=1) / math.sqrt(60))
+
+    drawn = oracle.bootstrap((diff,), ratio, n_resamples=9999, method="percentile", vectorized=True,
+                             confidence_level=0.9, rng=np.random.default_rng(1))  # fmt: skip
+    low, high = drawn.confidence_interval
+    error, student = diff.std(ddof=1) / math.sqrt(60), oracle.t.ppf(0.95, 59)
+    expected = (diff.mean() - max(high, student) * error, diff.mean() - min(low, -student) * error)
+    assert result.interval == pytest.approx(expected, abs=0.02)
+
+
 def test_sign_flip_equals_scipy_and_flips_whole_clusters():
     rng = np.random.default_rng(8)
     base = rng.random(9)

@@ -14,6 +14,7 @@ from pydantic import Field
 from curate import users
 from curate.errors import NotFound, RefusedError, UsageError
 from curate.ops.table import Context, Request, TaskRequest, only_local, operation, pack_of, plain, start
+from curate.tasks import Baseline
 
 # --- snapshots ----------------------------------------------------------------------------------------------
 
@@ -171,7 +172,7 @@ class EvalRequest(TaskRequest):
     outputs: dict[str, str] = Field(
         {}, description="arm name -> JSONL of {id, output}: answers of other systems"
     )
-    baselines: list[Literal["zero_shot", "few_shot", "retrieval"]] | None = None
+    baselines: list[Baseline] | None = None
     limit: int | None = Field(None, ge=1, description="only the first eval rows; never enough for a gate")
 
 
@@ -187,13 +188,16 @@ def eval_(context: Context, request: EvalRequest) -> dict[str, Any]:
         )
     if request.outputs:
         only_local(context, "Reading outputs")
+    from curate import release
+    from evals.arms import EXAMPLES
+
     baselines = request.baselines if request.baselines is not None else list(pack.gate.baselines)
     snapshot = (
         str(snapshot_folder(context, request.snapshot))
         if request.snapshot
         else _newest_snapshot(context, request.task)
     )
-    if snapshot is None and {"few_shot", "retrieval"} & set(baselines):
+    if snapshot is None and set(EXAMPLES) & set(baselines):
         raise NotFound(
             f"The few-shot and retrieval arms need a snapshot of {request.task}. "
             "`goldpair snapshot create` makes one, or use --baselines zero_shot."
@@ -208,7 +212,7 @@ def eval_(context: Context, request: EvalRequest) -> dict[str, Any]:
         "outputs": request.outputs,
         "baselines": baselines,
         "limit": request.limit,
-        "released": _released(context, request.task, request.model),
+        "released": release.released_before(context.store, request.task, request.model),
         "threads": context.workspace.settings.threads,
     }
     return start(context, "eval", request.task, spec)
@@ -362,15 +366,6 @@ def _newest_snapshot(context: Context, task: str) -> str | None:
         "SELECT folder FROM snapshots WHERE task = ? ORDER BY created_ts DESC LIMIT 1", [task]
     )
     return str(context.workspace.snapshots / row["folder"]) if row else None
-
-
-def _released(context: Context, task: str, but: str | None) -> list[str]:
-    """Released versions of a task, which a new one must not fall behind."""
-    rows = context.store.rows(
-        "SELECT name FROM models WHERE task = ? AND released AND name IS DISTINCT FROM ? ORDER BY released_ts",
-        [task, but],
-    )
-    return [row["name"] for row in rows]
 
 
 def _next_name(context: Context, task: str) -> str:

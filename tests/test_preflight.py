@@ -1,0 +1,118 @@
+"""Preflight: what would teach a mistake does not get past, and what gets past is signed by name.
+
+Does not cover: tokenising (test_train_render.py), overlap (test_dedupe.py), refusing to train
+(test_invariant_training.py).
+"""
+
+import json
+
+import polars as pl
+import pytest
+
+from curate import contract, preflight
+from curate.tasks import TaskPack
+from tests.eval_helpers import SENTENCES, pack_folder, rows, snapshot_folder
+from tests.train_helpers import RECIPE
+from train.base import tiny_llama
+from train.recipe import load_recipe
+
+TALK = "[doctor] take lisinopril {} mg daily [patient] okay, number {}"
+NOTE = "Assessment and Plan\nContinue lisinopril {} mg daily."
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return str(tiny_llama(tmp_path_factory.mktemp("base") / "tiny", texts=SENTENCES))
+
+
+@pytest.fixture
+def scribe(tmp_path):
+    """A pack judged by soap_note and a way to freeze pairs of (dose said, dose written) under it."""
+    pack = pack_folder(tmp_path / "pack", rows(40), metric="soap_note", critical=["critical"], effect=0.5)
+    data = pack.model_dump(mode="json")
+    data["suites"][0]["gold"] = {"min": 0.0}
+
+    def freeze(doses, **changes) -> tuple[TaskPack, dict]:
+        pairs = [(TALK.format(said, i), NOTE.format(written)) for i, (said, written) in enumerate(doses)]
+        changed = TaskPack.model_validate(data | changes)
+        folder = snapshot_folder(tmp_path / f"snapshot-{len(list(tmp_path.iterdir()))}", pairs, changed)
+        return changed, folder
+
+    return freeze
+
+
+def judge(tmp_path, pack, folder, base, name="gold of suite main"):
+    made = preflight.run(folder, tmp_path / "pack", pack, load_recipe(RECIPE), base_model=base)
+    assert json.loads((folder / "preflight.json").read_text()) == made
+    return made, next(check for check in made["checks"] if check["name"] == name)
+
+
+def test_clean_gold_passes(tmp_path, scribe, base):
+    pack, folder = scribe([(20, 20)] * 12)
+    made, check = judge(tmp_path, pack, folder, base)
+    assert check["verdict"] == "PASS" and check["pairs"] == [], check
+    assert made["verdict"] == "PASS", made["checks"]
+
+
+def test_one_wrong_dose_among_the_approved_completions_stops_training(tmp_path, scribe, base):
+    pack, folder = scribe([(20, 20)] * 11 + [(20, 200)])
+    made, check = judge(tmp_path, pack, folder, base)
+    assert made["verdict"] == check["verdict"] == "FAIL"
+    (pair,) = check["pairs"]
+    assert pair["pair_id"] == "pair-011" and pair["critical"] and "200" in pair["detail"]
+    assert "pair-011" in check["detail"] and "waive" in check["detail"]
+
+
+def test_a_waiver_names_who_and_why(tmp_path, scribe, base):
+    signed = {"check": "gold of suite main", "by": "lead-1", "reason": "the dose was said on the phone"}
+    pack, folder = scribe([(20, 20)] * 11 + [(20, 200)], waivers=[signed | {"pairs": ["pair-011"]}])
+    _, check = judge(tmp_path, pack, folder, base)
+    assert check["verdict"] == "PASS" and check["pairs"][0]["waived"] and "lead-1" in check["detail"]
+    pack, folder = scribe([(20, 200)] * 2 + [(20, 20)] * 9, waivers=[signed | {"pairs": ["pair-000"]}])
+    _, check = judge(tmp_path, pack, folder, base)
+    assert check["verdict"] == "FAIL" and [p["waived"] for p in check["pairs"]] == [False, True]
+    pack, folder = scribe([(20, 200)] * 2 + [(20, 20)] * 9, waivers=[signed])
+    _, check = judge(tmp_path, pack, folder, base)
+    assert check["verdict"] == "PASS" and check["waivers"][0]["reason"] == signed["reason"]
+    with pytest.raises(ValueError, match="reason"):
+        TaskPack.model_validate(pack.model_dump() | {"waivers": [signed | {"reason": "ok"}]})
+
+
+def test_a_share_of_plain_failures_is_the_scorers_own_error(tmp_path, base):
+    """exact_match judges a completion against itself, so a bar above 1 is the way to make every pair fail."""
+    eval_rows = rows(40)
+    pack = pack_folder(tmp_path / "pack", eval_rows, effect=0.5)
+    folder = snapshot_folder(
+        tmp_path / "snapshot", [(f"say {i} {s}", s) for i, s in enumerate(SENTENCES)], pack
+    )
+    _, check = judge(tmp_path, pack, folder, base)
+    assert check["verdict"] == "PASS"
+    strict = pack.model_copy(deep=True)
+    strict.suites[0].gold.min, strict.suites[0].gold.share = 1.5, 0.9
+    _, check = judge(tmp_path, strict, folder, base)
+    assert check["verdict"] == "FAIL" and len(check["pairs"]) == len(SENTENCES)
+    strict.suites[0].gold.share = 0.99999
+    assert judge(tmp_path, strict, folder, base)[1]["verdict"] == "FAIL"
+
+
+def test_a_scorer_that_cannot_run_is_no_pass(tmp_path, base):
+    pack = pack_folder(tmp_path / "pack", rows(40), metric="exact_match", effect=0.5)
+    pack.suites[0].primary = "no_such_number"
+    folder = snapshot_folder(tmp_path / "snapshot", [("say", "a kettle")], pack)
+    _, check = judge(tmp_path, pack, folder, base)
+    assert check["verdict"] == "INCONCLUSIVE" and "no_such_number" in check["detail"]
+
+
+def test_pairs_of_another_detector_are_found(tmp_path, scribe, base):
+    pack, folder = scribe([(20, 20)] * 6)
+    assert judge(tmp_path, pack, folder, base, "no open privacy finding")[1]["verdict"] == "PASS"
+    path = folder / "data" / "train.parquet"
+    frame = pl.read_parquet(path).with_columns(
+        detector_version=pl.when(pl.col("pair_id") == "pair-003")
+        .then(pl.lit("0"))
+        .otherwise("detector_version")
+    )
+    frame.write_parquet(path)
+    check = preflight._private(folder)
+    assert check["verdict"] == "FAIL" and check["pairs"] == [{"pair_id": "pair-003"}]
+    assert contract.verify(folder)  # and the change itself is seen
