@@ -7,6 +7,7 @@ imported by the verb that needs them, so that ``goldpair --help`` starts at once
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -780,6 +781,67 @@ def eval_(
         limit=limit,
     )
     _print(result, as_json)
+
+
+@app.command(
+    epilog=example(
+        "goldpair score rouge --file pairs.jsonl",
+        "goldpair score soap_note --file notes.jsonl --map predictions=note --out items.jsonl --json",
+    )
+)
+def score(
+    metric: Annotated[str, typer.Argument(help="Scorer, e.g. soap_note.")],
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="JSON lines; fields are the scorer's arguments.")
+    ],
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="COLUMN=FIELD, e.g. predictions=output.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the scorer; JSON, or else text.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the results per item here, JSON lines.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score any JSON lines file with any scorer. Needs no workspace and stores nothing."""
+    from evals.scoring import PER_ITEM, score_file
+
+    given: dict[str, dict[str, Any]] = {"--map": {}, "--option": {}}
+    for name, entries in (("--map", mapping), ("--option", option)):
+        for entry in entries or []:
+            key, separator, value = entry.partition("=")
+            if not separator:
+                raise UsageError(f"{name} wants NAME=VALUE, not {entry!r}.")
+            given[name][key] = value
+    for key, value in given["--option"].items():
+        with contextlib.suppress(json.JSONDecodeError):  # else it is text, as it stands
+            given["--option"][key] = json.loads(value)
+    result = score_file(metric, file, mapping=given["--map"], options=given["--option"], out=out)
+
+    def show(result: dict[str, Any]) -> None:
+        numbers = [{"number": k, "value": _short(v)} for k, v in result.items() if k not in PER_ITEM]
+        _show_table(numbers)
+        items = zip(result["scores"], result.get("evidence") or [[]] * len(result["scores"]), strict=True)
+        rows = [
+            {"item": number, "score": _short(value), "hits": _hits(hits)}
+            for number, (value, hits) in enumerate(items, 1)
+        ]
+        _show_table(rows[:20])
+        if len(rows) > 20:
+            print(f"... and {len(rows) - 20} more; --out FILE writes them all.")
+
+    _print(result, as_json, show)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _hits(hits: list[dict[str, Any]]) -> str:
+    kinds = [hit["kind"] for hit in hits]
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
 
 
 RunArgument = Annotated[str, typer.Argument(help="Eval run, or a model version (its newest run).")]
