@@ -181,6 +181,8 @@ def run_suite(
         "decoding": decoding,
         "arms": described,
         "gaps": gaps,
+        # Only where code of others ran: that it ran isolated, or that it was not run.
+        "sandbox": _attestation(suite.metric),
         "training": dict(training) if training else None,
         "versions": {
             "python": ".".join(map(str, sys.version_info[:3])),
@@ -347,6 +349,15 @@ def score_texts(
             f"Scorer {name!r} must return one score for each of {len(rows)} answers, in their order."
         )
     return result
+
+
+def _attestation(metric: str) -> dict[str, Any] | None:
+    """The sandbox's own proof, for a scorer that declares ``SANDBOX = True``; None for every other."""
+    if not getattr(sys.modules[type(evals.metric(metric)).__module__], "SANDBOX", False):
+        return None
+    from evals.sandbox import attestation
+
+    return attestation()
 
 
 def learned_from(pack_dir: Path | str, metric: str) -> dict[str, str]:
