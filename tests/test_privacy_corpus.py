@@ -83,7 +83,7 @@ def test_a_file_says_who_wrote_it(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="someone"):
         read_style(path)
     path.write_text("# style: someone\n# voice: x\n=== cooking\nhi [P|Asha]\n")
-    with pytest.raises(CorpusError, match="someone.txt:3: unknown domain"):
+    with pytest.raises(CorpusError, match=r"someone\.txt:3: unknown domain"):
         read_style(path)
     path.write_text("# style: someone\n# voice: x\n=== medical\nhi [P|Asha]\n=== medical\nhi [P|Asha]\n")
     with pytest.raises(CorpusError, match="same"):
