@@ -68,8 +68,10 @@ The laws of India; courts at Bengaluru.
 
 Signed: ____________________   ____________________
 """
-FRESHER = "A software engineer is joining Blue Kite Systems Private Limited in Bengaluru as a "
-"fresher. Draft an employment agreement."
+FRESHER = (
+    "A software engineer is joining Blue Kite Systems Private Limited in Bengaluru as a fresher. "
+    "Draft an employment agreement."
+)
 BLANK = (
     GOOD.replace("Asha Menon", "[name of the Employee]")
     .replace("Senior Engineer from 1 December 2026", "Software Engineer from [date of joining]")
@@ -385,35 +387,9 @@ def test_without_requests_only_the_document_is_judged(scorer):
 
 
 FRAGMENTS = st.sampled_from(
-    [
-        "Rs. 5,00,000 ",
-        "(Rupees Five Lakh) ",
-        "per annum ",
-        "1 May 2027 ",
-        "31/02/2027 ",
-        "two (3) months' notice ",
-    ]
-    + [
-        "\n1. ",
-        "\n## ",
-        "Probation: ",
-        "Code on Wages, 2019 ",
-        "Act, 1999 ",
-        '(the "Term") ',
-        "[●] ",
-        "____ ",
-    ]
-    + [
-        "Asha Menon ",
-        "Blue Ltd. ",
-        "courts at Pune ",
-        "shall not compete after leaving. ",
-        "%",
-        "12% ",
-        "(",
-        ")",
-        '"',
-    ]
+    "Rs. 5,00,000 ~(Rupees Five Lakh) ~per annum ~1 May 2027 ~31/02/2027 ~two (3) months' notice ~\n1. ~\n## ~"
+    'Probation: ~Code on Wages, 2019 ~Act, 1999 ~(the "Term") ~[●] ~____ ~Asha Menon ~Blue Ltd. ~courts at Pune ~'
+    'shall not compete after leaving. ~%~12% ~(~)~"'.split("~")
 )
 
 

@@ -55,8 +55,10 @@ _BRACKET = re.compile(
     rf"(?:/-)?\s*\(\s*(?:{_SIGN}\s*)?(?P<words>{_NUMBER_WORDS})(?:\s+rupees)?(?:\s+only)?\s*\)", re.I
 )
 _MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = r"(?P<{0}>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
-r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+_MONTH = (
+    r"(?P<{0}>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?"
+    r"|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
 _DATE = re.compile(
     r"\b(?P<d1>\d{1,2})(?:\s?(?:st|nd|rd|th))?(?:\s+day)?(?:\s+of)?[\s-]+" + _MONTH.format("m1")
     + r"[\s,-]+(?P<y1>(?:19|20)\d\d)\b"
