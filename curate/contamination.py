@@ -80,12 +80,12 @@ def _sources(rows: pl.DataFrame, evals: Sequence[EvalRow], pack: TaskPack) -> It
         metadata = json.loads(row["metadata"] or "{}")
         for key in _keys(row["source"], metadata, pack):
             seen.setdefault(key, row["pair_id"])
-    for row in evals:
-        for field, value in _keys(row.source, row.metadata, pack):
+    for asked in evals:
+        for field, value in _keys(asked.source, asked.metadata, pack):
             if (field, value) in seen:
                 yield {
                     "pair_id": seen[field, value],
-                    "eval_id": row.id,
+                    "eval_id": asked.id,
                     "field": field,
                     "kind": "source",
                     "similarity": 1.0,
