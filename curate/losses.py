@@ -51,4 +51,9 @@ def newest(store: Store, workspace: Workspace, task: str) -> pl.DataFrame:
 def _read(path: Path, snapshot: Path, _changed: int, model: str) -> pl.DataFrame:
     learned = contract.load_rows(snapshot, "train").select("pair_id", rev="revision")
     losses = pl.read_parquet(path, columns=["pair_id", "before", "after"])
-    return losses.join(learned, on="pair_id").with_columns(model=pl.lit(model)).select(*SCHEMA).cast(SCHEMA)
+    return (
+        losses.join(learned, on="pair_id")
+        .with_columns(model=pl.lit(model))
+        .select(*SCHEMA)
+        .cast(pl.Schema(SCHEMA))
+    )
