@@ -161,6 +161,8 @@ def run_python(job, source):
     except BaseException as error:
         # Without the frame of this function; the last few are enough.
         frames = error.__traceback__.tb_next if error.__traceback__ else None
+        if frames is None:
+            print("Traceback (most recent call last):", file=sys.stderr)
         traceback.print_exception(type(error), error, frames, limit=-8)
         code = 1
     try:

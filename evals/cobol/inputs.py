@@ -197,7 +197,11 @@ class Maker:
         elif pick < 0.7:
             value = self.random.choice(WORDS)
         elif pick < 0.8:
-            value = "".join(self.random.choice("ABCXYZabcxyz019 -") for _ in range(room))
+            # Characters that the program looks for come often, and in rows.
+            marks = [t for t in self.program.literals if len(t) == 1] * 3
+            value = "".join(self.random.choice([*marks, *"ABXYZabz01 -"]) for _ in range(room))
+            if marks and self.random.random() < 0.5:
+                value = self.random.choice(marks) * self.random.randint(1, 3) + value
         else:
             size = self.random.choice((1, room, max(1, room - 1), max(1, room // 2)))
             value = "".join(

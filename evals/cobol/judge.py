@@ -284,7 +284,7 @@ class Judge:
         verdict.levels = {level: agreed[level] / max(1, verdict.inputs) for level in LEVELS}
         if first is not None:
             case, verdict.kind, verdict.reason = first
-            if not domain:
+            if not domain and verdict.kind != "timeout":  # every try of one would take its whole time again
                 case = self._shrink(ready, code, case, verdict.kind)
             verdict.counter = self._counter(ready, code, case, verdict.kind)
         elif program.stdin and not domain:
