@@ -7,7 +7,7 @@ characters is displayed with its blanks, and nobody wants them in Python.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -64,6 +64,6 @@ def _decimal(text: str) -> Decimal | None:
         return None
 
 
-def all_of(parts: list[Mapping[str, bool]]) -> dict[str, bool]:
+def all_of(parts: Sequence[Mapping[str, bool]]) -> dict[str, bool]:
     """Levels that hold for every part."""
     return {level: all(part[level] for part in parts) for level in LEVELS}

@@ -131,7 +131,7 @@ class Judge:
     def _usable(self, ready: Ready, made: list[Case]) -> list[Case]:
         """Cases on which the reference ends by itself, without an error of its own, before its input does."""
         bad_tags: dict[str, int] = {}
-        kept = []
+        kept: list[Case] = []
         for case in made:
             if bad_tags.get(case.tag, 0) >= 2 and case.tail:
                 continue
@@ -186,7 +186,8 @@ class Judge:
                 killable.add(m)
             else:
                 ready.survivors.append(f"line {mutant.line}: {mutant.operator}")
-        left, frozen = set(killable), []
+        left = set(killable)
+        frozen: list[int] = []
         while left and len(frozen) < MOST_FROZEN:
             best = max(kills, key=lambda n: len(kills[n] & left))
             if not kills[best] & left:

@@ -226,7 +226,8 @@ def picture(pic: str) -> tuple[str, int, int, bool, int]:
 def _data(text: str) -> tuple[dict[str, Field], dict[str, list[Field]]]:
     fields: dict[str, Field] = {}
     sections: dict[str, list[Field]] = {}
-    where, stack, filler = "", [], 0
+    where, filler = "", 0
+    stack: list[Field] = []
     for entry in re.split(r"\.(?=\s|$)(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", text):
         words = entry.split()
         if not words:
