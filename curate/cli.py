@@ -68,6 +68,14 @@ JobArgument = Annotated[str, typer.Argument(help="Job id; goldpair jobs list sho
 ModelArgument = Annotated[str, typer.Argument(help="Model version, e.g. sarcastic-bot-v1.")]
 SnapshotArgument = Annotated[str, typer.Argument(help="Snapshot id, the start of it, or a folder.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the job and return; see goldpair jobs.")]
+EngineOption = Annotated[str, typer.Option(help="local, or daft: Parquet files, here or on a Ray cluster.")]
+SourceOption = Annotated[str | None, typer.Option("--in", help="Parquet file, folder or pattern, for daft.")]
+OutOption = Annotated[str | None, typer.Option("--out", help="Folder for the results, for daft.")]
+KeyOption = Annotated[str, typer.Option(help="Column of unique ids, for daft.")]
+ColumnOption = Annotated[str, typer.Option(help="Column of texts, for daft.")]
+RayOption = Annotated[
+    str | None, typer.Option(help="Address of a Ray cluster (auto, local or host:port), for daft.")
+]
 
 
 def example(*lines: str) -> str:
@@ -339,12 +347,22 @@ def _show_import(result: dict[str, Any]) -> None:
 
 
 @app.command(
-    epilog=example("goldpair scan sarcastic-bot", 'goldpair scan --text "call Priya on 98765 43210" --json')
+    epilog=example(
+        "goldpair scan sarcastic-bot",
+        'goldpair scan --text "call Priya on 98765 43210" --json',
+        "goldpair scan sarcastic-bot --engine daft --in rows.parquet --out found",
+    )
 )
 def scan(
     task: Annotated[str | None, typer.Argument(help="Task pack whose records are scanned.")] = None,
     text: Annotated[str | None, typer.Option(help="Look at one text instead; nothing is stored.")] = None,
     no_wait: NoWait = False,
+    engine: EngineOption = "local",
+    source: SourceOption = None,
+    out: OutOption = None,
+    key: KeyOption = "id",
+    column: ColumnOption = "text",
+    ray: RayOption = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -352,6 +370,12 @@ def scan(
     """Find personal data and replace it by surrogates; unclear findings wait for a person."""
     if (task is None) == (text is None):
         raise UsageError("Give either a task or --text.")
+    if _at_scale(engine, source, out, ray):
+        from curate import scale
+
+        policy = _pack_at_scale(task, workspace).privacy
+        _print(scale.scan(str(source), str(out), text=column, key=key, ray=ray, policy=policy), as_json)
+        return
     if text is not None:
         from curate.privacy import Detector
 
@@ -374,18 +398,62 @@ def scan(
     _print(result if no_wait else result | _standing(client, str(task)), as_json)
 
 
-@app.command(epilog=example("goldpair dedupe sarcastic-bot"))
+@app.command(
+    epilog=example(
+        "goldpair dedupe sarcastic-bot",
+        "goldpair dedupe sarcastic-bot --engine daft --in rows.parquet --out groups --ray auto",
+    )
+)
 def dedupe(
     task: TaskArgument,
     no_wait: NoWait = False,
+    engine: EngineOption = "local",
+    source: SourceOption = None,
+    out: OutOption = None,
+    key: KeyOption = "id",
+    column: ColumnOption = "text",
+    ray: RayOption = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Group near-duplicates and conflicting drafts. Unresolved groups block approval."""
+    """Group near-duplicates and conflicting drafts. Unresolved groups block approval.
+
+    With --engine daft: over Parquet files instead of the store, here or on a Ray cluster (docs/scale.md).
+    """
+    if _at_scale(engine, source, out, ray):
+        from curate import scale
+
+        options = _pack_at_scale(task, workspace).dedupe
+        _print(scale.dedupe(str(source), str(out), text=column, key=key, ray=ray, options=options), as_json)
+        return
     client = _client(workspace, user)
     result = _job(client, "dedupe", as_json, no_wait, "dedupe", task=task)
     _print(result if no_wait else result | _standing(client, task), as_json)
+
+
+def _at_scale(engine: str, source: str | None, out: str | None, ray: str | None) -> bool:
+    """Whether Parquet files are worked on instead of the store. Raises `UsageError` for flags that do not fit."""
+    if engine not in ("local", "daft"):
+        raise UsageError(f"No engine {engine!r}. Engines: local, daft.")
+    if engine == "local" and (source or out or ray):
+        raise UsageError("--in, --out and --ray belong to --engine daft.")
+    if engine == "daft" and not (source and out):
+        raise UsageError("--engine daft works on Parquet files: give --in FILES and --out FOLDER.")
+    return engine == "daft"
+
+
+def _pack_at_scale(task: str | None, workspace: Path | None) -> Any:
+    """The task pack whose settings count: a folder, one of the workspace if there is one, or a shipped one."""
+    from curate.errors import NotFound
+    from curate.tasks import find_pack, load_pack
+    from curate.workspace import Workspace
+
+    try:
+        own = Workspace.open(workspace).tasks
+    except NotFound:  # files only: no workspace is needed
+        own = None
+    return load_pack(find_pack(str(task), own))
 
 
 def _standing(client: Any, task: str) -> dict[str, Any]:
