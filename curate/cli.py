@@ -231,8 +231,15 @@ def init(
         )
 
 
-@app.command(epilog=example("goldpair doctor", "goldpair doctor --json"))
-def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+@app.command(epilog=example("goldpair doctor", "goldpair doctor --json", "goldpair doctor --warm"))
+def doctor(
+    workspace: WorkspaceOption = None,
+    warm: Annotated[
+        bool,
+        typer.Option("--warm", help="Compile what is compiled on first use, so that nobody waits for it."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """What is installed, what is missing, what that disables, how to get it; what uses the disk.
 
     Exits 1 when something required is missing.
@@ -248,6 +255,8 @@ def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
             raise
         found = None
     result = checks.examine(found)
+    if warm:
+        result["warmed"] = checks.warm()
     _print(result, as_json, checks.show)
     if not result["ok"]:
         raise typer.Exit(EXIT_ERROR)
