@@ -379,11 +379,10 @@ def scan(
     """Find personal data and replace it by surrogates; unclear findings wait for a person."""
     if (task is None) == (text is None):
         raise UsageError("Give either a task or --text.")
-    if _at_scale(engine, source, out, ray):
-        from curate import scale
+    if engine != "local" or source or out or ray:
+        from curate.scale import from_files
 
-        policy = _pack_at_scale(task, workspace).privacy
-        _print(scale.scan(str(source), str(out), text=column, key=key, ray=ray, policy=policy), as_json)
+        _print(from_files("scan", str(task), workspace, engine, source, out, key, column, ray), as_json)
         return
     if text is not None:
         from curate.privacy import Detector
@@ -430,39 +429,14 @@ def dedupe(
 
     With --engine daft: over Parquet files instead of the store, here or on a Ray cluster (docs/scale.md).
     """
-    if _at_scale(engine, source, out, ray):
-        from curate import scale
+    if engine != "local" or source or out or ray:
+        from curate.scale import from_files
 
-        options = _pack_at_scale(task, workspace).dedupe
-        _print(scale.dedupe(str(source), str(out), text=column, key=key, ray=ray, options=options), as_json)
+        _print(from_files("dedupe", task, workspace, engine, source, out, key, column, ray), as_json)
         return
     client = _client(workspace, user)
     result = _job(client, "dedupe", as_json, no_wait, "dedupe", task=task)
     _print(result if no_wait else result | _standing(client, task), as_json)
-
-
-def _at_scale(engine: str, source: str | None, out: str | None, ray: str | None) -> bool:
-    """Whether Parquet files are worked on instead of the store. Raises `UsageError` for flags that do not fit."""
-    if engine not in ("local", "daft"):
-        raise UsageError(f"No engine {engine!r}. Engines: local, daft.")
-    if engine == "local" and (source or out or ray):
-        raise UsageError("--in, --out and --ray belong to --engine daft.")
-    if engine == "daft" and not (source and out):
-        raise UsageError("--engine daft works on Parquet files: give --in FILES and --out FOLDER.")
-    return engine == "daft"
-
-
-def _pack_at_scale(task: str | None, workspace: Path | None) -> Any:
-    """The task pack whose settings count: a folder, one of the workspace if there is one, or a shipped one."""
-    from curate.errors import NotFound
-    from curate.tasks import find_pack, load_pack
-    from curate.workspace import Workspace
-
-    try:
-        own = Workspace.open(workspace).tasks
-    except NotFound:  # files only: no workspace is needed
-        own = None
-    return load_pack(find_pack(str(task), own))
 
 
 def _standing(client: Any, task: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from curate.dedupe import batch, kernels
 from curate.dedupe.settings import DedupeSettings, make_settings
-from curate.errors import GoldpairError, UsageError
+from curate.errors import GoldpairError, NotFound, UsageError
 
 EDGES, CLUSTERS, FINDINGS = "edges.parquet", "clusters.parquet", "findings.parquet"
 
@@ -99,6 +99,38 @@ def scan(
         "findings": spans,
         "rows_with_findings": int((frame["findings"] != "[]").sum()),
     }
+
+
+def from_files(
+    verb: str,
+    task: str,
+    workspace: Path | None,
+    engine: str,
+    source: str | None,
+    out: str | None,
+    key: str,
+    text: str,
+    ray: str | None,
+) -> dict[str, int]:
+    """`dedupe` or `scan` with the settings of a task pack: a folder, one of the workspace if there is one, or a shipped
+    one. Raises `UsageError` for flags that do not fit, `NotFound`."""
+    from curate.tasks import find_pack, load_pack
+    from curate.workspace import Workspace
+
+    if engine not in ("local", "daft"):
+        raise UsageError(f"No engine {engine!r}. Engines: local, daft.")
+    if engine == "local":
+        raise UsageError("--in, --out and --ray belong to --engine daft.")
+    if not (source and out):
+        raise UsageError("--engine daft works on Parquet files: give --in FILES and --out FOLDER.")
+    try:
+        own = Workspace.open(workspace).tasks
+    except NotFound:  # files only: no workspace is needed
+        own = None
+    pack = load_pack(find_pack(task, own))
+    if verb == "scan":
+        return scan(source, out, text=text, key=key, ray=ray, policy=pack.privacy)
+    return dedupe(source, out, text=text, key=key, ray=ray, options=pack.dedupe)
 
 
 # --- the engine ---------------------------------------------------------------------------------------------

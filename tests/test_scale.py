@@ -197,10 +197,18 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path):
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, message):
-    from curate.cli import _at_scale
-
+    engine, where, out, ray = flags
     with pytest.raises(UsageError, match=message):
-        _at_scale(*flags)
+        scale.from_files("dedupe", "sarcastic-bot", None, engine, where, out, "id", "text", ray)
+
+
+@pytest.mark.skipif(DAFT, reason="daft is installed here")
+@pytest.mark.parametrize("verb", ["dedupe", "scan"])
+def test_the_command_line_gets_there_without_a_workspace(verb, tmp_path):
+    command = [sys.executable, "-m", "curate.cli", verb, "sarcastic-bot", "--engine", "daft"]
+    command += ["--in", str(tmp_path), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "pip install 'goldpair[scale]'" in done.stderr
 
 
 def test_findings_as_json_keep_no_text():
