@@ -1,6 +1,6 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval. Does not cover: how jobs run, survive and resume
+Covers: scan, dedupe, freeze, preflight, train, eval, blame. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -176,6 +176,12 @@ def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: 
     return _result(release.evaluate(Workspace(folder.parent.parent), spec, report))
 
 
+def _blame_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import suspects
+
+    return _result(suspects.work(spec))
+
+
 def _result(value: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame({"result": [json.dumps(value, ensure_ascii=False)]})
 
@@ -195,5 +201,6 @@ for kind in (
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
     JobKind("eval", _step_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("blame", _step_prepare, _blame_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)
