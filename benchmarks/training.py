@@ -59,7 +59,8 @@ else:
     trainer = SFTTrainer(model=model, processing_class=tokenizer, train_dataset=table, args=SFTConfig(
         output_dir=spec["work"], per_device_train_batch_size=spec["batch"], max_steps=spec["steps"],
         learning_rate=1e-3, lr_scheduler_type="cosine", logging_steps=1, report_to="none", use_cpu=True,
-        save_strategy="no", max_length=None, seed=0, data_seed=0, disable_tqdm=True, **defaults))
+        save_strategy="no", max_length=None, seed=0, data_seed=0, disable_tqdm=True,
+        completion_only_loss=True, **defaults))  # without it TRL ignores the mask of tokenised rows
     start = time.process_time()
     trainer.train()
     cpu = time.process_time() - start
@@ -102,7 +103,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         base = tiny_llama(Path(scratch) / "tiny", hidden=128, layers=4) if quick else resolve(DEFAULT)
         for name, pairs in (("lengths as in the packs", _pairs(True)), ("equal lengths", _pairs(False))):
-            spec = {"base": str(base), "rows": pairs[:16], "batch": 16, "steps": 2, "work": f"{scratch}/w"}
+            spec = {"base": str(base), "rows": pairs[:16], "batch": 16, "steps": 2, "work": scratch}
             fp32 = _alternate(CONTESTANT, spec | {"precision": "fp32"}, ("ours", "trl"), rounds)
             gap = max(
                 abs(a - b) for a, b in zip(fp32["ours"][0]["losses"], fp32["trl"][0]["losses"], strict=True)
@@ -160,12 +161,11 @@ def _alternate(
     code: str, spec: dict[str, Any], who: tuple[str, ...], rounds: int
 ) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in who}
-    for number in range(rounds):
+    for _ in range(rounds):
         for name in who:
-            mine = spec | {
-                "who": name,
-                "work": f"{spec.get('work', '')}-{name}-{number}-{spec.get('precision')}",
-            }
+            mine = spec | {"who": name}
+            if "work" in spec:  # a folder of its own, or a run would go on from another one's checkpoint
+                mine["work"] = tempfile.mkdtemp(dir=spec["work"])
             done = subprocess.run(
                 [sys.executable, "-c", code, json.dumps(mine)],
                 capture_output=True,

@@ -251,11 +251,15 @@ async def _guarded(answer: Callable[[], Awaitable[dict[str, Any] | Response]]) -
 def error_response(error: GoldpairError) -> Response:
     """An error in the shape that `curate.client` reads, with its status."""
     status = next(code for kind, code in STATUS if isinstance(error, kind))
-    body = {
+    body: dict[str, Any] = {
         "kind": type(error).__name__,
         "message": str(error),
         "reasons": error.reasons if isinstance(error, RefusedError) else [],
     }
+    if isinstance(
+        error, review.StaleEdit
+    ):  # a three-way diff for whoever may read the pair: they just sent it
+        body |= {"rev": error.current_rev, "base": error.base, "current": error.current, "yours": error.yours}
     response = _json({"error": body}, status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"

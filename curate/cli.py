@@ -7,6 +7,7 @@ imported by the verb that needs them, so that ``goldpair --help`` starts at once
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -441,6 +442,7 @@ def clusters_list(
                     "kind": c["kind"],
                     "pair": m["pair_id"],
                     "similarity": m["similarity"],
+                    "suggested": "keep" if m["pair_id"] == c["suggested"]["keep"] else "",
                     "prompt": m["prompt"][:60],
                 }
                 for c in r["clusters"]
@@ -460,13 +462,20 @@ def clusters_decide(
     cluster: Annotated[str, typer.Argument(help="Group id; goldpair clusters list shows it.")],
     decision: Annotated[str, typer.Argument(help="keep or not_duplicates")],
     keep: Annotated[list[str] | None, typer.Argument(help="pair ids to keep")] = None,
+    merge_labels: Annotated[
+        bool, typer.Option("--merge-labels", help="Give the one kept pair the labels it lacks.")
+    ] = False,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Resolve a group of near-duplicates."""
     result = _client(workspace, user).call(
-        "clusters.decide", cluster_id=cluster, decision=decision, keep=keep or []
+        "clusters.decide",
+        cluster_id=cluster,
+        decision=decision,
+        keep=keep or [],
+        merge_labels=merge_labels,
     )
     _print(result, as_json)
 
@@ -706,6 +715,21 @@ def train(
     _print(result, as_json)
 
 
+@app.command(epilog=example("goldpair reproduce sarcastic-bot-v1"))
+def reproduce(
+    model: ModelArgument,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a version again from its record and compare. Exits 3 when another adapter comes out."""
+    result = _job(_client(workspace, user), "reproduce", as_json, no_wait, "reproduce", model=model)
+    _print(result, as_json)
+    if not no_wait and not result["equal"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
 @app.command(
     "eval",
     epilog=example(
@@ -757,6 +781,67 @@ def eval_(
         limit=limit,
     )
     _print(result, as_json)
+
+
+@app.command(
+    epilog=example(
+        "goldpair score rouge --file pairs.jsonl",
+        "goldpair score soap_note --file notes.jsonl --map predictions=note --out items.jsonl --json",
+    )
+)
+def score(
+    metric: Annotated[str, typer.Argument(help="Scorer, e.g. soap_note.")],
+    file: Annotated[
+        Path, typer.Option("--file", "-f", help="JSON lines; fields are the scorer's arguments.")
+    ],
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="COLUMN=FIELD, e.g. predictions=output.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE for the scorer; JSON, or else text.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the results per item here, JSON lines.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score any JSON lines file with any scorer. Needs no workspace and stores nothing."""
+    from evals.scoring import PER_ITEM, score_file
+
+    given: dict[str, dict[str, Any]] = {"--map": {}, "--option": {}}
+    for name, entries in (("--map", mapping), ("--option", option)):
+        for entry in entries or []:
+            key, separator, value = entry.partition("=")
+            if not separator:
+                raise UsageError(f"{name} wants NAME=VALUE, not {entry!r}.")
+            given[name][key] = value
+    for key, value in given["--option"].items():
+        with contextlib.suppress(json.JSONDecodeError):  # else it is text, as it stands
+            given["--option"][key] = json.loads(value)
+    result = score_file(metric, file, mapping=given["--map"], options=given["--option"], out=out)
+
+    def show(result: dict[str, Any]) -> None:
+        numbers = [{"number": k, "value": _short(v)} for k, v in result.items() if k not in PER_ITEM]
+        _show_table(numbers)
+        items = zip(result["scores"], result.get("evidence") or [[]] * len(result["scores"]), strict=True)
+        rows = [
+            {"item": number, "score": _short(value), "hits": _hits(hits)}
+            for number, (value, hits) in enumerate(items, 1)
+        ]
+        _show_table(rows[:20])
+        if len(rows) > 20:
+            print(f"... and {len(rows) - 20} more; --out FILE writes them all.")
+
+    _print(result, as_json, show)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _hits(hits: list[dict[str, Any]]) -> str:
+    kinds = [hit["kind"] for hit in hits]
+    return ", ".join(f"{kinds.count(kind)} {kind}" for kind in sorted(set(kinds)))
 
 
 RunArgument = Annotated[str, typer.Argument(help="Eval run, or a model version (its newest run).")]
@@ -853,6 +938,48 @@ def promote(
     _print(_client(workspace, user).call("promote", model=model, override=override), as_json)
 
 
+@app.command(epilog=example("goldpair chat sarcastic-bot-v1", "goldpair chat sarcastic-bot-v1 --base"))
+def chat(
+    model: ModelArgument,
+    base: Annotated[bool, typer.Option("--base", help="Let the base answer too, to compare.")] = False,
+    prompt: Annotated[str | None, typer.Option(help="Ask this one thing and end.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer; else the task's.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Talk to a model version in the terminal; /reset forgets the talk, /quit or Ctrl-D ends it."""
+    from curate import playground
+    from curate.tasks import find_pack, load_pack
+    from curate.workspace import Workspace
+
+    here = Workspace.open(workspace)
+    run = _client(workspace, user).call("models.show", model=model)["run"]
+    pack = load_pack(find_pack(run["task"], here.tasks))
+    found = playground.voices(
+        [here.models / Path(model).name], pack, base=base, threads=here.settings.threads
+    )
+    lines = [prompt] if prompt is not None else _lines(ask=sys.stdin.isatty() and not as_json)
+    turns = []
+    for turn in playground.converse(found, pack, lines, max_new_tokens):
+        turns.append(turn)
+        for name, text in turn["answers"].items() if not as_json else ():
+            print(f"{name}: {playground.printable(text)}" if base else playground.printable(text))
+    if as_json:
+        print(json.dumps({"model": model, "turns": turns}, ensure_ascii=False, indent=2))
+
+
+def _lines(ask: bool) -> Any:
+    """Lines of standard input, with a prompt sign for a person."""
+    while True:
+        try:
+            yield input("> " if ask else "")
+        except EOFError:
+            return
+
+
 @models_app.command("list", epilog=example("goldpair models list"))
 def models_list(
     task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
@@ -917,6 +1044,38 @@ def models_import(
 ) -> None:
     """Bring home a model version trained on another machine."""
     _print(_client(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
+
+
+@models_app.command(
+    "export",
+    epilog=example(
+        "goldpair models export sarcastic-bot-v1 --form merged --out merged/",
+        "goldpair models export sarcastic-bot-v1 --form gguf --outtype q8_0 --out gguf/",
+        "goldpair models export sarcastic-bot-v1 --form vllm-command",
+    ),
+)
+def models_export(
+    model: ModelArgument,
+    form: Annotated[str, typer.Option(help="merged, gguf, adapter or vllm-command.")] = "merged",
+    out: Annotated[Path | None, typer.Option(help="New folder; not for vllm-command.")] = None,
+    outtype: Annotated[str, typer.Option(help="Numbers of a GGUF file: f32, f16, bf16 or q8_0.")] = "f16",
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a version for other tools. Exits 3 when the export answers otherwise than the version."""
+    client = _client(workspace, user)
+    if form == "vllm-command":
+        _print(client.call("models.command", model=model), as_json, lambda r: print(r["command"]))
+        return
+    if out is None:
+        raise UsageError(f"--form {form} needs --out FOLDER.")
+    fields = {"model": model, "form": form, "out": str(out.resolve()), "outtype": outtype}
+    result = _job(client, f"export {form}", as_json, no_wait, "models.export", **fields)
+    _print(result, as_json)
+    if (result.get("parity") or {}).get("verdict") == "BROKEN":
+        raise typer.Exit(EXIT_REFUSED)
 
 
 # --- jobs, people, audit ------------------------------------------------------------------------------------
@@ -1025,12 +1184,67 @@ def users_token(
     _print(_client(workspace, user).call("users.token", user=name), as_json)
 
 
-@audit_app.command("verify", epilog=example("goldpair audit verify"))
+@audit_app.command(
+    "verify", epilog=example("goldpair audit verify", "goldpair audit verify --file store-copy.duckdb")
+)
 def audit_verify(
-    workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
+    file: Annotated[
+        Path | None, typer.Option(help="Check this backup instead, without any workspace.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check the event chain and that replaying it gives the stored state. Exits 3 when it does not hold."""
+    if file is not None:
+        from curate.store.backup import examine
+
+        found = examine(file.resolve())
+        if found["problems"]:
+            raise RefusedError(f"{file} does not hold.", found["problems"])
+        _print({key: found[key] for key in ("events", "head", "content_sha256")} | {"intact": True}, as_json)
+        return
     _print(_client(workspace, user).call("audit.verify"), as_json)
+
+
+@app.command(
+    epilog=example(
+        "goldpair forget 'Asha Rao' '98765 43210' asha.rao@example.in",
+        "goldpair forget 'Asha Rao' --apply --reason 'erasure request of 3 May' --json",
+    )
+)
+def forget(
+    words: Annotated[
+        list[str] | None, typer.Argument(help="Names, numbers and addresses of one person, each in quotes.")
+    ] = None,
+    record: Annotated[list[str] | None, typer.Option(help="A record id of theirs.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Delete. Without it, only what would be deleted is listed.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why; stands in the certificate.")] = "",
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete a person from records, pairs, snapshots and runs; list models to retrain; write a certificate."""
+    result = _client(workspace, user).call(
+        "forget", words=words or [], records=record or [], apply=apply, reason=reason
+    )
+
+    def show(result: dict[str, Any]) -> None:
+        for what, found in (result["erased"] if result["applied"] else result["found"]).items():
+            count = found if isinstance(found, int) else len(found)
+            names = "" if isinstance(found, int) or what in ("records", "pairs") else ": " + ", ".join(found)
+            if count:
+                print(f"{count:6} {what}{names}")
+        if result["applied"]:
+            print(f"Deleted. Models to retrain: {', '.join(result['retrain']) or 'none'}.")
+            print(f"Exports to ask back: {', '.join(result['ask_back']) or 'none'}.")
+            print(f"Certificate: {result['path']}")
+        else:
+            print("Nothing was changed. With --apply --reason TEXT it is deleted for good.")
+
+    _print(result, as_json, show)
 
 
 # --- entry --------------------------------------------------------------------------------------------------
@@ -1066,5 +1280,11 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
+from curate import cli_keep, cli_team  # noqa: E402, F401  they register their verbs and take the helpers above
+
 if __name__ == "__main__":
-    main()
+    from curate.cli import (
+        main as real_main,
+    )  # run as a module, this file is a second copy of the one with the verbs
+
+    real_main()

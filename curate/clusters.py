@@ -11,7 +11,7 @@ of its members, so the same group found again is the same group, with its decisi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -21,6 +21,7 @@ from curate import rules, users
 from curate.contract import canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.findings import known_strings, occurrences
+from curate.labels import STANDING_LABELS
 from curate.store import Store, Tx, utcnow
 
 EXPORT_SCHEMA: dict[str, Any] = {
@@ -40,13 +41,19 @@ RESULT_SCHEMA: dict[str, Any] = {
 }
 
 
-def export_for_dedupe(store: Store, task: str) -> pl.DataFrame:
-    """Current revisions of every pair that is still in play, columns EXPORT_SCHEMA."""
+def export_for_dedupe(
+    store: Store, task: str, pair_ids: Sequence[str] | None = None, *, in_play: bool = True
+) -> pl.DataFrame:
+    """Current revisions of every pair that is still in play, or of these pairs, columns EXPORT_SCHEMA.
+
+    ``in_play=False`` takes any status, for an index that outlives a change of status.
+    """
     rows = store.rows(
         "SELECT s.pair_id, s.status = 'approved' AS approved, t.history, t.prompt, t.completion FROM pair_state s"
-        " JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev WHERE s.task = ?"
-        " AND s.status IN ('held', 'ready', 'returned', 'approved') ORDER BY s.pair_id",
-        [task],
+        " JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev WHERE s.task = $task"
+        " AND (NOT $in_play OR s.status IN ('held', 'ready', 'returned', 'approved'))"
+        " AND ($ids IS NULL OR s.pair_id IN (SELECT unnest($ids::VARCHAR[]))) ORDER BY s.pair_id",
+        {"task": task, "in_play": in_play, "ids": None if pair_ids is None else list(pair_ids)},
     )
     known = known_strings(store, [row["pair_id"] for row in rows])
     different: dict[str, list[str]] = {}
@@ -134,13 +141,20 @@ def _without_known_differences(
     yield from (members for members in groups.values() if len(members) > 1)
 
 
-def ingest_groups(tx: Tx, task: str, run_id: str, frame: pl.DataFrame) -> None:
-    """Take a run's groups in. Open groups that were not found again are superseded; decided ones stay."""
+def ingest_groups(
+    tx: Tx, task: str, run_id: str, frame: pl.DataFrame, within: Sequence[str] | None = None
+) -> None:
+    """Take a run's groups in. Open groups that were not found again are superseded; decided ones stay.
+
+    ``within``: the pairs that the run looked at, when it did not look at all; groups with other members stay.
+    """
     found = frame["cluster_id"].unique().to_list()
     gone = tx.rows(
-        "SELECT cluster_id FROM clusters WHERE task = ? AND status = 'open'"
-        " AND cluster_id NOT IN (SELECT unnest(?::VARCHAR[]))",
-        [task, found],
+        "SELECT cluster_id FROM clusters WHERE task = $task AND status = 'open'"
+        " AND cluster_id NOT IN (SELECT unnest($found::VARCHAR[]))"
+        " AND ($within IS NULL OR cluster_id NOT IN (SELECT cluster_id FROM cluster_members"
+        "  WHERE pair_id NOT IN (SELECT unnest($within::VARCHAR[]))))",
+        {"task": task, "found": found, "within": None if within is None else list(within)},
     )
     affected = {
         row["pair_id"]
@@ -180,30 +194,127 @@ def count_open(store: Store, task: str) -> int:
 def list_clusters(
     store: Store, task: str, *, status: str | None = "open", limit: int = 50, offset: int = 0
 ) -> list[dict[str, Any]]:
-    """Groups with their members' texts, duplicates first."""
+    """Groups with their members' texts, duplicates first.
+
+    Each has ``suggested``: ``{"keep": pair id or None, "reason": words}`` (see `suggest`), and ``fields``: per field
+    the values (first member, other) where members differ only in short scattered values. A member has ``ratings``
+    (label name -> number) beside its texts.
+    """
     heads = store.rows(
         "SELECT cluster_id, kind, status, keep_pair FROM clusters WHERE task = ? AND (? IS NULL OR status = ?)"
         " ORDER BY kind DESC, cluster_id LIMIT ? OFFSET ?",
         [task, status, status, limit, offset],
     )
     members: dict[str, list[dict[str, Any]]] = {head["cluster_id"]: [] for head in heads}
-    for row in store.rows(
-        "SELECT m.cluster_id, m.pair_id, m.similarity, m.keep, s.status, s.rev, t.prompt, t.completion"
-        " FROM cluster_members m JOIN pair_state s USING (pair_id)"
+    rows = store.rows(
+        "SELECT m.cluster_id, m.pair_id, m.similarity, m.keep, s.status, s.rev, r.ts AS written, t.prompt,"
+        " t.completion FROM cluster_members m JOIN pair_state s USING (pair_id)"
+        " LEFT JOIN revisions r ON r.pair_id = m.pair_id AND r.rev = s.rev"
         " LEFT JOIN revision_text t ON t.pair_id = m.pair_id AND t.rev = s.rev"
         " WHERE m.cluster_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY m.keep DESC, m.pair_id",
         [list(members)],
-    ):
+    )
+    ids = [row["pair_id"] for row in rows]
+    known = known_strings(store, ids)
+    ratings: dict[str, dict[str, float]] = {}
+    for pair, name, value in _standing_labels(store, ids):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            ratings.setdefault(pair, {})[name] = value
+    for row in rows:
+        row["ratings"] = ratings.get(row["pair_id"], {})
+        row["written"] = row["written"].isoformat() if row["written"] else ""
         members[row.pop("cluster_id")].append(row)
-    return [head | {"members": members[head["cluster_id"]]} for head in heads]
+    found = []
+    for head in heads:
+        some = members[head["cluster_id"]]
+        fields = _fields(some, known) if head["kind"] == "duplicate" else []
+        found.append(head | {"members": some, "fields": fields, "suggested": suggest(some, fields)})
+    return found
+
+
+def suggest(members: Sequence[dict[str, Any]], fields: Sequence[Any] = ()) -> dict[str, Any]:
+    """Which member to keep, and why: approved before not, then the better rated, the longer, the newer.
+
+    ``{"keep": None}`` where nothing tells them apart, and where they differ in short fields only: whether those are
+    copies is the question.
+    """
+    if fields:
+        some = "; ".join(f"{ours} / {theirs}" for ours, theirs in fields[:3])
+        return {
+            "keep": None,
+            "reason": f"They differ only in short fields ({some}): one form filled in twice, or a copy? You decide.",
+        }
+
+    def rated(member: dict[str, Any]) -> float:
+        values = member["ratings"].values()
+        return sum(values) / len(values) if values else 0.0
+
+    def length(member: dict[str, Any]) -> int:
+        return len(member["prompt"] or "") + len(member["completion"] or "")
+
+    orders: list[tuple[str, Callable[[dict[str, Any]], Any]]] = [
+        ("approved", lambda member: member["status"] == "approved"),
+        ("best rated", rated),
+        ("longest", length),
+        ("newest", lambda member: member["written"]),
+    ]
+    left, said = list(members), []
+    for word, measure in orders:
+        best = max(map(measure, left))
+        fewer = [member for member in left if measure(member) == best]
+        if len(fewer) < len(left):
+            said.append(word)
+        left = fewer
+        if len(left) == 1:
+            return {"keep": left[0]["pair_id"], "reason": f"Suggested: {', '.join(said)}."}
+    return {"keep": None, "reason": "They are alike in every respect: keep any."}
+
+
+def _fields(members: Sequence[dict[str, Any]], known: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Values in which the members differ from the first, when they all differ in nothing else. Surrogates are equal."""
+    from curate.dedupe import short_fields
+    from curate.dedupe.prepare import apply_mask
+
+    found: list[tuple[str, str]] = []
+    texts = []
+    for member in members:
+        text = f"{member['prompt'] or ''}\n{member['completion'] or ''}"
+        texts.append(apply_mask(text, occurrences(text, known.get(member["pair_id"], []))))
+    for text in texts[1:]:
+        fields = short_fields(texts[0], text)
+        if fields is None:
+            return []
+        found += fields
+    return found
+
+
+def _standing_labels(where: Store | Tx, pair_ids: Sequence[str]) -> Iterator[tuple[str, str, Any]]:
+    """(pair id, label name, value) of the labels that stand, the last one of a name."""
+    last: dict[tuple[str, str], str] = {}
+    for row in where.rows(
+        f"SELECT pair_id, name, value FROM ({STANDING_LABELS}) WHERE pair_id IN (SELECT unnest(?::VARCHAR[]))"
+        " ORDER BY seq",
+        [list(pair_ids)],
+    ):
+        last[row["pair_id"], row["name"]] = row["value"]
+    for (pair, name), value in last.items():
+        yield pair, name, json.loads(value)
 
 
 def decide_cluster(
-    store: Store, actor: users.Actor, cluster_id: str, decision: str, keep: Sequence[str] = ()
+    store: Store,
+    actor: users.Actor,
+    cluster_id: str,
+    decision: str,
+    keep: Sequence[str] = (),
+    *,
+    merge_labels: bool = False,
 ) -> dict[str, Any]:
     """Keep some members and drop the rest, or remember for ever that the members are different.
 
-    Raises `NotFound`, and `UsageError` when the group is decided already or ``keep`` names none of its members.
+    ``merge_labels`` gives the one kept pair the labels that it lacks and the dropped ones agree on;
+    ``labels_disputed`` of the answer names those on which they do not. Raises `NotFound`, and `UsageError` when
+    the group is decided already or ``keep`` names none of its members.
     """
     users.require(actor, "review")
 
@@ -232,8 +343,35 @@ def decide_cluster(
                 for a, b in combinations(members, 2)
             ]
             tx.insert("not_duplicates", pl.DataFrame(pairs), ignore=True)
-        tx.event("cluster_decided", actor.user, cluster=cluster_id, decision=decision, keep=kept)
+        seq = tx.event("cluster_decided", actor.user, cluster=cluster_id, decision=decision, keep=kept)
+        dropped = sorted(set(members) - set(kept))
+        result: dict[str, Any] = {"cluster_id": cluster_id, "kept": kept, "dropped": dropped}
+        if merge_labels and len(kept) == 1:
+            result |= _merge_labels(tx, actor.user, kept[0], dropped, seq)
         rules.settle(tx, actor.user, members, kind="cluster_decided")
-        return {"cluster_id": cluster_id, "kept": kept, "dropped": sorted(set(members) - set(kept))}
+        return result
 
     return store.write(write)
+
+
+def _merge_labels(tx: Tx, user: str, kept: str, dropped: Sequence[str], seq: int) -> dict[str, Any]:
+    own: set[str] = set()
+    others: dict[str, list[Any]] = {}
+    for pair, name, value in _standing_labels(tx, [kept, *dropped]):
+        if pair == kept:
+            own.add(name)
+        else:
+            others.setdefault(name, []).append(value)
+    state = tx.one("SELECT rev FROM pair_state WHERE pair_id = ?", [kept])
+    assert state is not None
+    merged, disputed = [], []
+    for name, values in sorted(others.items()):
+        if name in own:
+            continue
+        if any(value != values[0] for value in values):
+            disputed.append(name)
+            continue
+        text = canonical_json(values[0]).decode("utf-8", "surrogatepass")
+        tx.append("labels", [kept, state["rev"], user, name, text, utcnow(), seq])
+        merged.append(name)
+    return {"labels_merged": merged, "labels_disputed": disputed}

@@ -12,6 +12,7 @@ A snapshot folder holds::
     task.json           the task pack as it was when frozen
     README.md           dataset card
     preflight.json      written beside it later by ``goldpair preflight`` (not part of the hash)
+    withdrawn.json      only when a person in it was forgotten: the rows are gone, nothing loads it any more
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from curate.tasks import TaskPack
 
 FORMAT = 1
 SPLITS = ("train", "validation")
+WITHDRAWN = "withdrawn.json"  # beside the manifest when the rows had to be deleted
 
 ROW_SCHEMA: dict[str, pl.DataType] = {
     "pair_id": pl.String(),
@@ -198,6 +200,8 @@ def verify(folder: Path | str) -> list[str]:
     """
     folder = Path(folder)
     manifest = load_manifest(folder)
+    if (folder / WITHDRAWN).exists():
+        return [f"{WITHDRAWN}: withdrawn, since a person in it was forgotten; freeze a new snapshot"]
     problems: list[str] = []
     if manifest.sealed().seal != manifest.seal:
         problems.append("manifest.json: its seal does not match; the manifest was edited")

@@ -317,7 +317,13 @@ def _bubblewrap() -> Check:
             disables,
             "report this",
         )
-    return Check("tools", "bubblewrap", "ok", version, detail="isolates: no network, no files of others")
+    from evals.sandbox import attestation  # the same answer as a scorer gets
+
+    sandbox = attestation()
+    if sandbox["state"] != "held":
+        return Check("tools", "bubblewrap", "warn", version, sandbox["reason"], disables, "see the reason")
+    held = f"{sandbox['held']} of {sandbox['total']} attacks of the short suite held"
+    return Check("tools", "bubblewrap", "ok", version, f"isolates: no network, no files of others; {held}")
 
 
 def _torch() -> list[Check]:

@@ -25,7 +25,7 @@ from curate.tasks import find_pack, load_pack
 from curate.workspace import Workspace
 
 if TYPE_CHECKING:
-    from curate.privacy import Detector
+    from curate.privacy import Detector, ScanCache
 
 TEXT_COLUMNS = ("system", "history", "prompt", "completion", "metadata")
 
@@ -149,11 +149,19 @@ def export_approved(store: Store, task: str) -> pl.DataFrame:
     return _export(store, _REVISIONS.replace("{which}", "task = ? AND status = 'approved'"), [task])
 
 
-def scan_chunk(frame: pl.DataFrame, detector: Detector, key: bytes, *, again: bool = False) -> pl.DataFrame:
+def scan_chunk(
+    frame: pl.DataFrame,
+    detector: Detector,
+    key: bytes,
+    *,
+    again: bool = False,
+    cache: ScanCache | None = None,
+) -> pl.DataFrame:
     """Scan exported rows; returns RESULT_SCHEMA. Runs in a job, without a store.
 
     A record (rev 0) is anonymized and comes back with its new texts. A revision comes back with what is still
-    personal in it; one that this detector has seen already is left out, unless ``again``.
+    personal in it; one that this detector has seen already is left out, unless ``again``. With a ``cache`` a text is
+    searched once for each detector version.
     """
     from curate.privacy import ScanFailed, pseudonymize
 
@@ -174,7 +182,7 @@ def scan_chunk(frame: pl.DataFrame, detector: Detector, key: bytes, *, again: bo
         fields = fields_of(row)
         try:
             if row["rev"] == 0:
-                found = detector.scan_record(fields)
+                found = detector.scan_record(fields, cache=cache)
                 certain = {
                     name: [f for f in spans if not detector.policy.is_open(f.entity_type, f.score)]
                     for name, spans in found.items()
@@ -195,17 +203,19 @@ def scan_chunk(frame: pl.DataFrame, detector: Detector, key: bytes, *, again: bo
                 known = [s["surrogate"] for s in surrogates]
             else:
                 known = json.loads(row["known"])
-            spans = open_spans(detector, fields, known)
+            spans = open_spans(detector, fields, known, cache)
             result["findings"] = json.dumps(spans, ensure_ascii=False)
         except ScanFailed as error:
             result["problem"] = str(error)
     return pl.DataFrame(out, schema=RESULT_SCHEMA)
 
 
-def open_spans(detector: Detector, fields: Mapping[str, str], known: Sequence[str]) -> list[dict[str, Any]]:
+def open_spans(
+    detector: Detector, fields: Mapping[str, str], known: Sequence[str], cache: ScanCache | None = None
+) -> list[dict[str, Any]]:
     """What still looks personal and lies in no known string (a surrogate, or called not personal)."""
     spans = []
-    for name, found in detector.scan_record(fields).items():
+    for name, found in detector.scan_record(fields, cache=cache).items():
         text = fields[name]
         covered = occurrences(text, known)
         for finding in found:
@@ -342,13 +352,22 @@ def detector_for(workspace: Workspace, task: str) -> Detector:
     return _detectors[key]
 
 
+def scans_of(workspace: Workspace) -> ScanCache:
+    """The workspace's cache of scans, by text and detector version."""
+    from curate.privacy import ScanCache
+
+    return ScanCache(workspace.cache / "scans")
+
+
 def rescan(store: Store, workspace: Workspace, pair_id: str, rev: int) -> int:
     """Scan one revision now (after an edit). Returns the number of open findings."""
     frame = _export(store, _REVISIONS.replace("{which}", "pair_id = ?"), [pair_id])
     if frame.is_empty() or frame["rev"][0] != rev:
         raise NotFound(f"Pair {pair_id} has no current revision {rev}.")
     task = (store.one("SELECT task FROM pairs WHERE pair_id = ?", [pair_id]) or {})["task"]
-    result = scan_chunk(frame, detector_for(workspace, task), workspace.key, again=True)
+    result = scan_chunk(
+        frame, detector_for(workspace, task), workspace.key, again=True, cache=scans_of(workspace)
+    )
     store.write(lambda tx: ingest_scan(tx, task, result, ""))
     return len(json.loads(result["findings"][0]))
 

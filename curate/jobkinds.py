@@ -1,6 +1,7 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval, blame. Does not cover: how jobs run, survive and resume
+Covers: scan, dedupe, freeze, preflight, train, eval, reproduce,
+export, ask, blame. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from curate import clusters, findings
+from curate import clusters, findings, incremental, jobs, users
 from curate.jobs import JobKind, register
 from curate.store import Store, Tx
 from curate.tasks import load_pack
@@ -22,6 +23,7 @@ from curate.workspace import Workspace
 
 Report = Callable[[dict[str, Any]], None]
 CHUNK = 200  # pairs a chunk: a lost chunk costs seconds
+COMPARED_HERE = 20_000  # new pairs that the store's owner compares itself; more are a job's work
 
 
 def _write_chunks(frame: pl.DataFrame, folder: Path) -> None:
@@ -48,23 +50,34 @@ def _scan_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], fold
 
 
 def _freeze_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    incremental.Watch.of(store).check(store, workspace, spec["task"])  # what nobody compared is not frozen
     _write_chunks(findings.export_approved(store, spec["task"]), folder)
 
 
 def _scan_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
     workspace = Workspace(folder.parent.parent)
-    return findings.scan_chunk(chunk, findings.detector_for(workspace, spec["task"]), workspace.key)
+    detector = findings.detector_for(workspace, spec["task"])
+    return findings.scan_chunk(chunk, detector, workspace.key, cache=findings.scans_of(workspace))
 
 
 def _freeze_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
     workspace = Workspace(folder.parent.parent)
-    return findings.scan_chunk(
-        chunk, findings.detector_for(workspace, spec["task"]), workspace.key, again=True
-    )
+    detector = findings.detector_for(workspace, spec["task"])
+    return findings.scan_chunk(chunk, detector, workspace.key, again=True, cache=findings.scans_of(workspace))
 
 
 def _scan_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:
     findings.ingest_scan(tx, job["spec"]["task"], frame, _guideline_version(job["spec"]))
+
+
+def _scan_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
+    """What the scan wrote is compared with everything else at once; a large import gets a job for it."""
+    task = job["spec"]["task"]
+    pairs, _ = incremental.unchecked(store, task)
+    if len(pairs) > COMPARED_HERE:
+        actor = users.actor_for(store, job["actor"])
+        return {"duplicates": {"job": jobs.start(store, actor, workspace, "dedupe", job["spec"])}}
+    return {"duplicates": incremental.Watch.of(store).check(store, workspace, task)}
 
 
 # --- dedupe -------------------------------------------------------------------------------------------------
@@ -79,7 +92,9 @@ def _dedupe_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report
 
 
 def _dedupe_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:
-    clusters.ingest_groups(tx, job["spec"]["task"], job["job_id"], frame)
+    task = job["spec"]["task"]
+    clusters.ingest_groups(tx, task, job["job_id"], frame)
+    incremental.mark_checked(tx, task, job["created_ts"])  # the export was made after it
 
 
 # --- freeze: scan again, then build the snapshot where the store is
@@ -87,7 +102,7 @@ def _dedupe_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.
 
 
 def _freeze_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
-    from curate import snapshot, users
+    from curate import snapshot
 
     spec = job["spec"]
     residual = findings.residual_of(findings.read_results(workspace.jobs / job["job_id"]))
@@ -134,7 +149,13 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
 
     pack = load_pack(spec["pack"])
     result = preflight.run(
-        Path(spec["snapshot"]), Path(spec["pack"]), pack, _recipe(spec), base_model=_base(spec), report=report
+        Path(spec["snapshot"]),
+        Path(spec["pack"]),
+        pack,
+        _recipe(spec),
+        base_model=_base(spec),
+        report=report,
+        eval_runs=folder.parent.parent / "evals" / pack.name,
     )
     return _result(result)
 
@@ -147,33 +168,88 @@ def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report:
     if spec["max_minutes"]:
         recipe = recipe.model_copy(update={"max_minutes": spec["max_minutes"]})
 
-    def progress(state: dict[str, Any]) -> None:
-        report(
-            {
-                "done": state["step"],
-                "total": state["steps"],
-                "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
-            }
-        )
-
     version = fine_tune(
-        Path(spec["snapshot"]), recipe, models / spec["name"], base_model=_base(spec), progress=progress
+        Path(spec["snapshot"]),
+        recipe,
+        models / spec["name"],
+        base_model=_base(spec),
+        progress=_steps(report),
     )
     return _result({"model": version.name, "hash": version.hash})
 
 
+def _steps(report: Report) -> Report:
+    """Progress of a training loop as progress of a job."""
+    return lambda state: report(
+        {
+            "done": state["step"],
+            "total": state["steps"],
+            "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
+        }
+    )
+
+
 def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
-    from curate import release, users
+    from curate import release
 
     result = _read_result(workspace, job)
     release.register_model(store, users.actor_for(store, job["actor"]), workspace.models / result["model"])
     return result
 
 
-def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
-    from curate import release
+def _eval_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    from curate import leak
 
-    return _result(release.evaluate(Workspace(folder.parent.parent), spec, report))
+    _write_one(folder)
+    if spec["model"]:
+        leak.seal(folder, workspace.key, leak.originals(store, spec["task"]))
+
+
+def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import leak, release
+
+    workspace = Workspace(folder.parent.parent)
+    secrets = leak.unseal(folder, workspace.key, load_pack(spec["pack"])) if spec["model"] else []
+    result = _result(release.evaluate(workspace, spec, report, secrets))
+    (folder / leak.FILE).unlink(missing_ok=True)
+    return result
+
+
+def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from train import reproduce
+
+    return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report)))
+
+
+def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from train.exporting import export_model
+
+    made = export_model(
+        spec["model"],
+        spec["form"],
+        spec["out"],
+        conversations=_asked(spec["snapshot"]),
+        outtype=spec["outtype"],
+        released=spec["released"],
+    )
+    return _result(made)
+
+
+def _asked(snapshot: str | None, count: int = 8) -> list[list[dict[str, str]]]:
+    """Prompts of a snapshot as conversations, those of the validation split first."""
+    from curate import contract
+    from train.render import messages_of
+
+    if snapshot is None:
+        return []
+    rows = pl.concat([contract.training_rows(snapshot, split) for split in ("validation", "train")])
+    return [messages_of(row) for row in rows.head(count).iter_rows(named=True)]
+
+
+def _ask_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import playground
+
+    return _result(playground.answer(Workspace(folder.parent.parent), spec, report))
 
 
 def _blame_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
@@ -195,12 +271,15 @@ def _step_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
 
 
 for kind in (
-    JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest),
+    JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest, finish=_scan_finish),
     JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest, permission="dedupe"),
     JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish, permission="freeze"),
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
-    JobKind("eval", _step_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("eval", _eval_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
+    JobKind("export", _step_prepare, _export_work, finish=_step_finish, permission="promote"),
+    JobKind("ask", _step_prepare, _ask_work, finish=_step_finish, permission="evaluate"),
     JobKind("blame", _step_prepare, _blame_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)

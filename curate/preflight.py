@@ -2,7 +2,8 @@
 
 Covers: running every check on a frozen snapshot, named waivers, writing the verdict to ``preflight.json`` beside it,
 overriding it by name, and refusing without it. Does not cover: how tokens are checked (`train.preflight`), what overlap
-is (`curate.dedupe`), how a completion is judged (`evals.run.score_texts`), or the gate after training (`evals.gate`).
+is (`curate.contamination`), how a completion is judged (`evals.run.score_texts`), or the gate after training
+(`evals.gate`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from typing import Any
 
 import polars as pl
 
-from curate import contract
+from curate import contamination, contract
 from curate.errors import GoldpairError, RefusedError, UsageError
 from curate.tasks import EvalRow, Suite, TaskPack, load_eval
 
 Check = dict[str, Any]
-BLOCKING_KINDS = ("identical", "normalised", "near")
-TELLING_WORDS = 8  # a shorter answer ("yes", a label) may rightly stand in training and evaluation
 
 
 def run(
@@ -32,8 +31,12 @@ def run(
     *,
     base_model: str | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
+    eval_runs: Path | None = None,
 ) -> dict[str, Any]:
-    """Run every check and write ``preflight.json``. Returns its content; never raises for a failed check."""
+    """Run every check and write ``preflight.json``. Returns its content; never raises for a failed check.
+
+    ``eval_runs``: folder of the task's earlier eval runs, whose eval sets count as frozen too.
+    """
     from evals.gate import decide_preflight
 
     steps: list[tuple[str, Callable[[], list[Check]]]] = [
@@ -41,7 +44,7 @@ def run(
         ("enough approved pairs", lambda: [_enough(folder, pack)]),
         ("no open privacy finding", lambda: [_private(folder)]),
         ("nothing lost in tokenising", lambda: [_tokens(folder, recipe, base_model)]),
-        ("no overlap with the eval sets", lambda: _overlap(folder, pack_folder, pack)),
+        ("no overlap with the eval sets", lambda: _overlap(folder, pack_folder, pack, eval_runs)),
         ("the eval set can decide", lambda: _power(pack_folder, pack)),
         ("the approved completions pass the scorers", lambda: _gold(folder, pack_folder, pack)),
     ]
@@ -102,66 +105,30 @@ def _tokens(folder: Path, recipe: Any, base_model: str | None) -> Check:
     found = [
         {"pair_id": f["pair_id"], "problem": f["problem"], "detail": f["detail"]} for f in result.findings
     ]
-    detail = (
-        f"{result.tokens:,} tokens, every pair whole"
-        if result.ok
-        else (
-            f"{len(found)} pairs cannot be learned from: "
-            + "; ".join(f"{f['pair_id']} {f['problem']} ({f['detail']})" for f in found[:5])
-        )
-    )
-    return _check("nothing lost in tokenising", result.ok, detail, pairs=found)
+    named = "; ".join(f"{f['pair_id']} {f['problem']} ({f['detail']})" for f in found[:5])
+    detail = f"{len(found)} pairs cannot be learned from: {named}"
+    if result.ok:
+        policy = [f"{len(found)} left out by the recipe: {named}"] if found else []
+        policy += [f"{len(result.split)} too long ones split by the recipe"] if result.split else []
+        detail = f"{result.tokens:,} tokens, " + ("; ".join(policy) or "every pair whole")
+    return _check("nothing lost in tokenising", result.ok, detail, pairs=found, split=result.split)
 
 
-def _overlap(folder: Path, pack_folder: Path, pack: TaskPack) -> list[Check]:
+def _overlap(folder: Path, pack_folder: Path, pack: TaskPack, eval_runs: Path | None) -> list[Check]:
     """Eval rows that stand in the training data too: by prompt, by completion, by source."""
-    from curate.dedupe import find_overlap
-
     rows = pl.concat([contract.load_rows(folder, split) for split in contract.SPLITS])
     checks = []
-    for suite in pack.suites:
-        evals = load_eval(pack_folder, suite)
-        sources = sorted({e.source for e in evals} & set(rows["source"].to_list()))
-        hits = []
-        for field, ours, theirs in (
-            ("prompt", rows["prompt"], [e.prompt for e in evals]),
-            ("completion", rows["completion"], [_telling(e.reference) for e in evals]),
-        ):
-            if not any(theirs):
-                continue
-            for hit in find_overlap(ours, theirs).iter_rows(named=True):
-                if hit["kind"] in BLOCKING_KINDS and theirs[hit["right"]]:
-                    hits.append(
-                        {
-                            "pair_id": rows["pair_id"][hit["left"]],
-                            "eval_id": evals[hit["right"]].id,
-                            "field": field,
-                            "similarity": round(float(hit["similarity"]), 3),
-                        }
-                    )
-        detail = f"none of {len(evals)} eval rows is near any of {len(rows)} pairs; no shared source"
-        if hits or sources:
-            detail = "; ".join(
-                [
-                    f"{h['pair_id']} and {h['eval_id']} share their {h['field']} ({h['similarity']})"
-                    for h in hits[:5]
-                ]
-                + [f"source {s} is on both sides" for s in sources[:5]]
-            )
+    for name, evals in contamination.frozen_sets(pack_folder, pack, eval_runs).items():
+        hits = contamination.find(rows, evals, pack)
         checks.append(
             _check(
-                f"no overlap with suite {suite.name}",
-                not hits and not sources,
-                detail,
+                f"no overlap with {name}",
+                not any(hit["blocks"] for hit in hits),
+                contamination.in_words(hits, len(evals), len(rows)),
                 overlap=hits,
-                sources=sources,
             )
         )
     return checks
-
-
-def _telling(reference: str | None) -> str:
-    return reference if reference and len(reference.split()) >= TELLING_WORDS else ""
 
 
 def _power(pack_folder: Path, pack: TaskPack) -> list[Check]:

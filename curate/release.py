@@ -8,22 +8,31 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curate import lineage, users
+from curate import contamination, contract, lineage, users
 from curate.errors import NotFound, RefusedError, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.tasks import Suite, TaskPack, find_pack, load_pack
 from curate.workspace import Workspace
 
+if TYPE_CHECKING:
+    from evals.leak import Secret
+
 
 def evaluate(
-    workspace: Workspace, spec: dict[str, Any], report: Callable[[dict[str, Any]], None]
+    workspace: Workspace,
+    spec: dict[str, Any],
+    report: Callable[[dict[str, Any]], None],
+    secrets: Sequence[Secret] = (),
 ) -> dict[str, Any]:
-    """Run the suites of an ``eval`` job (`curate.ops.proof.EvalRequest`) in the job's process, without a store."""
+    """Run the suites of an ``eval`` job (`curate.ops.proof.EvalRequest`) in the job's process, without a store.
+
+    ``secrets`` are tried on the model (`evals.leak`); the result stands in every run as ``leak.json``.
+    """
     from evals.agreement import measure
     from evals.run import run_suite
 
@@ -58,6 +67,7 @@ def evaluate(
             progress=progress,
             training=training,
         )
+        contamination.keep_suspects(out, _learned_from(workspace, spec, model), pack, suite, pack_folder)
         if model is not None:
             if pack.gate.retention.on:
                 report({"message": "general ability, before and after"})
@@ -65,7 +75,24 @@ def evaluate(
             report({"message": "scorer against blind labels"})
             (out / "agreement.json").write_text(json.dumps(measure(pack_folder, suite)), "utf-8")
         runs.append(out.name)
+    if model is not None:
+        leaks = json.dumps(_probe(arms, secrets, report))
+        for name in runs:
+            (workspace.evals / pack.name / name / "leak.json").write_text(leaks, "utf-8")
     return {"run": runs[0], "runs": runs}
+
+
+def _probe(
+    arms: list[Any], secrets: Sequence[Secret], report: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Whether the tuned model knows an original that a surrogate replaced; the model in memory is used again."""
+    from evals.leak import probe, summary
+
+    def progress(done: int, total: int) -> None:
+        report({"done": done, "total": total, "message": "originals tried on the model"})
+
+    tuned = arms[-1].generator
+    return summary(probe(tuned, tuned.with_adapter(None), secrets, progress=progress))
 
 
 def _retention(arms: list[Any], workspace: Workspace, out: Path) -> None:
@@ -111,6 +138,16 @@ def _base_of(model: Path | None, pack: TaskPack) -> str:
     if model is None:
         return pack.model.base
     return str(json.loads((model / "run.json").read_text("utf-8"))["base"]["name"])
+
+
+def _learned_from(workspace: Workspace, spec: dict[str, Any], model: Path | None) -> Path | None:
+    """The snapshot that the model was trained on where it is here, else the one named for the run."""
+    if model is not None:
+        trained = json.loads((model / "run.json").read_text("utf-8"))["snapshot"]["id"]
+        for manifest in workspace.snapshots.glob("*/manifest.json"):
+            if contract.load_manifest(manifest.parent).id == trained:
+                return manifest.parent
+    return Path(spec["snapshot"]) if spec["snapshot"] else None
 
 
 def _training_cost(model: Path | None) -> dict[str, Any] | None:

@@ -17,10 +17,12 @@ from typing import Any
 
 import duckdb
 
+from curate import overlap
 from curate.contract import canonical_json, pair_sha256
 from curate.errors import GoldpairError, NotFound, PermissionDenied, RefusedError, UsageError
 from curate.labels import STANDING_LABELS, check_labels, missing_labels
 from curate.leases import LeaseBook
+from curate.listing import find_pairs, list_pairs
 from curate.rules import add_revisions, decoded, facts, in_words, settle, texts_of, void_approvals
 from curate.rules import blocking as _blocking
 from curate.store import STATUSES, Store, Tx, utcnow
@@ -35,6 +37,7 @@ __all__ = [
     "add_revisions",
     "blockers",
     "decide",
+    "find_pairs",
     "guideline_version",
     "item",
     "list_pairs",
@@ -116,6 +119,7 @@ class Item:
     decisions: list[dict[str, Any]] = field(default_factory=list)  # events of this pair, oldest first
     comments: list[dict[str, Any]] = field(default_factory=list)
     duplicates: list[dict[str, Any]] = field(default_factory=list)  # members of its clusters
+    judgments: list[dict[str, Any]] = field(default_factory=list)  # of the blind look, once nobody is blind
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -147,8 +151,10 @@ def queue_counts(store: Store, actor: Actor, task: str) -> dict[str, int]:
     return counts | {"for_me": mine["n"] if mine else 0, "leased": len(taken)}
 
 
-def next_items(store: Store, actor: Actor, task: str, n: int = 1) -> list[Item]:
+def next_items(store: Store, actor: Actor, task: str, n: int = 1, *, gold: float = 0.0) -> list[Item]:
     """Lease and return the next ``n`` pairs for the actor; what they hold already comes first.
+
+    ``gold`` is the share of a reviewer's items that are hidden gold (`curate.overlap`).
 
     In front stands what was returned to the actor (to annotators also what no user wrote), and for
     adjudicators what was flagged; then ready pairs, for reviewers only those whose current revision is not
@@ -173,7 +179,12 @@ def next_items(store: Store, actor: Actor, task: str, n: int = 1) -> list[Item]:
             got += book.claim(actor.user, [pair for pair in skipped if pair in still], n - len(got))
             break
         got += book.claim(actor.user, [row["pair_id"] for row in fresh], n - len(got))
-    return _items(store, got)
+    hidden = overlap.next_gold(store, actor, task, gold) if got else None
+    if hidden:
+        book.claim(actor.user, [hidden], 1)
+        got.insert(overlap.place(hidden, len(got)), hidden)
+    items = _items(store, actor, got)
+    return [overlap.masked(one) if one.pair_id == hidden else one for one in items]
 
 
 def _queue(actor: Actor, task: str, taken: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -181,7 +192,8 @@ def _queue(actor: Actor, task: str, taken: Sequence[str]) -> tuple[str, dict[str
     if may(actor, "review"):
         where = "s.status = 'ready' AND r.author <> $user OR s.status = 'returned' AND r.author = $user"
         if may(actor, "adjudicate"):
-            where += " OR s.status = 'held' AND s.reason = 'flagged' AND r.author <> $user"
+            where += " OR s.status = 'held' AND s.reason IN ('flagged', 'disputed') AND r.author <> $user"
+        where = f"({where}) AND {overlap.NOT_MINE}"
     else:
         where = "s.status = 'ready' OR s.status = 'returned' AND r.author IN ($user, 'intake')"
     sql = (
@@ -196,7 +208,7 @@ def _queue(actor: Actor, task: str, taken: Sequence[str]) -> tuple[str, dict[str
 def item(store: Store, actor: Actor, pair_id: str) -> Item:
     """Everything about one pair, without leasing it. Raises `NotFound`."""
     require(actor, "read")
-    found = _items(store, [pair_id])
+    found = _items(store, actor, [pair_id])
     if not found:
         raise NotFound(f"No pair {pair_id!r}. `goldpair review list` shows them.")
     return found[0]
@@ -218,7 +230,7 @@ def original(store: Store, actor: Actor, pair_id: str) -> dict[str, Any]:
     return decoded(row)
 
 
-def _items(store: Store, pair_ids: Sequence[str]) -> list[Item]:
+def _items(store: Store, actor: Actor, pair_ids: Sequence[str]) -> list[Item]:
     if not pair_ids:
         return []
     found = facts(store, pair_ids)
@@ -248,6 +260,9 @@ def _items(store: Store, pair_ids: Sequence[str]) -> list[Item]:
         " JOIN cluster_members b ON b.cluster_id = a.cluster_id AND b.pair_id <> a.pair_id"
         f" WHERE a.{mine} AND c.status <> 'superseded' ORDER BY c.cluster_id, b.pair_id"
     )
+    judged = rows(
+        f"SELECT * FROM judgments WHERE {mine} AND kind = 'overlap' AND undone IS NULL ORDER BY seq"
+    )
     items = []
     for pair_id in pair_ids:
         if pair_id not in found:
@@ -257,6 +272,7 @@ def _items(store: Store, pair_ids: Sequence[str]) -> list[Item]:
             decoded(row) if row["history"] is not None else row | {"history": [], "metadata": {}}
             for row in revisions.get(pair_id, [])
         ]
+        told, secret = overlap.seen_by(actor, fact, judged.get(pair_id, []))
         now: dict[str, Any] = next((row for row in versions if row["rev"] == fact["rev"]), {})
         items.append(
             Item(
@@ -279,9 +295,14 @@ def _items(store: Store, pair_ids: Sequence[str]) -> list[Item]:
                 surrogates=[row for row in surrogates.get(pair_id, []) if row["rev"] == fact["rev"]],
                 labels={row["name"]: json.loads(row["value"]) for row in labels.get(pair_id, [])},
                 revisions=versions,
-                decisions=[row | {"body": json.loads(row["body"])} for row in events.get(pair_id, [])],
-                comments=comments.get(pair_id, []),
+                decisions=[
+                    row | {"body": json.loads(row["body"])}
+                    for row in events.get(pair_id, [])
+                    if row["seq"] not in secret
+                ],
+                comments=[row for row in comments.get(pair_id, []) if row["seq"] not in secret],
                 duplicates=clusters.get(pair_id, []),
+                judgments=told,
             )
         )
     return items
@@ -299,48 +320,6 @@ def blockers(store: Store, pair_id: str, actor: Actor | None = None) -> list[str
     if actor is not None and fact["author"] == actor.user:
         words.append("You wrote this revision: another reviewer approves it.")
     return words
-
-
-def list_pairs(
-    store: Store,
-    actor: Actor,
-    task: str,
-    status: str | None = None,
-    search: str | None = None,
-    limit: int = 50,
-    offset: int = 0,
-) -> list[dict[str, Any]]:
-    """Pairs of a task in the order of their ids: state columns, author, source, external id, prompt,
-    completion.
-
-    ``search`` is a piece of text, compared without case; nothing in it is a wildcard.
-    """
-    require(actor, "read")
-    if status is not None and status not in STATUSES:
-        raise UsageError(f"No status {status!r}. Statuses: {', '.join(STATUSES)}.")
-    # Ids first, then the wide rows of one page: several times faster deep in a long list.
-    ids = store.rows(
-        "SELECT s.pair_id FROM pair_state s"
-        + (" JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev" if search else "")
-        + " WHERE s.task = $task AND ($status IS NULL OR s.status = $status)"
-        + (
-            " AND (contains(lower(t.prompt), $find) OR contains(lower(t.completion), $find))"
-            if search
-            else ""
-        )
-        + " ORDER BY s.pair_id LIMIT $limit OFFSET $offset",
-        {"task": task, "status": status, "limit": limit, "offset": offset}
-        | ({"find": search.lower()} if search else {}),
-    )
-    return store.rows(
-        "SELECT s.pair_id, s.task, s.status, s.reason, s.rev, s.approver, s.updated_seq, r.author, p.source,"
-        " q.external_id, t.prompt, t.completion FROM pair_state s LEFT JOIN pairs p ON p.pair_id = s.pair_id"
-        " LEFT JOIN records q ON q.record_id = p.record_id"
-        " LEFT JOIN revisions r ON r.pair_id = s.pair_id AND r.rev = s.rev"
-        " LEFT JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = s.rev"
-        " WHERE s.pair_id IN (SELECT unnest($ids::VARCHAR[])) ORDER BY s.pair_id",
-        {"ids": [row["pair_id"] for row in ids]},
-    )
 
 
 def set_expiry(store: Store, actor: Actor, pair_id: str, expires: datetime | None) -> None:
@@ -427,20 +406,28 @@ def decide(
                 current=texts_of(tx, pair_id, fact["rev"]),
                 yours={"verdict": verdict, "prompt": prompt, "completion": completion},
             )
-        if fact["status"] not in _OPEN_TO[verdict]:
+        blind = overlap.blind(tx, actor, fact, pack, verdict)
+        if blind != "gold" and fact["status"] not in _OPEN_TO[verdict]:
             raise RefusedError(
                 f"Pair {pair_id} is {fact['status']}: {verdict} is not possible.",
                 [f"It is {fact['status']}."],
             )
         if fact["status"] == "approved" and verdict in ("edit", "flag") and not may(actor, "review"):
             raise PermissionDenied(f"Pair {pair_id} is approved; a reviewer may reopen it. Ask one.")
-        new_rev, after = rev, dict(fact)
-        if verdict == "approve":
+        new_rev, after, told_as = rev, dict(fact), verdict
+        if blind is not None and verdict == "approve":
+            _refuse(tx, actor, fact, pack, values, gold=blind == "gold")
+        if blind is not None and (
+            judged := overlap.judge(tx, actor, fact, blind, verdict, reason, values, guideline_version, pack)
+        ):
+            seq, told_as = judged["seq"], "judge"
+            after |= {"status": judged["status"], "disputed": judged["disputed"]}
+        elif verdict == "approve":
             seq = _approve(tx, actor, fact, pack, values, guideline_version)
             after |= {"status": "approved"}
         elif verdict == "edit":
             seq, new_rev = _edit(tx, actor, fact, prompt, completion, guideline_version)
-            after |= {"status": "held", "scan_sha256": None, "findings": 0, "flags": 0}
+            after |= {"status": "held", "scan_sha256": None, "findings": 0, "flags": 0, "disputed": False}
         elif verdict == "skip":
             seq = tx.event("skip", actor.user, pair_id=pair_id, rev=rev, guidelines=guideline_version)
         else:
@@ -455,7 +442,10 @@ def decide(
             [seq] = tx.transition(verdict, actor.user, [change], guidelines=guideline_version)
             if fact["approved_digest"]:
                 void_approvals(tx, [pair_id], seq)
-        if values:
+        if fact["judges"] and told_as in ("approve", "reject", "return"):
+            overlap.settled(tx, pair_id, rev, seq)
+            after |= {"disputed": False}
+        if values and told_as != "judge":
             _write_labels(tx, actor.user, pair_id, new_rev, values, seq)
         if comment:
             tx.append("comments", [pair_id, new_rev, actor.user, comment, utcnow(), seq])
@@ -466,10 +456,10 @@ def decide(
             "pair_id": pair_id,
             "rev": new_rev,
             "status": after["status"],
-            "blockers": in_words(after) if verdict != "approve" else [],
+            "blockers": in_words(after) if verdict != "approve" and blind is None else [],
         }
         kept, told = canonical_json(before).decode(), canonical_json(result).decode()
-        tx.append("decisions", [seq, actor.user, pair_id, new_rev, verdict, kept, None, None, told])
+        tx.append("decisions", [seq, actor.user, pair_id, new_rev, told_as, kept, None, None, told])
         if client_id:
             tx.append("client_ids", [actor.user, client_id, seq])
         return result
@@ -508,6 +498,27 @@ def _repeated(store: Store, user: str, client_id: str | None) -> dict[str, Any] 
     return json.loads(found["result"]) | {"repeated": True}
 
 
+def _refuse(
+    tx: Tx,
+    actor: Actor,
+    fact: Mapping[str, Any],
+    pack: TaskPack | None,
+    values: Mapping[str, Any],
+    gold: bool = False,
+) -> None:
+    """Raise `RefusedError` with everything that stands against an approval by this actor."""
+    pair_id = fact["pair_id"]
+    lifted = {"flagged", "disputed"} if may(actor, "adjudicate") else set()
+    refusals = [] if gold else [words for code, words in _blocking(fact) if code not in lifted]
+    if fact["author"] == actor.user:
+        refusals.insert(0, "You wrote this revision: another reviewer approves it.")
+    if fact["rival"] and not gold:
+        refusals += [words for words in in_words(fact) if fact["rival"] in words]
+    refusals += missing_labels(tx, pack, pair_id, values)
+    if refusals:
+        raise RefusedError(f"Pair {pair_id} cannot be approved. {' '.join(refusals)}", refusals)
+
+
 def _approve(
     tx: Tx,
     actor: Actor,
@@ -517,15 +528,7 @@ def _approve(
     guidelines: str,
 ) -> int:
     pair_id, rev = fact["pair_id"], fact["rev"]
-    adjudicates = may(actor, "adjudicate")
-    refusals = [words for code, words in _blocking(fact) if not (code == "flagged" and adjudicates)]
-    if fact["author"] == actor.user:
-        refusals.insert(0, "You wrote this revision: another reviewer approves it.")
-    if fact["rival"]:
-        refusals += [words for words in in_words(fact) if fact["rival"] in words]
-    refusals += missing_labels(tx, pack, pair_id, values)
-    if refusals:
-        raise RefusedError(f"Pair {pair_id} cannot be approved. {' '.join(refusals)}", refusals)
+    _refuse(tx, actor, fact, pack, values)
     sha = fact["sha256"]
     if fact["guideline_version"] != guidelines:  # an approval binds to the guidelines it was given under
         texts = texts_of(tx, pair_id, rev)

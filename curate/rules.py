@@ -34,6 +34,8 @@ UNION ALL SELECT 'finding', pair_id, rev, NULL, NULL, NULL, NULL
 FROM findings WHERE pair_id {among} AND status = 'open'
 UNION ALL SELECT 'flag', pair_id, rev, NULL, NULL, NULL, NULL
 FROM decisions WHERE pair_id {among} AND verdict = 'flag' AND undone IS NULL AND settled IS NULL
+UNION ALL SELECT 'judged', pair_id, rev, actor, verdict, CASE WHEN disputed THEN 'disputed' END, NULL
+FROM judgments WHERE pair_id {among} AND kind = 'overlap' AND undone IS NULL AND settled IS NULL
 UNION ALL SELECT 'member', pair_id, keep::INTEGER, cluster_id, NULL, NULL, NULL
 FROM cluster_members WHERE pair_id {among}
 UNION ALL SELECT 'detector', key, 0, value, NULL, NULL, NULL FROM meta WHERE starts_with(key, 'detector:')
@@ -44,9 +46,9 @@ def facts(where: Store | Tx, pair_ids: Sequence[str]) -> dict[str, dict[str, Any
     """Everything the rules look at, by pair id.
 
     The columns of ``pair_state`` and: sha256, author, guideline_version of the current revision; scan_sha256,
-    detector of its last scan; current_detector of the task; findings, flags, duplicates (open, each a
-    number); dropped (another pair of its cluster was kept); conflicts (open conflict clusters); rival (an
-    approved pair in one of them); expires.
+    detector of its last scan; current_detector of the task; findings, flags, duplicates (open, each a number);
+    judges (who judged it blind, unsettled), disputed (they differ); dropped (another pair of its cluster was
+    kept); conflicts (open conflict clusters); rival (an approved pair in one of them); expires.
     """
     if not pair_ids:
         return {}
@@ -80,6 +82,8 @@ def facts(where: Store | Tx, pair_ids: Sequence[str]) -> dict[str, dict[str, Any
             "current_detector": detector.get("a"),
             "findings": len(now.get("finding", [])),
             "flags": len(now.get("flag", [])),
+            "judges": [row["a"] for row in now.get("judged", [])],
+            "disputed": any(row["c"] for row in now.get("judged", [])),
             "duplicates": sum((c["kind"], c["status"]) == ("duplicate", "open") for c, _ in mine),
             "dropped": any(
                 (c["kind"], c["status"]) == ("duplicate", "resolved") and keep == 0 for c, keep in mine
@@ -146,6 +150,8 @@ def blocking(fact: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     if fact["flags"]:
         found.append(("flagged", "It was flagged: an adjudicator decides."))
+    if fact["disputed"]:
+        found.append(("disputed", "Two people judged it differently: a third one decides."))
     return found
 
 

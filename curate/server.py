@@ -29,7 +29,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from curate import jobs, users
+from curate import incremental, jobs, users
 from curate.client import running_server
 from curate.errors import GoldpairError, RefusedError, StoreLocked, UsageError
 from curate.login import Sessions
@@ -179,6 +179,7 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
     stop = threading.Event()
     keeper = threading.Thread(target=_keep_jobs, args=(here, stop), name="jobs", daemon=True)
     keeper.start()
+    incremental.Watch.of(here.store).start(here.store, here.workspace)
     _write_marker(here)
     _say_where(here)
     try:
@@ -187,6 +188,7 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         # A signal ends the process right after this: what must be finished is finished here.
         here.workspace.server.unlink(missing_ok=True)
         stop.set()
+        incremental.Watch.of(here.store).stop()
         keeper.join(timeout=10)
         here.store.close()
 

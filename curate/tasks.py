@@ -118,6 +118,21 @@ class Split(Strict):
     seed: int = 0
 
 
+class Team(Strict):
+    """Second looks: how people are compared with each other and with what is known."""
+
+    overlap: float = Field(0.0, ge=0, le=1)  # share of pairs that two people judge blind
+    gold: float = Field(0.0, ge=0, le=0.2)  # share of a reviewer's items that are hidden gold
+    seed: int = 0  # of the overlap's sample
+
+
+class Overlap(Strict):
+    """What the snapshot and an eval set must not share, beside near-duplicate texts and the field `source`."""
+
+    sources: list[str] = ["patient", "program", "author"]  # metadata keys that name a source on both sides
+    template_is_source: bool = False  # texts on one template block too (a firm's house style never should)
+
+
 class TaskPack(Strict):
     """A whole ``task.toml``."""
 
@@ -130,6 +145,8 @@ class TaskPack(Strict):
     reject_reasons: list[str] = ["off_task", "wrong", "unsafe", "malformed", "duplicate"]
     privacy: dict[str, Any] = {}  # validated by curate.privacy.Policy
     dedupe: dict[str, Any] = {}  # options of curate.dedupe.find_duplicates
+    team: Team = Team()
+    overlap: Overlap = Overlap()
     split: Split = Split()
     model: Model = Model()
     training: dict[str, Any] = {}  # recipe overrides, validated by train.load_recipe

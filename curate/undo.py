@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from curate import overlap
 from curate.errors import RefusedError, UsageError
 from curate.leases import LeaseBook
 from curate.rules import settle, void_approvals
@@ -37,42 +38,74 @@ def undo(store: Store, actor: Actor) -> dict[str, Any]:
         found = next((row for row in last if row["undone"] is None), None)
         if found is None:
             raise UsageError(f"Nothing to undo among your last {UNDO} decisions.")
-        pair_id, verdict = found["pair_id"], found["verdict"]
-        later = tx.one(
-            "SELECT actor, verdict FROM decisions WHERE pair_id = ? AND seq > ? AND undone IS NULL"
-            " AND verdict <> 'skip' ORDER BY seq DESC",
-            [pair_id, found["seq"]],
-        )
-        state = tx.one("SELECT * FROM pair_state WHERE pair_id = ?", [pair_id])
-        assert state is not None
-        if verdict != "skip" and later is not None:
-            raise RefusedError(
-                f"{later['actor']} decided on pair {pair_id} since ({later['verdict']}). Ask them.",
-                ["A later decision stands."],
-            )
-        if verdict != "skip" and (state["status"] in ("erased", "expired") or state["rev"] != found["rev"]):
-            raise RefusedError(
-                f"Pair {pair_id} has another text by now, or none. Decide on it again.",
-                ["The text changed since."],
-            )
-        before = json.loads(found["before"])
-        if verdict == "skip":
-            seq = tx.event("undo", actor.user, pair_id=pair_id, rev=found["rev"], undoes=found["seq"])
-        elif verdict == "edit":
-            seq = _restore_text(tx, actor.user, pair_id, before, found["seq"])
-        else:
-            seq = _restore_state(tx, actor.user, pair_id, verdict, before, found["seq"])
-        tx.execute("UPDATE decisions SET undone = ? WHERE seq = ?", [seq, found["seq"]])
-        settle(tx, actor.user, [pair_id])
-        after = tx.one("SELECT status, rev FROM pair_state WHERE pair_id = ?", [pair_id])
-        assert after is not None
-        return {"undone": found["seq"], "verdict": verdict, "pair_id": pair_id, **after}
+        return _take_back(tx, actor, found)
 
-    result = store.write(write)
+    return _done(store, actor, store.write(write))
+
+
+def undo_decision(store: Store, actor: Actor, seq: int) -> dict[str, Any]:
+    """`undo` of one decision of the actor's, however long ago. Raises `UsageError` when it does not stand."""
+    require(actor, "annotate")
+
+    def write(tx: Tx) -> dict[str, Any]:
+        found = tx.one(
+            "SELECT * FROM decisions WHERE seq = ? AND actor = ? AND undone IS NULL", [seq, actor.user]
+        )
+        if found is None:
+            raise UsageError(f"Decision {seq} is not yours, or was taken back already.")
+        return _take_back(tx, actor, found)
+
+    return _done(store, actor, store.write(write))
+
+
+def _done(store: Store, actor: Actor, result: dict[str, Any]) -> dict[str, Any]:
     book = LeaseBook.of(store)
     book.unskip(actor.user, result["pair_id"])
     book.claim(actor.user, [result["pair_id"]], 1)
     return result
+
+
+def _take_back(tx: Tx, actor: Actor, found: Mapping[str, Any]) -> dict[str, Any]:
+    pair_id, verdict = found["pair_id"], found["verdict"]
+    later = tx.one(
+        "SELECT actor, verdict FROM decisions WHERE pair_id = ? AND seq > ? AND undone IS NULL"
+        " AND verdict NOT IN ('skip', 'judge') ORDER BY seq DESC",
+        [pair_id, found["seq"]],
+    )
+    state = tx.one("SELECT * FROM pair_state WHERE pair_id = ?", [pair_id])
+    assert state is not None
+    if verdict != "skip" and later is not None:
+        raise RefusedError(
+            f"{later['actor']} decided on pair {pair_id} since ({later['verdict']}). Ask them.",
+            ["A later decision stands."],
+        )
+    if verdict != "skip" and (state["status"] in ("erased", "expired") or state["rev"] != found["rev"]):
+        raise RefusedError(
+            f"Pair {pair_id} has another text by now, or none. Decide on it again.",
+            ["The text changed since."],
+        )
+    before = json.loads(found["before"])
+    quiet = verdict == "skip" or (verdict == "judge" and state["status"] == before["status"])
+    if verdict == "judge" and not quiet:
+        other = "SELECT 1 AS x FROM judgments WHERE pair_id = ? AND seq > ? AND actor <> ? AND undone IS NULL"
+        if tx.one(other, [pair_id, found["seq"], actor.user]):
+            raise RefusedError(
+                f"Somebody else judged pair {pair_id} since, and a third person decides.",
+                ["A later judgment stands."],
+            )
+    if quiet:
+        seq = tx.event("undo", actor.user, pair_id=pair_id, rev=found["rev"], undoes=found["seq"])
+    elif verdict == "edit":
+        seq = _restore_text(tx, actor.user, pair_id, before, found["seq"])
+    else:
+        seq = _restore_state(tx, actor.user, pair_id, verdict, before, found["seq"])
+    tx.execute("UPDATE decisions SET undone = ? WHERE seq = ?", [seq, found["seq"]])
+    if verdict in ("judge", "approve", "reject", "return"):
+        overlap.taken_back(tx, pair_id, found["seq"], seq)
+    settle(tx, actor.user, [pair_id])
+    after = tx.one("SELECT status, rev FROM pair_state WHERE pair_id = ?", [pair_id])
+    assert after is not None
+    return {"undone": found["seq"], "verdict": verdict, "pair_id": pair_id, **after}
 
 
 def _restore_state(

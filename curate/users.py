@@ -37,12 +37,15 @@ PERMISSIONS: dict[str, frozenset[str]] = {  # permission -> the roles that have 
     "import": _from("lead"),
     "scan": _from("lead"),
     "dedupe": _from("lead"),
+    "oversee": _from("lead"),  # decisions in bulk, gold items, who agrees with whom
     "freeze": _from("lead"),
     "train": _from("lead"),
     "evaluate": _from("lead"),
     "promote": _from("lead"),
     "override": _from("lead"),  # release without a PASS, with name and reason
     "manage_users": _from("admin"),
+    "erase": _from("admin"),  # delete a person's texts for good
+    "backup": _from("admin"),  # a copy of everything, originals included
 }
 
 RESERVED = frozenset({"intake", "system"})  # authors of what no person wrote

@@ -216,6 +216,52 @@ class LocalModel:
                     weight.requires_grad_(before)
         return found
 
+    def score_endings(self, conversation: Conversation, prefix: str, endings: Sequence[str]) -> list[float]:
+        """Log-probability (nats) of each ending of an answer that began with ``prefix``, its end left open.
+
+        Tokens that all ``prefix + ending`` begin with are context; what is left is summed, so values compare among
+        the endings of one call. Endings must differ.
+        """
+        from train.packed import ATTENTION, micro_batches, pack, row_losses
+        from train.render import Rendered
+
+        rows, known = self._endings(conversation, prefix, endings)
+        found = [0.0] * len(rows)
+        with self._loaded.using(self._adapter, attention=ATTENTION) as model:
+            packed = pack([(n, Rendered("", tuple(ids), known)) for n, ids in enumerate(rows)])
+            packed = {key: value.to(model.device) for key, value in packed.items()}
+            for part in micro_batches(packed, self.batch_tokens // 4):
+                for number, loss, count in row_losses(model, part):
+                    found[number] = -loss * count
+        return found
+
+    def would_say(self, conversation: Conversation, prefix: str, ending: str) -> int:
+        """Number of tokens of ``ending`` when greedy decoding after ``prefix`` says exactly these, else 0."""
+        import torch
+
+        [ids], known = self._endings(conversation, prefix, [ending])
+        with self._loaded.using(self._adapter) as model, torch.inference_mode():
+            tensor = torch.tensor([ids], device=model.device)
+            said = model(input_ids=tensor).logits[0, known - 1 : -1].argmax(-1).tolist()
+        return len(said) if said == ids[known:] else 0
+
+    def _endings(
+        self, conversation: Conversation, prefix: str, endings: Sequence[str]
+    ) -> tuple[list[list[int]], int]:
+        """Token ids of prompt, prefix and each ending, and how many of them are the context of every ending."""
+        from train.render import encode_prompts
+
+        tokenizer = self._loaded.tokenizer
+        [prompt] = encode_prompts(tokenizer, [conversation])
+        begun = tokenizer(prefix, add_special_tokens=False)["input_ids"]
+        texts = tokenizer([prefix + ending for ending in endings], add_special_tokens=False)["input_ids"]
+        # a word may swallow the prefix's last token, and then its own first token is part of the comparison
+        same = min(
+            next((i for i, (a, b) in enumerate(zip(begun, text, strict=False)) if a != b), len(begun))
+            for text in texts
+        )
+        return [[*prompt, *text] for text in texts], len(prompt) + same
+
 
 class Endpoint:
     """Any OpenAI-compatible chat server: ``POST {url}/chat/completions``.

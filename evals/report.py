@@ -21,6 +21,7 @@ from evals.gate import Decision
 from evals.retention import by_kind
 from evals.run import EvalRun
 from evals.stats import difference_p, holm, mean_interval, superiority
+from evals.suspects import with_and_without
 
 SHOWN = 12  # examples side by side
 KINDS = {"broken": 6, "fixed": 4, "neither": 1, "both": 1}  # how many of each, as far as there are
@@ -111,6 +112,7 @@ def gather(
         "gaps": run.meta["gaps"],
         "eval": run.meta["eval"],
         "overlap": run.meta.get("overlap") or [],
+        "suspects": with_and_without(run),
         "snapshot": run.meta.get("snapshot"),
         "scorer": run.meta["scorer"],
         "agreement": json.loads(agreement.read_text("utf-8")) if agreement.is_file() else None,
@@ -469,6 +471,14 @@ def _basis(body: Mapping[str, Any]) -> list[str]:
         left = ", ".join(f"{count} {reason}" for reason, count in sorted(snap["excluded"].items())) or "none"
         lines.append(
             f"Snapshot {snap['id'][:16]}: {rows}; left out: {left}; detector {snap['detector_version']}"
+        )
+    if body["suspects"]:
+        found = body["suspects"]
+        means = found["arms"][body["candidate"]]
+        lines.append(
+            f"Eval rows that stand in the training data too: {len(found['suspects'])}, "
+            f"{len(found['templates'])} more share a template; {body['candidate']} scores "
+            f"{_number(means['all']['estimate'])} with them, {_number(means['without']['estimate'])} without"
         )
     if body["gaps"]:
         lines.append(f"Gaps: {len(body['gaps'])} answers are missing")

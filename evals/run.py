@@ -17,9 +17,9 @@ A scorer gets exactly those columns that its features name: ``predictions``, ``r
 (list of turns, or their JSON where the feature is a string), ``metadata`` (JSON), and the row's prompt as ``prompts``,
 ``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. Beside the numbers
 that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None,
-or why the machine (not the answer) kept it from a score; ``sandbox``: the attestation of the sandbox that it used. A
-module may declare ``COUNTERS``: the kinds of evidence that a gate may name in ``critical``, ``OPTIONAL``: the columns
-that may be empty, and ``SANDBOX = True``: no verdict without an attestation.
+or why the machine (not the answer) kept it from a score. A module may declare ``COUNTERS``: the kinds of evidence that
+a gate may name in ``critical``, ``OPTIONAL``: the columns that may be empty, and ``SANDBOX = True``: no verdict without
+the sandbox's attestation.
 """
 
 from __future__ import annotations
@@ -181,6 +181,8 @@ def run_suite(
         "decoding": decoding,
         "arms": described,
         "gaps": gaps,
+        # Only where code of others ran: that it ran isolated, or that it was not run.
+        "sandbox": _attestation(suite.metric),
         "training": dict(training) if training else None,
         "versions": {
             "python": ".".join(map(str, sys.version_info[:3])),
@@ -347,6 +349,15 @@ def score_texts(
             f"Scorer {name!r} must return one score for each of {len(rows)} answers, in their order."
         )
     return result
+
+
+def _attestation(metric: str) -> dict[str, Any] | None:
+    """The sandbox's own proof, for a scorer that declares ``SANDBOX = True``; None for every other."""
+    if not getattr(sys.modules[type(evals.metric(metric)).__module__], "SANDBOX", False):
+        return None
+    from evals.sandbox import attestation
+
+    return attestation()
 
 
 def learned_from(pack_dir: Path | str, metric: str) -> dict[str, str]:

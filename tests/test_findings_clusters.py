@@ -149,7 +149,12 @@ def test_not_a_duplicate_is_remembered_for_ever(call, workspace):
             prompt="amber lantern meadow nutmeg orchard pebble?",
             completion="copper drizzle fiddle granite harbour island.",
         )
+    assert pair_of(call, "r6")["status"] == "held"  # the save was checked, without a run
+    before = open_groups_with(call, first["pair_id"])
     job(call, workspace, "dedupe")
+    assert [g["cluster_id"] for g in open_groups_with(call, first["pair_id"])] == [
+        g["cluster_id"] for g in before
+    ]
     [group] = open_groups_with(call, first["pair_id"])
     assert {m["pair_id"] for m in group["members"]} == {first["pair_id"], second["pair_id"]}
     call("rita", "clusters.decide", cluster_id=group["cluster_id"], decision="not_duplicates")

@@ -26,6 +26,7 @@ PAGES = (
     "pairs",
     "snapshots",
     "runs",
+    "playground",
     "jobs",
     "team",
 )
@@ -158,6 +159,18 @@ def test_a_group_is_decided_by_its_own_button(state: Any, sign_in: Any) -> None:
     next(b for b in app.button if b.label.startswith("Not duplicates")).click().run()
     assert "Remembered" in shown(app)
     assert store.one("SELECT count(*) AS n FROM clusters WHERE status = 'open'")["n"] == before - 1
+
+
+def test_keeping_one_pair_of_a_group_drops_the_others_and_the_page_says_which_is_better(
+    state: Any, sign_in: Any
+) -> None:
+    sign_in("rita")
+    app = page("duplicates").run()
+    assert "alike in every respect" in shown(app) and "<ins class" in shown(app)
+    assert any(box.label == "Give the kept one the labels it lacks" for box in app.checkbox)
+    next(b for b in app.button if b.label == "Keep this one").click().run()
+    assert "Kept one" in shown(app)
+    assert state.store.one("SELECT count(*) AS n FROM pair_state WHERE status = 'duplicate'")["n"] >= 1
 
 
 def test_a_scan_started_here_runs_to_its_end(state: Any, sign_in: Any) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.train_helpers import PACK, PAIRS, RECIPE, row, snapshot
 from train import preflight
@@ -15,11 +17,13 @@ from train.base import tiny_llama
 from train.checks import masked_view
 from train.render import (
     IGNORE,
+    Rendered,
     TemplateError,
     encode_prompts,
     load_tokenizer,
     messages_of,
     render_rows,
+    split_row,
     stop_ids,
     tokens_sha256,
 )
@@ -194,3 +198,34 @@ def test_people_can_see_what_is_masked(base, tokenizer, tmp_path) -> None:
     (shown,) = masked_view(tokenizer, result.train[:1])
     assert [piece["learned"] for piece in shown["pieces"]] == [False, True]
     assert shown["pieces"][1]["text"] == PAIRS[0][1] + "<|im_end|>\n"
+
+
+@given(st.integers(1, 90), st.integers(1, 400), st.integers(8, 100))
+def test_a_split_row_is_learned_once_and_fits(prompt: int, completion: int, longest: int) -> None:
+    whole = Rendered("p", tuple(range(prompt + completion)), prompt)
+    parts = split_row(whole, longest)
+    if longest - prompt < max(2, longest // 4):
+        assert parts == []
+        return
+    learned = [token for part in parts for token in part.input_ids[part.prompt_tokens :]]
+    assert learned == list(range(prompt, prompt + completion))
+    for part in parts:
+        assert part.pair_id == "p" and len(part.input_ids) <= longest and part.supervised > 0
+        assert part.input_ids[:prompt] == whole.input_ids[:prompt]
+        seen = part.input_ids[prompt:]
+        assert seen == tuple(range(seen[0], seen[0] + len(seen))), "what was answered just before"
+
+
+def test_splitting_is_a_policy_and_covers_only_what_is_too_long(base, tmp_path) -> None:
+    rows = [row(f"p{i}", *pair) for i, pair in enumerate(PAIRS[:3])] + [row("long", "Where?", "z y " * 200)]
+    recipe = {**RECIPE, "max_length": 128, "bad_rows": "split"}
+    result = preflight(snapshot(tmp_path / "s", rows), recipe, base)
+    assert result.ok and result.findings == []
+    (cut,) = result.split
+    parts = [made for made in result.train if made.pair_id == "long"]
+    assert cut == {"pair_id": "long", "split": "train", "parts": len(parts)} and len(parts) > 2
+    assert all(len(made.input_ids) <= 128 for made in result.train)
+    rows += [row("prompt", "q" * 800, "Gone."), row("empty", "Where?", " ")]
+    result = preflight(snapshot(tmp_path / "t", rows), recipe, base)
+    assert not result.ok
+    assert {f["pair_id"]: f["problem"] for f in result.findings} == {"prompt": "over_long", "empty": "empty"}

@@ -150,7 +150,7 @@ if mode == "checkpoint":
     trainer.save_file = saving
 if mode == "publish":
     import train.run as run
-    run._card = lambda *a: die()
+    run.model_card = lambda *a: die()
 print(fine_tune(sys.argv[2], RECIPE, sys.argv[3], base_model=sys.argv[4]).adapter_sha256)
 """
 
@@ -270,6 +270,18 @@ def test_dropped_pairs_are_named_in_the_record(base, tmp_path) -> None:
         "twin": "duplicate",
     }
     assert record["rows"]["train"] == 8
+
+
+def test_split_pairs_are_named_and_have_one_loss(base, tmp_path) -> None:
+    rows = [row(f"p{i}", *pair) for i, pair in enumerate(PAIRS[:8])] + [row("long", "Where?", "y z " * 200)]
+    recipe = {**RECIPE, "bad_rows": "split", "max_length": 128, "max_steps": 1}
+    version = fine_tune(snapshot(tmp_path / "s", rows), recipe, tmp_path / "m-v1", base_model=base)
+    (cut,) = version.record()["split"]
+    assert cut["pair_id"] == "long" and cut["parts"] > 2 and version.record()["dropped"] == []
+    assert version.record()["rows"]["train"] == 8 + cut["parts"]
+    losses = pl.read_parquet(version.folder / "pair_loss.parquet")
+    assert losses["pair_id"].to_list() == [r["pair_id"] for r in rows]
+    assert losses.filter(pl.col("pair_id") == "long")["tokens"].item() > 400
 
 
 def test_minutes_spent_end_a_run_cleanly(base, frozen, tmp_path) -> None:

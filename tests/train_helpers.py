@@ -120,3 +120,44 @@ def snapshot(
         }
         (folder / "preflight.json").write_text(json.dumps(gate), "utf-8")
     return folder
+
+
+def workspace_with_model(root: Path, **recipe: Any) -> Any:
+    """A workspace with one snapshot and the version ``tiny-bot-v1`` trained from it; returns its client."""
+    from curate import release
+    from curate.client import Client
+    from curate.contract import load_manifest
+    from curate.store import Store, utcnow
+    from curate.users import actor_for, ensure_owner
+    from curate.workspace import Workspace
+    from train import fine_tune
+    from train.base import tiny_llama
+
+    workspace = Workspace.create(root / "ws")
+    base = tiny_llama(root / "base")
+    pack = workspace.tasks / PACK.name
+    pack.mkdir()
+    (pack / "task.toml").write_text(
+        f'name = "{PACK.name}"\ntitle = "{PACK.title}"\nsystem = "{PACK.system}"\n[model]\nbase = "{base}"\n'
+    )
+    (pack / "guidelines.md").write_text("version: 1\n")
+    rows = [row(f"p{i:03}", *pair) for i, pair in enumerate(PAIRS)]
+    folder = snapshot(workspace.snapshots / "one", rows[:20], rows[20:])
+    manifest = load_manifest(folder)
+    version = fine_tune(folder, {**RECIPE, **recipe}, workspace.models / f"{PACK.name}-v1", base_model=base)
+    with Store.open(workspace.store) as store:
+        ensure_owner(store, "admin")
+        store.write(
+            lambda tx: tx.execute(
+                "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [manifest.id, PACK.name, folder.name, 20, 4, 0, utcnow(), "admin"],
+            )
+        )
+        release.register_model(store, actor_for(store, "admin"), version.folder)
+    return Client(workspace, "admin")
+
+
+def run_job(client: Any, operation: str, **fields: Any) -> dict[str, Any]:
+    """Start a job, wait for it, and return what it said."""
+    started = client.call(operation, **fields)
+    return started | (client.wait(started["job"]).get("result") or {})

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from train.checks import PreflightResult, preflight
     from train.recipe import Recipe, load_recipe
+    from train.reproduce import reproduce
     from train.run import fine_tune
     from train.versions import ModelVersion
 
-__all__ = ["ModelVersion", "PreflightResult", "Recipe", "fine_tune", "load_recipe", "preflight"]
+__all__ = ["ModelVersion", "PreflightResult", "Recipe", "fine_tune", "load_recipe", "preflight", "reproduce"]
 
 _HOME = {
     "ModelVersion": "train.versions",
@@ -24,6 +25,7 @@ _HOME = {
     "fine_tune": "train.run",
     "load_recipe": "train.recipe",
     "preflight": "train.checks",
+    "reproduce": "train.reproduce",
 }
 
 

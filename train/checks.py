@@ -9,6 +9,7 @@ Does not cover: the other checks of the gate and writing ``preflight.json`` (`cu
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from curate import contract
 from curate.errors import RefusedError
 from train.base import resolve
 from train.recipe import Recipe, load_recipe
-from train.render import Finding, Rendered, load_tokenizer, render_rows, stop_ids
+from train.render import Finding, Rendered, load_tokenizer, render_rows, split_row, stop_ids
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,14 @@ class PreflightResult:
     """``findings`` are dicts {pair_id, split, problem, detail}; ``tokens`` counts both splits' usable rows.
 
     ``ok`` says that training may start under the recipe: nothing was found, or the recipe drops what was found
-    and something is left.
+    and something is left. ``split`` are the pairs that became several rows because the recipe says so: {pair_id,
+    split, parts}; they are no findings.
     """
 
     findings: list[dict[str, str]]
     tokens: int
     ok: bool
+    split: list[dict[str, Any]] = field(default_factory=list)
     train: list[Rendered] = field(repr=False, default_factory=list)
     validation: list[Rendered] = field(repr=False, default_factory=list)
 
@@ -63,18 +66,31 @@ def preflight(
     splits: dict[str, list[Rendered]] = {}
     findings: list[dict[str, str]] = []
     seen: dict[tuple[int, ...], str] = {}
+    cut: list[dict[str, Any]] = []
+    longest = sys.maxsize if recipe.bad_rows == "split" else recipe.max_length
     for split in contract.SPLITS:
         rows = contract.training_rows(snapshot_dir, split).iter_rows(named=True)
-        rendered, found = render_rows(tokenizer, rows, stops=stops, max_length=recipe.max_length)
+        rendered, found = render_rows(tokenizer, rows, stops=stops, max_length=longest)
         unique = []
         for row in rendered:
             if row.input_ids in seen:
                 found.append(
                     Finding(row.pair_id, "duplicate", f"the same tokens as pair {seen[row.input_ids]}")
                 )
-            else:
-                seen[row.input_ids] = row.pair_id
-                unique.append(row)
+                continue
+            seen[row.input_ids] = row.pair_id
+            parts = [row] if len(row.input_ids) <= recipe.max_length else split_row(row, recipe.max_length)
+            if not parts:
+                found.append(
+                    Finding(
+                        row.pair_id,
+                        "over_long",
+                        f"{row.prompt_tokens} tokens of prompt leave too few of {recipe.max_length} to split it",
+                    )
+                )
+            elif len(parts) > 1:
+                cut.append({"pair_id": row.pair_id, "split": split, "parts": len(parts)})
+            unique += parts
         splits[split] = unique
         findings += [
             {"pair_id": f.pair_id, "split": split, "problem": f.problem, "detail": f.detail} for f in found
@@ -83,7 +99,7 @@ def preflight(
     if not splits["train"] and not findings:
         findings.append({"pair_id": "", "split": "train", "problem": "empty", "detail": "no training pair"})
     tokens = sum(len(row.input_ids) for rows in splits.values() for row in rows)
-    return PreflightResult(findings, tokens, usable, splits["train"], splits["validation"])
+    return PreflightResult(findings, tokens, usable, cut, splits["train"], splits["validation"])
 
 
 def masked_view(tokenizer: Any, rows: Sequence[Rendered]) -> list[dict[str, Any]]:

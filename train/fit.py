@@ -7,7 +7,6 @@ Does not cover: where rows come from and whether they may be trained on (`train.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from transformers.trainer_callback import PrinterCallback
 from train.capabilities import capabilities, quiet, use_threads
 from train.fused import fuse_lora, projected_head
 from train.packed import ATTENTION, inputs_of, micro_batches, pack, row_losses
+from train.processes import local_device, world_size
 from train.recipe import Recipe
 from train.render import Rendered
 from train.trainer import PackedTrainer, Progress, Reporter, Rows, checkpoints
@@ -37,7 +37,7 @@ class Fit:
     log: list[dict[str, Any]]
     steps: int
     planned_steps: int
-    ended: str  # "complete", "max_minutes" or "early_stop"
+    ended: str  # "complete", "max_minutes", "early_stop" or "stop_after"
     threads: int
     dtype: str
     resumed_from: int = 0
@@ -55,7 +55,7 @@ def load_base(folder: Path, recipe: Recipe, device: str | None = None) -> Any:
         trust_remote_code=False,
         use_safetensors=True,
     )
-    return model.to(device or caps.device)
+    return model.to(device or local_device(caps.device))
 
 
 def add_lora(model: Any, recipe: Recipe, base_name: str | None = None) -> PeftModel:
@@ -88,6 +88,7 @@ def fit(
     validation: Sequence[Rendered] = (),
     progress: Progress | None = None,
     model: PeftModel | None = None,
+    stop_after: int | None = None,
 ) -> Fit:
     """Train adapters on ``rows``; continues from the last checkpoint in ``work`` if there is one.
 
@@ -98,7 +99,7 @@ def fit(
         model = add_lora(load_base(base, recipe), recipe, base_name)
     if capabilities().device == "cpu":
         fuse_lora(model)
-    reporter = Reporter(progress, recipe.max_minutes)
+    reporter = Reporter(progress, recipe.max_minutes, stop_after)
     callbacks: list[TrainerCallback] = [reporter]
     validator = Validator(validation, recipe) if validation else None
     if validator is not None:
@@ -119,7 +120,7 @@ def fit(
         trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
     ended = "complete"
     if trainer.state.global_step < trainer.state.max_steps:
-        ended = "max_minutes" if reporter.timed_out else "early_stop"
+        ended = reporter.ended or "early_stop"
     return Fit(
         model=model,
         log=[entry for entry in trainer.state.log_history if "train_runtime" not in entry],
@@ -174,13 +175,12 @@ class Validator(TrainerCallback):
 
 
 def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
-    world = int(os.environ.get("WORLD_SIZE", "1"))
     steps: dict[str, Any] = {"num_train_epochs": recipe.epochs}
     if recipe.max_steps is not None:
         steps["max_steps"] = recipe.max_steps
     return TrainingArguments(
         output_dir=str(work),
-        per_device_train_batch_size=max(1, recipe.batch // world),
+        per_device_train_batch_size=recipe.batch,  # of all processes together, see train.processes
         gradient_accumulation_steps=1,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=recipe.schedule,
@@ -200,5 +200,7 @@ def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
         use_cpu=device == "cpu",
         dataloader_pin_memory=device != "cpu",
         dataloader_num_workers=0,
+        ddp_backend="gloo" if device == "cpu" and world_size() > 1 else None,
+        ddp_find_unused_parameters=False,
         **steps,
     )

@@ -46,9 +46,8 @@ class Recipe(Strict):
         None, ge=1
     )  # epochs without a better validation loss; needs a validation split
     max_length: int = Field(1024, ge=8)  # tokens of a whole pair, template included
-    bad_rows: Literal["refuse", "drop"] = (
-        "refuse"  # what preflight findings mean; drop is written in the record
-    )
+    # what preflight findings mean; the record names what was dropped, or split because it was too long
+    bad_rows: Literal["refuse", "drop", "split"] = "refuse"
     template: Literal["model", "plain"] = "model"  # plain: for a base without a chat template, never guessed
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # of the frozen base; adapters are always fp32
     micro_tokens: int = Field(

@@ -6,7 +6,7 @@ impossible: the generation prompt is a token prefix of the training row, the tem
 generation stop token is supervised, nothing is longer than allowed.
 Does not cover: what to do about a finding (`train.checks`), batching (`train.packed`).
 
-A row is never cut. A row that fails a check is reported with its pair id.
+A row is never cut unless a recipe asks for it (`split_row`). A row that fails a check is reported with its pair id.
 """
 
 from __future__ import annotations
@@ -163,6 +163,26 @@ def render_rows(
         else:
             rendered.append(Rendered(pair_id, tuple(ids), len(prompt_ids)))
     return rendered, findings
+
+
+def split_row(row: Rendered, max_length: int) -> list[Rendered]:
+    """An over-long row as several of at most ``max_length`` tokens, all under its pair id.
+
+    Each is the prompt, then the end of what was answered before (masked, at most a quarter of the room), then the next
+    piece of the completion: every completion token is learned exactly once, and only the last piece holds the stop
+    token. Empty when the prompt alone leaves less than a quarter of ``max_length``.
+    """
+    prompt, rest = row.input_ids[: row.prompt_tokens], row.input_ids[row.prompt_tokens :]
+    room = max_length - len(prompt)
+    if room < max(2, max_length // 4):
+        return []
+    parts, at = [], 0
+    while at < len(rest):
+        before = min(at, room // 4)
+        piece = rest[at : at + room - before]
+        parts.append(Rendered(row.pair_id, (*prompt, *rest[at - before : at], *piece), len(prompt) + before))
+        at += len(piece)
+    return parts
 
 
 def _text_problem(turns: Sequence[Mapping[str, str]], control: Sequence[str]) -> tuple[str, str] | None:

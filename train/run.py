@@ -31,7 +31,9 @@ from curate.errors import GoldpairError, RefusedError
 from train import versions
 from train.base import file_hashes, portable_name, resolve
 from train.capabilities import capabilities, quiet
+from train.card import model_card
 from train.checks import PreflightResult, preflight, require_gate
+from train.processes import rank, refuse_sharding, wait_for_all, world_size
 from train.recipe import Recipe, load_recipe
 from train.render import load_tokenizer, tokens_sha256
 from train.trainer import Progress
@@ -47,6 +49,8 @@ def fine_tune(
     out_dir: Path | str,
     base_model: str | Path | None = None,
     progress: Progress | None = None,
+    *,
+    stop_after: int | None = None,
 ) -> ModelVersion:
     """Train LoRA adapters on a snapshot and publish them as the model version ``out_dir``.
 
@@ -56,6 +60,7 @@ def fine_tune(
         out_dir: folder of the new version, named ``<task>-vN`` (`train.versions.next_name`).
         base_model: name, hub id or folder; default is the task pack's.
         progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
+        stop_after: end after this step, wherever the recipe's schedule would go on (`train.reproduce` needs it).
 
     Calling again with the same arguments continues an interrupted run, and returns a finished one.
 
@@ -67,6 +72,7 @@ def fine_tune(
         train.trainer.TrainingStopped: the loss became no number; the last checkpoint stays.
     """
     out = Path(out_dir)
+    refuse_sharding()
     manifest = contract.load_verified(snapshot_dir)
     gate = require_gate(snapshot_dir, manifest)
     recipe = load_recipe(recipe)
@@ -76,7 +82,8 @@ def fine_tune(
     if not checked.ok:
         raise RefusedError(
             f"{len(checked.findings)} pairs of snapshot {manifest.id[:12]} cannot be learned from. Mend them and "
-            'freeze again, raise max_length, or set bad_rows = "drop" to train without them.',
+            'freeze again, raise max_length, or set bad_rows: "drop" trains without them, "split" cuts the too long '
+            "ones into several rows.",
             [f"{f['pair_id']}: {f['problem']}: {f['detail']}" for f in checked.findings],
         )
     identity = {
@@ -92,8 +99,12 @@ def fine_tune(
         raise RefusedError(f"{out.name} exists and is no model version. Choose another name.")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}.{fingerprint[:12]}.partial"
+    if rank():  # a helper of the first process, which keeps the record
+        _train(checked, recipe, base, work, identity, None, stop_after)
+        wait_for_all()
+        return versions.load(out)
     with _only_one(work):
-        record, made = _train(checked, recipe, base, work, identity, progress)
+        record, made = _train(checked, recipe, base, work, identity, progress, stop_after)
         record |= {
             "format": FORMAT,
             "task": manifest.task,
@@ -107,6 +118,7 @@ def fine_tune(
         }
         _publish(made, record, out)
         shutil.rmtree(work, ignore_errors=True)
+    wait_for_all()
     return versions.load(out)
 
 
@@ -152,6 +164,7 @@ def _train(
     work: Path,
     identity: dict[str, Any],
     progress: Progress | None,
+    stop_after: int | None,
 ) -> tuple[dict[str, Any], Path]:
     """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
     from train.fit import add_lora, fit, load_base, losses, mean_loss
@@ -160,7 +173,9 @@ def _train(
     name = identity["base"]["name"]
     before_path, made = work / "before.parquet", work / "version"
     model = add_lora(load_base(base, recipe), recipe, name)
-    if recipe.pair_losses and not before_path.exists():  # B is zero at the start: this is the base's loss
+    if (
+        recipe.pair_losses and not rank() and not before_path.exists()
+    ):  # B is zero at the start: this is the base's loss
         _write_losses(before_path, losses(model, checked.train, recipe.micro_tokens))
     done = fit(
         checked.train,
@@ -170,7 +185,10 @@ def _train(
         validation=checked.validation,
         progress=progress,
         model=model,
+        stop_after=stop_after,
     )
+    if rank():
+        return {}, made
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     done.model.save_pretrained(str(made), safe_serialization=True)
@@ -178,6 +196,7 @@ def _train(
     steps = [entry for entry in done.log if "loss" in entry]
     record: dict[str, Any] = {
         "dropped": checked.findings,
+        "split": checked.split,
         "rows": {"train": len(checked.train), "validation": len(checked.validation)},
         "seeds": {"all": recipe.seed},
         "ended": done.ended,
@@ -194,6 +213,7 @@ def _train(
         "hardware": {
             **capabilities().record(),
             "threads": done.threads,
+            "processes": world_size(),
             "dtype": done.dtype,
             "platform": platform.platform(),
         },
@@ -211,8 +231,16 @@ def _train(
         table = before.rename({"loss": "before"}).with_columns(
             after=pl.Series([loss for _, loss, _ in after], dtype=pl.Float64)
         )
-        table.select("pair_id", "before", "after", "tokens").write_parquet(made / LOSSES)
+        _by_pair(table).write_parquet(made / LOSSES)
     return record, made
+
+
+def _by_pair(table: pl.DataFrame) -> pl.DataFrame:
+    """One row a pair: the parts of a split one weigh by their supervised tokens."""
+    weighed = [
+        (pl.col(name) * pl.col("tokens")).sum() / pl.col("tokens").sum() for name in ("before", "after")
+    ]
+    return table.group_by("pair_id", maintain_order=True).agg(*weighed, pl.col("tokens").sum())
 
 
 def _write_losses(path: Path, found: list[tuple[str, float, int]]) -> None:
@@ -229,7 +257,7 @@ def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
     settings = json.loads(config.read_text("utf-8"))
     settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
     config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
-    (made / "README.md").write_text(_card(out.name, record), "utf-8")
+    (made / "README.md").write_text(model_card(out.name, record), "utf-8")
     record["files"] = {
         path.relative_to(made).as_posix(): file_sha256(path)
         for path in sorted(made.rglob("*"))
@@ -244,41 +272,6 @@ def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
         os.fsync(handle)
         os.close(handle)
     made.rename(out)
-
-
-def _card(name: str, record: Mapping[str, Any]) -> str:
-    """Model card: what the evidence says, and nothing else."""
-    base, rows, gate = record["base"]["name"], record["rows"], record["gate"]
-    head = {"library_name": "peft", "base_model": base, "base_model_relation": "adapter", "tags": ["lora"]}
-    lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", f"# {name}", ""]
-    lines += [
-        f"A LoRA adapter for `{base}`, trained by Goldpair for the task `{record['task']}`.",
-        "",
-        f"- Data: snapshot `{record['snapshot']['id']}`, {rows['train']} training and {rows['validation']} "
-        "validation pairs, each approved by a person who did not write it.",
-        f"- Tokens learned from: sha256 `{record['tokens_sha256']}`; dropped pairs: {len(record['dropped'])}.",
-        f"- Privacy: every pair was scanned by detector `{record['detector_version']}` and approved after it.",
-        f"- Gate before training: {gate['verdict']}"
-        + (
-            f", overridden by {gate['override']['user']}: {gate['override']['reason']}"
-            if gate["override"]
-            else ""
-        ),
-        f"- Training: {record['steps']} of {record['planned_steps']} steps ({record['ended']}), "
-        f"{record['wall_seconds']:.0f} s on {record['hardware']['name']}.",
-    ]
-    if "loss_before" in record:
-        lines.append(
-            f"- Loss on its own training pairs: {record['loss_before']:.3f} before, {record['loss_after']:.3f} after "
-            "(nats per token; says nothing about quality)."
-        )
-    lines += [
-        "",
-        "Whether it is better than its base is decided by the evaluation gate: see `gate.json` and the report beside "
-        "this file. Without them this model was never evaluated.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def _software() -> dict[str, Any]:

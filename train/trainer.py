@@ -20,12 +20,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.data_loader import prepare_data_loader
 from safetensors.torch import load_file, save_file
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback
 
 from curate.errors import GoldpairError
 from train.packed import Packed, micro_batches, pack, real_tokens, token_losses
+from train.processes import decided_by_first, share
 from train.render import Rendered
 
 Progress = Callable[[dict[str, Any]], None]
@@ -64,6 +66,28 @@ class PackedTrainer(Trainer):
         self._step: dict[str, Any] = {}
         self._clock = (time.monotonic(), time.process_time())
 
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Alone: the base class's. Among others: the same steps in every process, each keeping its share."""
+        if self.args.world_size == 1:
+            return super().get_train_dataloader()
+        assert self.train_dataset is not None
+        loader = DataLoader(
+            self.train_dataset,
+            batch_size=self._train_batch_size,
+            sampler=self._get_train_sampler(),
+            collate_fn=share,
+        )
+        return prepare_data_loader(
+            loader,
+            self.args.device,
+            num_processes=1,  # so that accelerate shares out nothing of its own
+            process_index=0,
+            put_on_device=True,
+            rng_types=list(self.accelerator.rng_types or ()),
+            use_seedable_sampler=self.accelerator.use_seedable_sampler,
+            data_seed=self.accelerator.dataloader_config.data_seed,
+        )
+
     def training_step(
         self, model: torch.nn.Module, inputs: Packed, num_items_in_batch: torch.Tensor | int | None = None
     ) -> torch.Tensor:
@@ -78,12 +102,16 @@ class PackedTrainer(Trainer):
                 total = self._accumulate(model, inputs, scale)
                 break
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error) or self.micro_tokens <= int(inputs["cu"].diff().max()):
+                alone = self.args.world_size == 1  # the others are in the middle of the same step
+                whole = self.micro_tokens <= int(inputs["cu"].diff().max())
+                if not _out_of_memory(error) or whole or not alone:
                     raise
                 model.zero_grad()
                 self.micro_tokens = max(self.micro_tokens // 2, 16)
                 self.log({"micro_tokens": self.micro_tokens})
-        self._step = {"tokens": real_tokens(inputs), "supervised": supervised}
+        counts = torch.tensor([real_tokens(inputs) if supervised else 0, supervised], device=self.args.device)
+        tokens, supervised = self.accelerator.reduce(counts, "sum").tolist()
+        self._step = {"tokens": tokens, "supervised": supervised}
         return total
 
     def _accumulate(self, model: torch.nn.Module, inputs: Packed, scale: float) -> torch.Tensor:
@@ -94,7 +122,7 @@ class PackedTrainer(Trainer):
             with nullcontext() if last else self.accelerator.no_sync(model):
                 loss = token_losses(model, part, self.head).sum() * scale
                 if not torch.isfinite(loss):
-                    self._refuse_loss(part, float(loss))
+                    self._refuse_loss(part, float(loss.detach()))
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total
@@ -182,16 +210,23 @@ class PackedTrainer(Trainer):
 
 
 class Reporter(TrainerCallback):
-    """Turns the trainer's log into progress calls, and ends a run whose minutes are spent."""
+    """Turns the trainer's log into progress calls, and ends a run whose minutes or steps are spent."""
 
-    def __init__(self, progress: Progress | None, max_minutes: float | None) -> None:
-        self.progress, self.max_minutes = progress, max_minutes
+    def __init__(
+        self, progress: Progress | None, max_minutes: float | None, stop_after: int | None = None
+    ) -> None:
+        self.progress, self.max_minutes, self.stop_after = progress, max_minutes, stop_after
         self.started = time.monotonic()
-        self.timed_out = False
+        self.ended = ""  # why it ended here
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if self.max_minutes is not None and time.monotonic() - self.started > self.max_minutes * 60:
-            self.timed_out = True
+        if self.max_minutes is not None:
+            spent = time.monotonic() - self.started > self.max_minutes * 60
+            if decided_by_first(spent, str(args.device)):
+                self.ended = "max_minutes"
+        if self.stop_after is not None and state.global_step >= self.stop_after:
+            self.ended = "stop_after"
+        if self.ended:
             control.should_training_stop = control.should_save = True
 
     def on_log(

@@ -16,7 +16,7 @@ from curate.dedupe.engine import Found, decide, search
 from curate.dedupe.prepare import Mask, as_series
 from curate.dedupe.result import DuplicateResult, build_result
 from curate.dedupe.settings import DedupeError, make_settings
-from curate.dedupe.verify import COVERAGE, GAP
+from curate.dedupe.verify import COST, COVERAGE, GAP
 
 OVERLAP_KINDS = pl.Enum(["identical", "normalised", "near", "template"])
 
@@ -67,7 +67,8 @@ def find_overlap(
     Every row with a counterpart is listed at least once; rows with the same words on one side are listed
     against the first counterpart only, so that a thousand copies do not give a million lines.
     ``templates=True`` adds pairs of kind ``template``: half or more of a text is shared, but passages of
-    other substance tell them apart. Those are to be reported, not blocked on.
+    other substance tell them apart. Those are to be reported, not blocked on. Texts of up to ``short_words`` words
+    have no template.
 
     Raises DedupeError as find_duplicates does.
     """
@@ -84,7 +85,8 @@ def find_overlap(
     chosen = decide(c.metrics, settings)
     kind = np.where(chosen, 2, 3).astype(np.int64)
     if templates:
-        chosen |= (c.metrics[:, COVERAGE] >= 0.5) & (c.metrics[:, GAP] <= 0.5)
+        shared = (c.metrics[:, COVERAGE] >= 0.5) & (c.metrics[:, GAP] <= 0.5)
+        chosen |= shared & np.isnan(c.metrics[:, COST])  # short texts share words, no template
     chosen &= tokens.hashes[c.left] != tokens.hashes[c.right]
     pair_left = np.concatenate([exact[0], c.left[chosen]])
     pair_right = np.concatenate([exact[1], c.right[chosen]])

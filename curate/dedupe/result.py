@@ -15,6 +15,7 @@ import polars as pl
 from curate.dedupe import kernels
 from curate.dedupe.align import align, pair_similarities, similarity, word_spans
 from curate.dedupe.engine import Found, decide
+from curate.dedupe.fields import short_fields
 from curate.dedupe.prepare import Tokens, tokenise
 from curate.dedupe.settings import DedupeError, DedupeSettings
 from curate.dedupe.verify import COST, COVERAGE, GAP, JACCARD
@@ -134,6 +135,20 @@ class DuplicateResult:
         ``pairs`` without kind; similarity is null where it was never needed."""
         e = self._evidence
         return _near_frame(e, ~self._accepted, pl.lit("near", dtype=KINDS)).drop("kind").sort("left", "right")
+
+    @cached_property
+    def for_people(self) -> pl.DataFrame:
+        """Near-duplicate pairs that differ only in short scattered fields (see fields.py): left, right, fields (list
+        of structs ours, theirs). No threshold tells a filled-in form from a copy; show these to a person."""
+        e = self._evidence
+        rows = []
+        for left, right in self.pairs.filter(pl.col("kind") == "near").select("left", "right").iter_rows():
+            found = short_fields(e.series[left], e.series[right])
+            if found:
+                fields = [{"ours": ours, "theirs": theirs} for ours, theirs in found]
+                rows.append({"left": left, "right": right, "fields": fields})
+        field = pl.Struct({"ours": pl.String, "theirs": pl.String})
+        return pl.DataFrame(rows, schema={"left": pl.UInt32, "right": pl.UInt32, "fields": pl.List(field)})
 
     @cached_property
     def clusters(self) -> pl.DataFrame:

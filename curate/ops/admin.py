@@ -1,18 +1,22 @@
-"""Operations on the workspace itself: the funnel, jobs, people, the event log.
+"""Operations on the workspace itself: the funnel, jobs, people, backups, the event log.
 
-Does not cover: the rules of users, jobs and events (`curate.users`, `curate.jobs`, `curate.store`).
+Does not cover: the rules of users, jobs and events (`curate.users`, `curate.jobs`, `curate.store`), nor putting
+a backup back, which needs the store closed (`curate.store.backup.restore`).
 """
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from curate import jobs, users
-from curate.errors import RefusedError
+from curate.errors import RefusedError, UsageError
 from curate.ops.proof import ModelsRequest, models_list, snapshot_list
-from curate.ops.table import Context, Empty, Request, TaskRequest, operation, plain
+from curate.ops.table import Context, Empty, Request, TaskRequest, only_local, operation, plain
+from curate.store import backup
 
 
 @operation("overview", "read")
@@ -112,11 +116,76 @@ def users_token(context: Context, request: TokenRequest) -> dict[str, Any]:
     return {"user": request.user, "token": users.issue_token(context.store, context.actor, request.user)}
 
 
+# --- backups and the log ------------------------------------------------------------------------------------
+
+
+class BackupRequest(Request):
+    to: str | None = Field(None, description="move it to this path of this machine; else backups/ keeps it")
+
+
+@operation("backup.create", "backup")
+def backup_create(context: Context, request: BackupRequest) -> dict[str, Any]:
+    """Copy the store while people work; the copy is compared row by row before it gets its name."""
+    target = None
+    if request.to is not None:
+        only_local(context, "A backup")
+        target = Path(request.to)
+        if target.exists() or backup.manifest_of(target).exists():
+            raise UsageError(f"{target} exists already. Choose another name.")
+        if not target.parent.is_dir():
+            raise UsageError(f"{target.parent} does not exist. Make the folder first.")
+    found = backup.backup(context.store)
+    if target is not None:
+        for old, new in (
+            (Path(found["path"]), target),
+            (backup.manifest_of(Path(found["path"])), backup.manifest_of(target)),
+        ):
+            shutil.move(old, new)
+        found["path"] = str(target)
+    return found
+
+
+@operation("backup.list", "backup")
+def backup_list(context: Context, request: Empty) -> dict[str, Any]:
+    """Backups in the workspace, newest first."""
+    return {"backups": backup.backups(context.workspace.backups)}
+
+
 @operation("audit.verify", "read")
 def audit_verify(context: Context, request: Empty) -> dict[str, Any]:
-    """Check the event chain, and that replaying it gives the state in the store."""
+    """Check the event chain, that replaying it gives the stored state, and that no backed-up event is gone."""
     problems = context.store.verify_chain() + context.store.verify_replay()
+    problems += backup.missing_heads(context.store)
     if problems:
         raise RefusedError("The audit trail does not hold.", problems)
     row = context.store.one("SELECT count(*) AS n FROM events") or {"n": 0}
     return {"events": row["n"], "intact": True}
+
+
+# --- forgetting a person ------------------------------------------------------------------------------------
+
+
+class ForgetRequest(Request):
+    words: list[str] = Field([], max_length=50, description="names, numbers and addresses of one person")
+    records: list[str] = Field([], description="record ids of theirs, in place of words or beside them")
+    reason: str = ""
+    apply: bool = Field(False, description="delete; without it only what would be deleted is listed")
+
+
+@operation("forget", "erase")
+def forget(context: Context, request: ForgetRequest) -> dict[str, Any]:
+    """Find a person everywhere in the workspace and delete them; models to retrain are listed."""
+    from curate import forget as forgetting
+
+    if not request.apply:
+        found = forgetting.find(context.store, context.workspace, request.words, record_ids=request.records)
+        return {"applied": False, "found": plain(found)}
+    done = forgetting.forget(
+        context.store,
+        context.workspace,
+        context.actor,
+        request.words,
+        record_ids=request.records,
+        reason=request.reason,
+    )
+    return {"applied": True, **plain(done)}

@@ -122,11 +122,14 @@ class FindingDecision(Request):
 @operation("findings.decide", "review")
 def findings_decide(context: Context, request: FindingDecision) -> dict[str, Any]:
     """Confirm a finding (its text is replaced by a surrogate) or reject it (it stays, and is remembered)."""
-    from curate import findings
+    from curate import findings, incremental
 
-    return findings.decide_finding(
+    done = findings.decide_finding(
         context.store, context.actor, context.workspace, request.finding_id, request.decision
     )
+    if done["status"] == "replaced":
+        incremental.saved(context.store, context.workspace, done["pair_id"])
+    return done
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------
@@ -158,6 +161,7 @@ class ClusterDecision(Request):
     cluster_id: str
     decision: Literal["keep", "not_duplicates"]
     keep: list[str] = Field([], description="pair ids to keep, when the decision is keep")
+    merge_labels: bool = Field(False, description="give the one kept pair the labels it lacks, of the others")
 
 
 @operation("clusters.decide", "review")
@@ -166,7 +170,12 @@ def clusters_decide(context: Context, request: ClusterDecision) -> dict[str, Any
     from curate import clusters
 
     return clusters.decide_cluster(
-        context.store, context.actor, request.cluster_id, request.decision, request.keep
+        context.store,
+        context.actor,
+        request.cluster_id,
+        request.decision,
+        request.keep,
+        merge_labels=request.merge_labels,
     )
 
 
@@ -183,7 +192,7 @@ def review_next(context: Context, request: NextRequest) -> dict[str, Any]:
     from curate import review
 
     _, pack = pack_of(context, request.task)
-    items = review.next_items(context.store, context.actor, request.task, n=request.n)
+    items = review.next_items(context.store, context.actor, request.task, n=request.n, gold=pack.team.gold)
     return {"items": [plain(item) for item in items], "reject_reasons": pack.reject_reasons}
 
 
@@ -214,12 +223,17 @@ class DecideRequest(Request):
 @operation("review.decide", "annotate")
 def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
     """Approve, reject, edit, skip, flag or return a pair."""
-    from curate import findings, review
+    from curate import findings, incremental, review
 
     row = context.store.one("SELECT task FROM pairs WHERE pair_id = ?", [request.pair_id])
     if row is None:
         raise NotFound(f"No pair {request.pair_id!r}.")
     folder, pack = pack_of(context, row["task"])
+
+    def rescan(pair_id: str, rev: int) -> None:
+        findings.rescan(context.store, context.workspace, pair_id, rev)
+        incremental.saved(context.store, context.workspace, pair_id)
+
     return review.decide(
         context.store,
         context.actor,
@@ -234,16 +248,19 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
         client_id=request.client_id,
         pack=pack,
         guideline_version=review.guideline_version(folder),
-        rescan=lambda pair_id, rev: findings.rescan(context.store, context.workspace, pair_id, rev),
+        rescan=rescan,
     )
 
 
 @operation("review.undo", "annotate")
 def review_undo(context: Context, request: Empty) -> dict[str, Any]:
     """Take back the acting user's last decision."""
-    from curate import review
+    from curate import incremental, review
 
-    return review.undo(context.store, context.actor)
+    done = review.undo(context.store, context.actor)
+    if done["verdict"] == "edit":
+        incremental.saved(context.store, context.workspace, done["pair_id"])
+    return done
 
 
 @operation("review.counts", "read")
@@ -256,21 +273,17 @@ def review_counts(context: Context, request: TaskRequest) -> dict[str, Any]:
 
 class PairsRequest(PageRequest):
     status: str | None = None
-    search: str | None = None
+    reason: str | None = Field(None, description="why it is held, rejected or returned")
+    search: str | None = Field(None, description="a piece of text, without case")
+    label: str | None = Field(None, description="name=value, or name for any value")
+    author: str | None = None
+    source: str | None = None
+    sort: Literal["id", "newest", "oldest", "source"] = "id"
 
 
 @operation("pairs.list", "read")
 def pairs_list(context: Context, request: PairsRequest) -> dict[str, Any]:
-    """Pairs of a task, filtered by status and substring."""
-    from curate import review
+    """Pairs of a task, filtered by state, labels and substring, in an order."""
+    from curate import listing
 
-    rows = review.list_pairs(
-        context.store,
-        context.actor,
-        request.task,
-        status=request.status,
-        search=request.search,
-        limit=request.limit,
-        offset=request.offset,
-    )
-    return {"pairs": rows}
+    return {"pairs": listing.list_pairs(context.store, context.actor, **request.model_dump())}

@@ -92,9 +92,15 @@ def snapshot_export(context: Context, request: SnapshotExport) -> dict[str, Any]
     from curate import snapshot
 
     only_local(context, "Exporting")
-    return plain(
-        snapshot.export(snapshot_folder(context, request.snapshot), request.format, Path(request.out))
+    out = Path(request.out).resolve()
+    result = snapshot.export(snapshot_folder(context, request.snapshot), request.format, out)
+    # who is forgotten later may be in there
+    context.store.write(
+        lambda tx: tx.event(
+            "snapshot_exported", context.actor.user, snapshot=result["snapshot"], folder=str(out)
+        )
     )
+    return plain(result)
 
 
 # --- training and evaluation --------------------------------------------------------------------------------

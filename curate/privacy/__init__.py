@@ -8,6 +8,7 @@ the errors `PrivacyError`, `ModelMissing`, `PolicyError`, `ScanFailed`. Importin
 
 from __future__ import annotations
 
+import curate.privacy._engine  # isort: skip  # noqa: F401 - first: the others import presidio
 from curate.privacy.batch import scan_batch
 from curate.privacy.cache import ScanCache
 from curate.privacy.detector import Detector, RecordScan

@@ -122,7 +122,6 @@ _DEVANAGARI_NAME = re.compile(
 )
 _INITIALS_NAME = re.compile(rf"(?<![\w.'’])(?:{_INITIALS}){{1,4}}[A-Z][\w'’-]+(?:[ ][A-Z][\w'’-]+)?(?![\w])")
 _LAST_FIRST = re.compile(r"(?<![\w])(?P<l>[A-Z][\w'’-]+),[ ](?P<f>[A-Z][\w'’-]+)(?:[ ][A-Z]\.?)?(?![\w])")
-_SPELLED = re.compile(r"(?<![\w-])[A-Za-z](?:[ ]?-[ ]?[A-Za-z]){2,}(?![\w-])")
 
 
 def _is_cap(word: str) -> bool:

@@ -71,7 +71,7 @@ class Store:
             # An older file format than the engine's own, so that one may go back to an earlier engine.
             con = duckdb.connect(str(path), config={"storage_compatibility_version": "v1.5.0"})
         except duckdb.IOException as error:
-            raise _cannot_open(path, str(error)) from error
+            raise cannot_open(path, str(error)) from error
         finally:
             os.umask(before)
         try:
@@ -124,6 +124,10 @@ class Store:
         if self._closed:
             raise GoldpairError("The store is closed.")
         return self._con.cursor()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of its own, for a backup; close it."""
+        return self._reader()
 
     def one(self, sql: str, params: Params = ()) -> dict[str, Any] | None:
         """First row of a query, or None."""
@@ -242,18 +246,7 @@ class Store:
 
     def verify_replay(self) -> list[str]:
         """Every pair whose state in the table is not the one that the event log gives; empty means equal."""
-        told, kept = self.replay(), self.state()
-        if told.equals(kept):
-            return []
-        both = told.join(kept, on="pair_id", how="full", coalesce=True, nulls_equal=True, suffix="_table")
-        names = [name for name in log.STATE_SCHEMA if name != "pair_id"]
-        return [
-            f"pair {row['pair_id']}: its state is not the one its events give ("
-            + ", ".join(name for name in names if row[name] != row[f"{name}_table"])
-            + ")"
-            for row in both.iter_rows(named=True)
-            if any(row[name] != row[f"{name}_table"] for name in names)
-        ]
+        return log.differences(self.replay(), self.state())
 
     def erase(
         self, actor: str, *, pair_ids: Sequence[str] = (), record_ids: Sequence[str] = (), reason: str = ""
@@ -282,7 +275,8 @@ def _rollback(con: duckdb.DuckDBPyConnection) -> None:
         con.execute("ROLLBACK")
 
 
-def _cannot_open(path: Path, message: str) -> GoldpairError:
+def cannot_open(path: Path, message: str) -> GoldpairError:
+    """The error to show when the engine could not open a store file: who holds it, or what it said."""
     holder = re.search(r"\(PID (\d+)\)", message)
     if holder:
         return StoreLocked(f"{path} is open in process {holder[1]}. Wait for it, or stop it first.")

@@ -94,6 +94,7 @@ def _apply(tx: Tx, entry: dict[str, Any]) -> None:
     tx.execute("DELETE FROM record_text WHERE list_contains(?, record_id)", [records])
     for table in ("revisions", "scans", "approvals"):
         tx.execute(f"UPDATE {table} SET sha256 = NULL WHERE list_contains(?, pair_id)", [pairs])
+    tx.execute("UPDATE judgments SET labels = NULL WHERE list_contains(?, pair_id)", [pairs])
     tx.execute("UPDATE labels SET value = NULL WHERE list_contains(?, pair_id)", [pairs])
     tx.execute(
         "UPDATE records SET external_id = NULL, source = 'erased', payload_sha256 = NULL, file = NULL,"

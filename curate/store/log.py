@@ -127,6 +127,21 @@ def replay(events: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame([states[pair] for pair in sorted(states)], schema=STATE_SCHEMA)
 
 
+def differences(told: pl.DataFrame, kept: pl.DataFrame) -> list[str]:
+    """Pairs whose state in the table (``kept``) is not the one that the events give (``told``), in words."""
+    if told.equals(kept):
+        return []
+    both = told.join(kept, on="pair_id", how="full", coalesce=True, nulls_equal=True, suffix="_table")
+    names = [name for name in STATE_SCHEMA if name != "pair_id"]
+    return [
+        f"pair {row['pair_id']}: its state is not the one its events give ("
+        + ", ".join(name for name in names if row[name] != row[f"{name}_table"])
+        + ")"
+        for row in both.iter_rows(named=True)
+        if any(row[name] != row[f"{name}_table"] for name in names)
+    ]
+
+
 def verify(events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Problems of a chain given as rows of ``events`` in order."""
     problems, prev, expected = [], GENESIS, 1

@@ -136,6 +136,24 @@ CREATE TABLE events (
     VARCHAR, rev INTEGER, body VARCHAR NOT NULL, prev_hash VARCHAR NOT NULL, hash VARCHAR NOT NULL);
 """,
     ),
+    (
+        2,
+        "judgments that are compared before they count, gold items, what a person set for themselves",
+        """
+-- curate.overlap: what one person said without seeing the others; settled: seq of the decision it led to
+CREATE TABLE judgments (
+    seq BIGINT PRIMARY KEY, pair_id VARCHAR NOT NULL, rev INTEGER NOT NULL, actor VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, verdict VARCHAR NOT NULL, reason VARCHAR, labels VARCHAR, disputed BOOLEAN NOT NULL,
+    ts TIMESTAMP NOT NULL, undone BIGINT, settled BIGINT);
+CREATE INDEX judgments_pair ON judgments (pair_id);
+CREATE TABLE gold (
+    pair_id VARCHAR PRIMARY KEY, rev INTEGER NOT NULL, verdict VARCHAR NOT NULL, set_by VARCHAR NOT NULL,
+    ts TIMESTAMP NOT NULL);
+-- curate.preferences: keys of the card, saved views
+CREATE TABLE preferences (
+    owner VARCHAR, name VARCHAR, value VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (owner, name));
+""",
+    ),
 ]
 
 LATEST = MIGRATIONS[-1][0]

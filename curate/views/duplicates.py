@@ -12,6 +12,7 @@ import streamlit as st
 from curate.views import parts
 
 SIZE = 5
+SHOWN = 12  # members of a group
 WORDS = {
     "duplicate": "Near-duplicates: prompt and completion repeat. Keep one, or say that they differ.",
     "conflict": "Rival drafts: one prompt, several answers. One of them can be approved.",
@@ -39,7 +40,8 @@ def render() -> None:
     )
     with right:
         parts.block(
-            '<p class="gp-soft">Looks at every scanned pair again; groups decided before stay decided.</p>'
+            '<p class="gp-soft">New and edited pairs are compared by themselves; this looks at every scanned pair '
+            "again. Groups decided before stay decided.</p>"
         )
     parts.follow("dedupe")
     status = st.segmented_control(
@@ -72,11 +74,24 @@ def _cluster(number: int, cluster: dict[str, Any]) -> None:
     with st.container(border=True):
         st.header(f"Group {number}: {len(members)} pairs", anchor=False)
         parts.block(f'<p class="gp-soft">{parts.escape(WORDS.get(cluster["kind"], cluster["kind"]))}</p>')
-        for start in range(0, len(members), 3):
-            row = members[start : start + 3]
+        if open_:
+            parts.block(f'<p class="gp-soft">{parts.escape(cluster["suggested"]["reason"])}</p>')
+        if may and cluster["kind"] == "duplicate":
+            st.checkbox(
+                "Give the kept one the labels it lacks",
+                value=True,
+                key=f"merge-{cluster['cluster_id']}",
+            )
+        for start in range(0, min(SHOWN, len(members)), 3):
+            row = members[start : min(SHOWN, start + 3)]
             for place, member in zip(st.columns(max(2, min(3, len(members)))), row, strict=False):
                 with place:
                     _member(cluster, member, first, may)
+        if len(members) > SHOWN:
+            more = (
+                f"{len(members) - SHOWN:,} more like the first are not shown; a choice counts for them too."
+            )
+            parts.block(f'<p class="gp-soft">{more}</p>')
         if may:
             left, _ = st.columns([2, 3])
             left.button(
@@ -112,9 +127,19 @@ def _member(cluster: dict[str, Any], member: dict[str, Any], first: dict[str, An
         st.button(
             "Keep this one",
             key=f"keep-{cluster['cluster_id']}-{member['pair_id']}",
-            type="primary" if member is first else "secondary",
+            type="primary" if member["pair_id"] == cluster["suggested"]["keep"] else "secondary",
             width="stretch",
-            on_click=parts.press,
-            args=("clusters.decide", "Kept one; the others are marked as duplicates."),
-            kwargs={"cluster_id": cluster["cluster_id"], "decision": "keep", "keep": [member["pair_id"]]},
+            on_click=_keep,
+            args=(cluster["cluster_id"], member["pair_id"]),
         )
+
+
+def _keep(cluster_id: str, pair_id: str) -> None:
+    parts.press(
+        "clusters.decide",
+        "Kept one; the others are marked as duplicates.",
+        cluster_id=cluster_id,
+        decision="keep",
+        keep=[pair_id],
+        merge_labels=bool(st.session_state.get(f"merge-{cluster_id}")),
+    )

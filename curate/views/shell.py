@@ -20,6 +20,7 @@ from curate.views import (
     overview,
     pairs,
     parts,
+    playground,
     privacy,
     review,
     runs,
@@ -57,6 +58,7 @@ def pages() -> dict[str, list[Any]]:
         "Prove": [
             st.Page(snapshots.render, title="Snapshots", icon=":material/inventory_2:", url_path="snapshots"),
             st.Page(runs.render, title="Runs & reports", icon=":material/verified:", url_path="runs"),
+            st.Page(playground.render, title="Playground", icon=":material/forum:", url_path="playground"),
         ],
         "Keep": [
             st.Page(jobs.render, title="Jobs", icon=":material/hourglass_top:", url_path="jobs"),

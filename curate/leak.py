@@ -1,0 +1,128 @@
+"""The originals behind surrogates, as questions for the leak probe.
+
+Covers: reading them out of the raw records, handing them to a job encrypted, the alternatives each is compared with.
+Does not cover: the probe and its verdict (`evals.leak`).
+
+Only completions are asked about: a prompt is never supervised, so its words are not learned by heart. The originals
+leave the store in one file that only this workspace's key opens, and that goes with the job's folder.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.contract import sha256_hex
+from curate.store import Store
+from curate.tasks import TaskPack
+
+if TYPE_CHECKING:
+    from evals.leak import Secret
+
+FILE = "secrets.enc"
+MOST = 40  # secrets tried on a model: half a minute on two cores for a small one
+ALTERNATIVES = 48
+TOO_COMMON = {"AGE", "PIN_CODE"}  # a band, not a value, stands in their place
+
+_SPANS = """
+SELECT s.pair_id, s.start, s.stop, s.entity_type, t.system, t.history, t.prompt, t.completion,
+       o.completion AS original
+FROM surrogates s
+JOIN pairs p ON p.pair_id = s.pair_id AND p.task = ?
+JOIN revision_text t ON t.pair_id = s.pair_id AND t.rev = 1
+JOIN record_text o ON o.record_id = p.record_id
+WHERE s.field = 'completion' AND s.rev = 1
+ORDER BY s.pair_id, s.start
+"""
+
+
+def originals(store: Store, task: str, most: int = MOST) -> list[dict[str, Any]]:
+    """What stood where surrogates stand in completions: id, kind, text, prefix, system, history, prompt.
+
+    ``prefix`` is the anonymized completion up to the place. At most ``most``, chosen by a hash, so the same each time.
+    """
+    spans: dict[str, list[dict[str, Any]]] = {}
+    for row in store.rows(_SPANS, [task]):
+        spans.setdefault(row["pair_id"], []).append(row)
+    found = []
+    for pair, rows in spans.items():
+        texts = behind(rows[0]["completion"], rows[0]["original"], [(r["start"], r["stop"]) for r in rows])
+        for number, (row, text) in enumerate(zip(rows, texts, strict=False)):
+            if row["entity_type"] in TOO_COMMON or not text.strip():
+                continue
+            found.append(
+                {name: row[name] for name in ("system", "history", "prompt")}
+                | {"id": f"{pair}/{number}", "kind": row["entity_type"], "text": text}
+                | {"prefix": row["completion"][: row["start"]]}
+            )
+    return sorted(found, key=lambda item: sha256_hex(item["id"]))[:most]
+
+
+def behind(replaced: str, original: str, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """The parts of ``original`` at the places of surrogates in ``replaced``; empty when the texts do not match."""
+    parts, last = [], 0
+    for start, stop in spans:
+        parts.append(re.escape(replaced[last:start]))
+        last = stop
+    pattern = "(.+?)".join([*parts, re.escape(replaced[last:])])
+    match = re.fullmatch(pattern, original, re.DOTALL)
+    return list(match.groups()) if match else []
+
+
+def seal(folder: Path, key: bytes, secrets: Sequence[Mapping[str, Any]]) -> None:
+    """Write them into a job's folder, readable with the workspace's key alone."""
+    path = folder / FILE
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(_box(key).encrypt(json.dumps(list(secrets)).encode()))
+
+
+def unseal(folder: Path, key: bytes, pack: TaskPack) -> list[Secret]:
+    """The secrets of a job's folder with fresh alternatives, and the file gone; none when there is no file."""
+    from evals.leak import Secret
+
+    path = folder / FILE
+    if not path.exists():
+        return []
+    items = json.loads(_box(key).decrypt(path.read_bytes()))
+    secrets = []
+    for item in items:
+        system = item["system"] or pack.system
+        turns = [{"role": "system", "content": system}] if system else []
+        turns += json.loads(item["history"] or "[]")
+        secrets.append(
+            Secret(
+                id=item["id"],
+                kind=item["kind"],
+                conversation=(*turns, {"role": "user", "content": item["prompt"]}),
+                prefix=item["prefix"],
+                text=item["text"],
+                alternatives=tuple(alternatives(item["kind"], item["text"])),
+            )
+        )
+    return secrets
+
+
+def alternatives(kind: str, text: str, number: int = ALTERNATIVES) -> list[str]:
+    """Other values of the same kind and shape, as surrogates are made; drawn from the text, so the same each time."""
+    from curate.privacy.surrogates import Fakes
+
+    found: dict[str, None] = {}
+    for attempt in range(number * 4):
+        fakes = Fakes(hmac.digest(str(attempt).encode(), text.encode(), "sha256"), "leak", {kind: [text]})
+        found[fakes.surrogate(kind, text)] = None
+        if len(found) == number:
+            break
+    return [other for other in found if other != text]
+
+
+def _box(key: bytes) -> Any:
+    from cryptography.fernet import Fernet
+
+    return Fernet(base64.urlsafe_b64encode(hmac.digest(key, b"leak probe", "sha256")))
