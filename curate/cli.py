@@ -932,6 +932,49 @@ def report(
     _print(_client(workspace, user).call("report", run=run), as_json)
 
 
+@app.command(
+    epilog=example(
+        "goldpair blame sarcastic-bot-v2", "goldpair blame sarcastic-bot-v2--tone --no-gradients --json"
+    )
+)
+def blame(
+    run: RunArgument,
+    gradients: Annotated[
+        bool, typer.Option("--gradients/--no-gradients", help="Also compare gradients of the adapter.")
+    ] = True,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the training pairs most likely behind each broken example."""
+    result = _job(_client(workspace, user), "blame", as_json, no_wait, "blame", run=run, gradients=gradients)
+
+    def show(found: dict[str, Any]) -> None:
+        rows = [
+            {"example": e["id"], "pairs": ", ".join(p["pair_id"] for p in e["pairs"])}
+            for e in found.get("examples", ())
+        ]
+        _show_table(rows)
+        _show_table(found.get("groups", [])[:10])
+
+    _print(result, as_json, show)
+
+
+@app.command(epilog=example("goldpair reopen sarcastic-bot-v2", "goldpair reopen sarcastic-bot-v2 3f9a1c"))
+def reopen(
+    run: RunArgument,
+    pairs: Annotated[
+        list[str] | None, typer.Argument(help="Pair ids; else the first suspect of every example.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Return the pairs that `goldpair blame` suspects to the review queue, with the failing example."""
+    _print(_client(workspace, user).call("blame.reopen", run=run, pairs=pairs or None), as_json)
+
+
 @app.command(epilog=example("goldpair promote sarcastic-bot-v1"))
 def promote(
     model: ModelArgument,
@@ -1009,6 +1052,38 @@ def models_show(
 ) -> None:
     """The run record of a model version."""
     _print(_client(workspace, user).call("models.show", model=model), as_json)
+
+
+@models_app.command(
+    "compare", epilog=example("goldpair models compare sarcastic-bot-v1 sarcastic-bot-v2 --json")
+)
+def models_compare(
+    left: Annotated[str, typer.Argument(help="Model version, the older one.")],
+    right: Annotated[str, typer.Argument(help="Model version, the newer one.")],
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two versions: scores over the same rows, fixed and broken, recipe and data."""
+    result = _client(workspace, user).call("models.compare", left=left, right=right)
+
+    def show(found: dict[str, Any]) -> None:
+        rows = [
+            {
+                "suite": s["suite"],
+                found["left"]: s["means"][0] if s["means"] else None,
+                found["right"]: s["means"][1] if s["means"] else None,
+                "difference": s["estimate"],
+                "interval": s["interval"],
+                **s["table"],
+            }
+            for s in found["suites"]
+        ]
+        _show_table(rows)
+        for line in found["skipped"]:
+            print(line)
+
+    _print(result, as_json, show)
 
 
 @models_app.command("import", epilog=example("goldpair models import /mnt/gpu/medical-scribe-v1"))

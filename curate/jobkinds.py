@@ -1,7 +1,7 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
 Covers: scan, dedupe, freeze, preflight, train, eval, reproduce,
-export, ask. Does not cover: how jobs run, survive and resume
+export, ask, blame. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -254,6 +254,12 @@ def _ask_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: R
     return _result(playground.answer(Workspace(folder.parent.parent), spec, report))
 
 
+def _blame_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import suspects
+
+    return _result(suspects.work(spec))
+
+
 def _result(value: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame({"result": [json.dumps(value, ensure_ascii=False)]})
 
@@ -276,5 +282,6 @@ for kind in (
     JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
     JobKind("export", _step_prepare, _export_work, finish=_step_finish, permission="promote"),
     JobKind("ask", _step_prepare, _ask_work, finish=_step_finish, permission="evaluate"),
+    JobKind("blame", _step_prepare, _blame_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)

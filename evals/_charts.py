@@ -1,6 +1,7 @@
 """Charts of a report as inline SVG that follows the page's light and dark colours.
 
-Covers: means with intervals, paired differences with intervals, score distributions, for any number of arms.
+Covers: means with intervals, paired differences with intervals, score distributions, for any number of arms; the
+learning curve.
 Does not cover: tables and text (`evals.report`).
 """
 
@@ -95,6 +96,25 @@ def distributions(scores: dict[str, list[float]], candidate: str, label: str) ->
         )
     )
     return _svg(chart, "distributions")
+
+
+def curve(found: dict[str, Any], label: str) -> str:
+    """Scores of models trained on parts of the data, the fitted curve, its interval, the gate's threshold."""
+    import altair as alt
+
+    band = alt.Chart(alt.Data(values=found["line"]))
+    x = alt.X("pairs:Q", title="training pairs", scale=alt.Scale(nice=True))
+    layers = [
+        band.mark_area(color=BAND).encode(x=x, y=alt.Y("low:Q", title=label), y2="high:Q"),
+        band.mark_line(color=OTHER).encode(x=x, y="estimate:Q"),
+        alt.Chart(alt.Data(values=found["points"]))
+        .mark_point(filled=True, color=ACCENT, size=60, opacity=1)
+        .encode(x=x, y="score:Q"),
+    ]
+    if found["threshold"] is not None:
+        line = alt.Data(values=[{"at": found["threshold"]}])
+        layers.append(alt.Chart(line).mark_rule(color=MUTED, strokeDash=[4, 3]).encode(y="at:Q"))
+    return _svg(alt.layer(*layers).properties(width=WIDE, height=220), "curve")
 
 
 def _row(arm: str, mean: float, interval: Sequence[float], *, mine: bool) -> dict[str, Any]:

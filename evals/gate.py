@@ -336,13 +336,7 @@ def _retained(run: EvalRun, gate: Gate) -> dict[str, Any]:
 
 def _sandbox(run: EvalRun, candidate: str) -> list[dict[str, Any]]:
     """A scorer that runs other people's code needs a sandbox that held its own attacks in this very run."""
-    found = run.meta["arms"][candidate].get("aggregate", {}).get("sandbox")
-    path = run.folder / "sandbox.json"
-    if not found and path.is_file():
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except ValueError:
-            found = {"ok": False, "detail": "sandbox.json cannot be read"}
+    found = run.meta.get("sandbox")
     if not found and not run.meta["scorer"].get("sandboxed"):
         return []
     if not isinstance(found, Mapping):
@@ -351,13 +345,11 @@ def _sandbox(run: EvalRun, candidate: str) -> list[dict[str, Any]]:
             "run the suite where the sandbox works"
         )
         return [{"name": "sandbox attested", "verdict": INCONCLUSIVE, "detail": detail}]
-    attacks, held = found.get("attacks"), found.get("held")
-    ok = found.get("ok") is True and attacks == held and attacks != 0
-    detail = f"{found.get('backend') or 'sandbox'}"
-    if attacks is not None:
-        detail += f", {held} of {attacks} attacks of the self-test held"
-    if found.get("detail"):
-        detail += f"; {found['detail']}"
+    held, total = found.get("held"), found.get("total")
+    ok = found.get("state") == "held" and held == total and bool(total)
+    detail = f"{held} of {total} attacks of the self-test held, {found.get('bubblewrap') or 'sandbox'}"
+    if found.get("state") != "held":
+        detail = f"{found.get('state')}: {found.get('reason') or 'no reason given'}"
     verdict = PASS if ok else INCONCLUSIVE
     return [{**found, "name": "sandbox attested", "verdict": verdict, "detail": detail}]
 

@@ -169,6 +169,53 @@ class LocalModel:
                     found[number] = (-loss, count)
         return found
 
+    def adapter_gradients(
+        self,
+        conversations: Sequence[Conversation],
+        completions: Sequence[str],
+        dimensions: int = 4096,
+        seed: int = 0,
+    ) -> Any:
+        """Sketch of the loss gradient with respect to the adapter's weights, a float32 array (n, dimensions).
+
+        Signed count sketch: every weight goes to one seeded place with a seeded sign, so that cosines are about kept.
+        Raises `UsageError` without an adapter.
+        """
+        import numpy as np
+        import torch
+
+        from train.render import encode_prompts
+
+        if self._adapter is None:
+            raise UsageError("Gradients are of an adapter's weights; this model has no adapter.")
+        tokenizer = self._loaded.tokenizer
+        prompts = encode_prompts(tokenizer, conversations)
+        texts = tokenizer(list(completions), add_special_tokens=False)["input_ids"] if completions else []
+        found = np.zeros((len(completions), dimensions), np.float32)
+        with self._loaded.using(self._adapter) as model, torch.enable_grad():
+            weights = [w for name, w in model.named_parameters() if f".{self._adapter}." in name]
+            frozen = [w.requires_grad for w in weights]
+            random_ = torch.Generator().manual_seed(seed)
+            places = [torch.randint(dimensions, (w.numel(),), generator=random_) for w in weights]
+            signs = [torch.randint(2, (w.numel(),), generator=random_).float() * 2 - 1 for w in weights]
+            for weight in weights:
+                weight.requires_grad_(True)
+            try:
+                for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
+                    ids = torch.tensor([[*prompt, *text, tokenizer.eos_token_id]], device=model.device)
+                    labels = ids.clone()
+                    labels[0, : len(prompt)] = -100
+                    loss = model(input_ids=ids, labels=labels).loss
+                    sketch = torch.zeros(dimensions)
+                    grads = torch.autograd.grad(loss, weights)
+                    for grad, place, sign in zip(grads, places, signs, strict=True):
+                        sketch.index_add_(0, place, grad.float().cpu().flatten() * sign)
+                    found[number] = sketch.numpy()
+            finally:
+                for weight, before in zip(weights, frozen, strict=True):
+                    weight.requires_grad_(before)
+        return found
+
     def score_endings(self, conversation: Conversation, prefix: str, endings: Sequence[str]) -> list[float]:
         """Log-probability (nats) of each ending of an answer that began with ``prefix``, its end left open.
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from evals import _charts
 from evals.gate import Decision
+from evals.retention import by_kind
 from evals.run import EvalRun
 from evals.stats import difference_p, holm, mean_interval, superiority
 from evals.suspects import with_and_without
@@ -38,7 +39,8 @@ def write_report(
     """Write ``report.html``, ``report.md`` and ``report.json`` into ``out``; returns their paths by form.
 
     Without a decision the page says so, and compares ``candidate`` (else "tuned", else the best arm) with the rest.
-    An ``agreement.json`` in the run folder is shown. Generates and scores nothing.
+    What lies beside the run is shown: ``agreement.json``, ``retention.json``, ``blame.json``, ``curve.json``, and
+    ``context.json`` (data difference, seeds). Generates and scores nothing.
     """
     if not isinstance(run, EvalRun):
         run = EvalRun.load(run)
@@ -102,6 +104,11 @@ def gather(
         "slices": _slices(run, chosen, best) if best else [],
         "scorer_numbers": _numbers(run, [arm["name"] for arm in arms]),
         "examples": _examples(run, chosen, best, others, good),
+        "outcomes": _outcomes(run, chosen, best, good) if best else [],
+        "context": _beside(run, "context.json"),
+        "retention": _retention(run),
+        "blame": _beside(run, "blame.json"),
+        "curve": _beside(run, "curve.json"),
         "gaps": run.meta["gaps"],
         "eval": run.meta["eval"],
         "overlap": run.meta.get("overlap") or [],
@@ -134,6 +141,7 @@ def render_html(body: Mapping[str, Any]) -> str:
         "signed": lambda x: _number(x, sign=True),
         "pct": _percent,
         "words": _words,
+        "seed_words": _seed_words,
     }
     label = f"{body['metric']}: {body['primary']}"
     charts = {
@@ -145,6 +153,8 @@ def render_html(body: Mapping[str, Any]) -> str:
             {arm["name"]: arm["scores"] for arm in body["arms"] if arm["scores"]}, body["candidate"], label
         ),
     }  # fmt: skip
+    if body["curve"]:
+        charts["curve"] = _charts.curve(body["curve"], label)
     from markupsafe import Markup
 
     return environment.get_template("report.html.j2").render(
@@ -203,6 +213,7 @@ def render_markdown(body: Mapping[str, Any]) -> str:
                 f"| {name} | {s['n']} | {_number(s['estimate'], sign=True)} | {interval} | {_number(s['p_holm'])} |"
             )
         out.append("")
+    out += _context_lines(body)
     out += ["## Examples", ""]
     for e in body["examples"]:
         out += [f"### {_md(e['id'])} ({e['kind']})", "", "Prompt:", "", *_fence(e["prompt"]), ""]
@@ -265,6 +276,44 @@ def _difference(run: EvalRun, candidate: str, arm: str, good: float) -> dict[str
     for a, b in zip(mine, theirs, strict=True):
         table[_outcome(a, b, good)] += 1
     return {"arm": arm, "kind": run.kind(arm), "table": table, **result.to_dict()}
+
+
+def outcome_table(
+    run: EvalRun, mine: Sequence[float], theirs: Sequence[float], ids: Sequence[str]
+) -> dict[str, Any]:
+    """Counts and ids of rows fixed, broken, good in both and in neither, and the score from which on one is good."""
+    floor = run.meta["gate"].get("floor")
+    good = float(floor) if floor is not None else 0.5
+    rows: dict[str, list[str]] = {"fixed": [], "broken": [], "both": [], "neither": []}
+    for name, a, b in zip(ids, mine, theirs, strict=True):
+        rows[_outcome(a, b, good)].append(name)
+    return {"good_from": good, "table": {kind: len(names) for kind, names in rows.items()}, "rows": rows}
+
+
+def _outcomes(run: EvalRun, candidate: str, best: str, good: float) -> list[dict[str, Any]]:
+    """Every row that was fixed or broken against the best baseline, largest change first, with its evidence."""
+    ids, mine, theirs, _ = run.paired(candidate, best)
+    found = []
+    for name, a, b in zip(ids, mine, theirs, strict=True):
+        kind = _outcome(a, b, good)
+        if kind in ("fixed", "broken"):
+            hits = run.answers(candidate if kind == "broken" else best)[name]["evidence"]
+            why = sorted({str(hit.get("kind")) for hit in hits})
+            found.append({"id": name, "kind": kind, "candidate": a, "baseline": b, "evidence": why})
+    found.sort(key=lambda item: (item["kind"], -abs(item["candidate"] - item["baseline"]), item["id"]))
+    return found
+
+
+def _beside(run: EvalRun, name: str) -> dict[str, Any] | None:
+    path = run.folder / name
+    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+
+def _retention(run: EvalRun) -> dict[str, Any] | None:
+    measured = _beside(run, "retention.json")
+    if measured is None:
+        return None
+    return {"items": len(measured["ids"]), "sha256": measured["sha256"], "kinds": by_kind(measured)}
 
 
 def _outcome(mine: float, theirs: float, good: float) -> str:
@@ -347,6 +396,58 @@ def _examples(
             }
         )
     return found
+
+
+def _context_lines(body: Mapping[str, Any]) -> list[str]:
+    """Retention, data difference, seeds and blame as Markdown."""
+    out: list[str] = []
+    if body["retention"]:
+        out += [
+            "## General ability, without the persona",
+            "",
+            "| kind | n | base | tuned |",
+            "|---|---|---|---|",
+        ]
+        out += [
+            f"| {k['kind']} | {k['n']} | {_number(k['base'])} | {_number(k['tuned'])} |"
+            for k in body["retention"]["kinds"]
+        ]
+        out.append("")
+    context = body["context"] or {}
+    if data := context.get("data"):
+        out += [f"## Data since {_md(context['predecessor'])}", ""]
+        if data["counts"] is None:
+            out += [_md(data["why"]), ""]
+        else:
+            counts = ", ".join(f"{count} {part}" for part, count in sorted(data["counts"].items()))
+            out += [f"{counts}.", ""]
+            out += [
+                f"- changed {_md(r['pair_id'])}: {_md(', '.join(r['columns']))}" for r in data["changed"]
+            ] + [""]
+    if context.get("seeds"):
+        out += [_seed_words(context["seeds"]), ""]
+    if body["blame"] and body["blame"]["groups"]:
+        out += ["## Training pairs behind what broke", "", "| group | examples | pairs |", "|---|---|---|"]
+        out += [
+            f"| {_md(g['by'])}: {_md(g['value'])} | {g['examples']} | {g['pairs']} |"
+            for g in body["blame"]["groups"][:10]
+        ]
+        out.append("")
+    return out
+
+
+def _seed_words(seeds: Mapping[str, Any]) -> str:
+    """What several training seeds say about the noise of training, or that one seed says nothing."""
+    if seeds["deviation"] is None:
+        return (
+            "One training seed: differences to other versions mix the data with the luck of training. Train again with "
+            "another seed to tell them apart."
+        )
+    runs = ", ".join(f"{_number(run['mean'])} (seed {run['seed']})" for run in seeds["runs"])
+    return (
+        f"Training noise: the same data and recipe under {len(seeds['runs'])} seeds gave {runs}, a standard deviation "
+        f"of {_number(seeds['deviation'])}. A smaller difference between versions may be luck."
+    )
 
 
 def _basis(body: Mapping[str, Any]) -> list[str]:

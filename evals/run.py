@@ -17,9 +17,9 @@ A scorer gets exactly those columns that its features name: ``predictions``, ``r
 (list of turns, or their JSON where the feature is a string), ``metadata`` (JSON), and the row's prompt as ``prompts``,
 ``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. Beside the numbers
 that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None,
-or why the machine (not the answer) kept it from a score; ``sandbox``: the attestation of the sandbox that it used. A
-module may declare ``COUNTERS``: the kinds of evidence that a gate may name in ``critical``, ``OPTIONAL``: the columns
-that may be empty, and ``SANDBOX = True``: no verdict without an attestation.
+or why the machine (not the answer) kept it from a score. A module may declare ``COUNTERS``: the kinds of evidence that
+a gate may name in ``critical``, ``OPTIONAL``: the columns that may be empty, and ``SANDBOX = True``: no verdict without
+the sandbox's attestation.
 """
 
 from __future__ import annotations

@@ -157,12 +157,13 @@ def test_a_scorer_that_runs_code_needs_an_attested_sandbox(tmp_path):
     run.meta["scorer"]["sandboxed"] = True
     missing = decide(run, gate, baselines=[])
     assert missing.verdict == "INCONCLUSIVE" and "no attestation" in missing.reasons[0]
-    held = {"ok": True, "backend": "bubblewrap", "attacks": 25, "held": 25}
-    (run.folder / "sandbox.json").write_text(json.dumps(held))
+    held = {"state": "held", "held": 25, "total": 25, "bubblewrap": "0.8.0"}
+    run.meta["sandbox"] = held
     good = decide(run, gate, baselines=[])
     assert good.verdict == "PASS" and "25 of 25 attacks" in good.checks[-1]["detail"]
-    run.meta["arms"]["tuned"]["aggregate"]["sandbox"] = held | {"held": 24}
-    assert verdicts(decide(run, gate, baselines=[]))["sandbox attested"] == "INCONCLUSIVE"
+    for bad in (held | {"held": 24}, {"state": "NOT RUN", "reason": "no bubblewrap here"}):
+        run.meta["sandbox"] = bad
+        assert verdicts(decide(run, gate, baselines=[]))["sandbox attested"] == "INCONCLUSIVE"
 
 
 @pytest.mark.parametrize(

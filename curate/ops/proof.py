@@ -272,6 +272,35 @@ def report(context: Context, request: RunRequest) -> dict[str, Any]:
     return release.report(context.workspace, run_folder(context, request.run))
 
 
+class BlameRequest(RunRequest):
+    gradients: bool = Field(True, description="also compare gradients of the adapter; loads the model")
+
+
+@operation("blame", "evaluate")
+def blame(context: Context, request: BlameRequest) -> dict[str, Any]:
+    """Name the training pairs most likely behind each broken example of a run."""
+    from curate import suspects
+
+    folder = run_folder(context, request.run)
+    spec = suspects.spec_of(context.workspace, folder, request.gradients)
+    return start(context, "blame", folder.parent.name, spec)
+
+
+class ReopenRequest(RunRequest):
+    pairs: list[str] | None = Field(
+        None, description="pair ids; the first suspect of every example when absent"
+    )
+
+
+@operation("blame.reopen", "review")
+def blame_reopen(context: Context, request: ReopenRequest) -> dict[str, Any]:
+    """Return suspected pairs to the review queue, with the failing example attached."""
+    from curate import suspects
+
+    folder = run_folder(context, request.run)
+    return dict(suspects.reopen(context.store, context.actor, folder, request.pairs))
+
+
 class PromoteRequest(Request):
     model: str
     override: str | None = Field(None, min_length=10, description="reason to release without a PASS")
@@ -323,6 +352,19 @@ def models_show(context: Context, request: ModelRequest) -> dict[str, Any]:
         "run": json.loads((folder / "run.json").read_text("utf-8")),
         "gate": json.loads(gate_file.read_text("utf-8")) if gate_file.exists() else None,
     }
+
+
+class CompareRequest(Request):
+    left: str = Field(description="model version, the older one")
+    right: str = Field(description="model version, the newer one")
+
+
+@operation("models.compare", "read")
+def models_compare(context: Context, request: CompareRequest) -> dict[str, Any]:
+    """Compare two model versions: scores over the same rows, rows fixed and broken, recipe, data. Generates nothing."""
+    from curate import lineage
+
+    return lineage.compare(context.workspace, request.left, request.right)
 
 
 class ModelImport(Request):
