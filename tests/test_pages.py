@@ -24,6 +24,7 @@ PAGES = (
     "duplicates",
     "review",
     "pairs",
+    "insight",
     "snapshots",
     "runs",
     "playground",

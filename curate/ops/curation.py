@@ -208,6 +208,48 @@ def review_item(context: Context, request: PairRequest) -> dict[str, Any]:
     return plain(review.item(context.store, context.actor, request.pair_id))
 
 
+class ChecksRequest(PairRequest):
+    prompt: str | None = Field(None, description="a text that is being written; else the current one")
+    completion: str | None = None
+
+
+@operation("review.checks", "read")
+def review_checks(context: Context, request: ChecksRequest) -> dict[str, Any]:
+    """The task's scorers and the training tokenizer on one pair; a helper process runs them."""
+    from curate import checks, review
+
+    item = review.item(context.store, context.actor, request.pair_id)
+    folder, _ = pack_of(context, item.task)
+    row = {
+        name: getattr(item, name)
+        for name in ("pair_id", "source", "system", "history", "prompt", "completion")
+    }
+    row |= {name: value for name in ("prompt", "completion") if (value := getattr(request, name)) is not None}
+    return checks.Checker.of(context.store).ask(folder, row) | {"pair_id": item.pair_id, "rev": item.rev}
+
+
+class PreferenceRequest(Request):
+    name: str
+    value: Any = Field(None, description="any JSON; null forgets it")
+
+
+@operation("preferences.set", "read")
+def preferences_set(context: Context, request: PreferenceRequest) -> dict[str, Any]:
+    """Keep something for oneself: keys of the card, a saved view."""
+    from curate import preferences
+
+    preferences.put(context.store, context.actor, request.name, request.value)
+    return {"name": request.name, "value": request.value}
+
+
+@operation("preferences.list", "read")
+def preferences_list(context: Context, request: Empty) -> dict[str, Any]:
+    """What the acting user keeps."""
+    from curate import preferences
+
+    return {"preferences": preferences.all_of(context.store, context.actor)}
+
+
 class DecideRequest(Request):
     pair_id: str
     rev: int = Field(description="the revision that was looked at")

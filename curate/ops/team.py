@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from curate import agreement, bulk, overlap, review
+from curate import agreement, bulk, insight, overlap, review
 from curate.ops.table import Context, Request, TaskRequest, operation, pack_of
 
 
@@ -18,6 +18,12 @@ def review_agreement(context: Context, request: TaskRequest) -> dict[str, Any]:
     """How far people agree on the blind sample, by verdict, label and pair of people; how they do on gold."""
     _, pack = pack_of(context, request.task)
     return agreement.report(context.store, context.actor, request.task, pack)
+
+
+@operation("review.insight", "read")
+def review_insight(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """How the work goes: pace, time per decision, reasons of rejection, one's own part and the team's."""
+    return insight.report(context.store, context.actor, request.task)
 
 
 class GoldRequest(Request):

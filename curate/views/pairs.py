@@ -1,56 +1,72 @@
-"""Pairs: every pair of a task, by status and by a piece of text; one of them in full.
+"""Pairs: every pair of a task, filtered, ordered, saved as a view; one of them in full.
 
-Covers: the list, search, one pair with its history. Does not cover: deciding (the Review page).
+Covers: the list, links to it, saved views, decisions in bulk, one pair with its history. Does not cover: deciding on
+one (the Review page).
 """
 
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
+from curate import ops
+from curate.listing import SORTS
 from curate.store import STATUSES
 from curate.views import parts
 
 SIZE = 25
-ORDERS = {"id": "id", "loss": "loss after training"}
+FILTERS = ("status", "search", "sort", "label", "reason", "author")
+_SORTED = {
+    "id": "by id",
+    "newest": "last changed first",
+    "oldest": "last changed last",
+    "source": "by source",
+    "loss": "loss after training",
+}
 
 
 def render() -> None:
     parts.header("Pairs", "Everything this task holds, whatever became of it.")
-    one, two, order_by, three = st.columns([2, 3, 2, 2], vertical_alignment="bottom")
-    status = one.selectbox("Status", ["all", *STATUSES], key="pairs_status", on_change=_first_page)
+    _deep_link()
+    one, two, three = st.columns([2, 3, 2], vertical_alignment="bottom")
+    one.selectbox("Status", ["all", *STATUSES], key="pairs_status", on_change=_first_page)
     search = two.text_input(
         "Search in prompt and completion", key="pairs_search", on_change=_first_page, autocomplete="off"
-    )
-    order = order_by.selectbox(
-        "Order",
-        list(ORDERS),
-        format_func=ORDERS.__getitem__,
-        key="pairs_order",
-        on_change=_first_page,
-        help="Loss: what the newest model still finds surprising after learning it. Often a bad label, at times a "
-        "rare case.",
     )
     wanted = three.text_input("Open a pair by its id", key="pair", bind="query-params", autocomplete="off")
     if wanted.strip():
         _one(wanted.strip())
         return
+    with st.expander("More filters, order, saved views"):
+        one, two, three, four = st.columns(4)
+        one.selectbox(
+            "Order",
+            list(SORTS),
+            key="pairs_sort",
+            format_func=lambda name: _SORTED[name],
+            on_change=_first_page,
+            help="Loss: what the newest model still finds surprising after learning it. Often a bad label, at "
+            "times a rare case.",
+        )
+        two.text_input("Label, as name=value", key="pairs_label", on_change=_first_page, autocomplete="off")
+        three.text_input(
+            "Why it is held or rejected", key="pairs_reason", on_change=_first_page, autocomplete="off"
+        )
+        four.text_input("Written by", key="pairs_author", on_change=_first_page, autocomplete="off")
+        _views()
+    batch = st.session_state.get("bulk_batch")
+    if batch:
+        st.button("Undo the last batch", on_click=_undo_bulk, args=(batch,))
+    filters = _filters()
     page = st.session_state.get("pairs_page", 1)
-    found = parts.ask(
-        "pairs.list",
-        task=parts.task(),
-        status=None if status == "all" else status,
-        search=search.strip() or None,
-        sort=order,
-        limit=SIZE + 1,
-        offset=(page - 1) * SIZE,
-    )
+    found = parts.ask("pairs.list", task=parts.task(), **filters, limit=SIZE + 1, offset=(page - 1) * SIZE)
     if found is None:
         return
     rows = found["pairs"]
     if not rows:
-        if search.strip() or status != "all":
+        if {**filters, "sort": None} != dict.fromkeys(filters):
             parts.empty("No pair matches", "Take another status, or search for less.")
         else:
             parts.empty("No pairs yet", "Import records first.")
@@ -68,7 +84,6 @@ def render() -> None:
             "prompt": parts.Raw(_found(row["prompt"], find)),
             "completion": parts.Raw(_found(row["completion"], find)),
             "rev": row["rev"],
-            "loss": _loss(row),
         }
         for row in rows[:SIZE]
     ]
@@ -80,22 +95,113 @@ def render() -> None:
             "prompt": "Prompt",
             "completion": "Completion",
             "rev": "Rev.",
-        }
-        | ({"loss": "Loss, before → after"} if order == "loss" else {}),
+        },
         numeric=["rev"],
     )
     parts.pager("pairs_page", more=len(rows) > SIZE)
+    link = urlencode(
+        {"task": parts.task(), **{f"f_{name}": value for name, value in filters.items() if value}}
+    )
+    parts.block(
+        f'<p class="gp-soft"><a href="/pairs?{parts.escape(link)}" target="_self">Link to this list</a></p>'
+    )
+    if parts.allowed("review.bulk"):
+        _bulk({name: value for name, value in filters.items() if name != "sort"})
+
+
+def _filters() -> dict[str, Any]:
+    """What the widgets say, as fields of `pairs.list`; None where nothing is set."""
+    held = {name: str(st.session_state.get(f"pairs_{name}") or "").strip() for name in FILTERS}
+    held["status"] = "" if held["status"] == "all" else held["status"]
+    return {name: value or None for name, value in held.items()} | {"sort": held["sort"] or "id"}
+
+
+def _set_filters(values: dict[str, Any]) -> None:
+    for name in FILTERS:
+        nothing = {"status": "all", "sort": "id"}.get(name, "")
+        value = values.get(name) or nothing
+        known = {"status": ("all", *STATUSES), "sort": tuple(SORTS)}.get(name)
+        st.session_state[f"pairs_{name}"] = value if known is None or value in known else nothing
+    _first_page()
+
+
+def _deep_link() -> None:
+    """Filters that the address names, once: a link to a list."""
+    asked = {name: st.query_params[f"f_{name}"] for name in FILTERS if f"f_{name}" in st.query_params}
+    if asked:
+        _set_filters(asked)
+        for name in asked:
+            del st.query_params[f"f_{name}"]
+
+
+def _views() -> None:
+    held = (parts.ask("preferences.list") or {"preferences": {}})["preferences"]
+    prefix = f"view:{parts.task()}:"
+    names = sorted(name.removeprefix(prefix) for name in held if name.startswith(prefix))
+    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
+    chosen = left.selectbox(
+        "Saved view", names, index=None, placeholder="None saved" if not names else "Choose one"
+    )
+    if chosen:
+        shown, gone = right.columns(2)
+        shown.button("Show", on_click=_set_filters, args=(held[prefix + chosen],), width="stretch")
+        gone.button(
+            "Delete", on_click=parts.press, args=("preferences.set", "Deleted."), kwargs={"name": prefix + chosen},
+            width="stretch",
+        )  # fmt: skip
+    name = middle.text_input("Save these filters as", key="pairs_view_name", autocomplete="off")
+    if name.strip():
+        middle.button("Save", on_click=_save_view, args=(prefix + name.strip(), _filters()))
+
+
+def _save_view(name: str, filters: dict[str, Any]) -> None:
+    if parts.act("preferences.set", "Saved.", name=name, value=filters):
+        st.session_state["pairs_view_name"] = ""
+
+
+def _bulk(filters: dict[str, Any]) -> None:
+    """Decide on everything that the filter finds: the count first, one undo for all."""
+    with st.expander("Decide on everything this filter finds"):
+        one, two, three = st.columns(3, vertical_alignment="bottom")
+        verdict = one.selectbox("Verdict", ["reject", "return", "flag", "approve"], key="bulk_verdict")
+        _, pack = ops.pack_of(parts.context(), parts.task())
+        code = two.selectbox("Reason", pack.reject_reasons) if verdict in ("reject", "return") else None
+        asked = {"task": parts.task(), "verdict": verdict, "code": code, **filters}
+        if three.button("Count them", width="stretch"):
+            st.session_state["bulk"] = (asked, parts.ask("review.bulk", **asked))
+        held, counted = st.session_state.get("bulk", (None, None))
+        if held == asked and counted:
+            states = ", ".join(f"{n:,} {status}" for status, n in counted["by_status"].items())
+            left_out = f" {counted['blind']:,} of the blind sample are left out." if counted["blind"] else ""
+            parts.notice("", f"{counted['count']:,} pairs ({states or 'none'}).{left_out}")
+            if counted["count"]:
+                st.button(
+                    f"{verdict.capitalize()} {counted['count']:,} pairs", type="primary", on_click=_do_bulk,
+                    args=({**asked, "confirm": counted["count"]},),
+                )  # fmt: skip
+
+
+def _do_bulk(asked: dict[str, Any]) -> None:
+    st.session_state.pop("bulk", None)
+    done = parts.act(
+        "review.bulk", lambda r: f"{r['done']:,} done, {len(r['refused']):,} refused by a rule.", **asked
+    )
+    if done:
+        st.session_state["bulk_batch"] = done["batch"]
+
+
+def _undo_bulk(batch: str) -> None:
+    said = "{undone:,} taken back, {kept:,} kept since somebody decided on them."
+    told = parts.act(
+        "review.undo_batch", lambda r: said.format(undone=r["undone"], kept=len(r["kept"])), batch=batch
+    )
+    if told:
+        st.session_state.pop("bulk_batch", None)
 
 
 def _link(pair_id: str) -> str:
     name = parts.escape(pair_id)
     return f'<a class="gp-mono" href="/pairs?pair={name}" target="_self" title="{name}">{name[:10]}</a>'
-
-
-def _loss(row: dict[str, Any]) -> str:
-    if row.get("loss_after") is None:
-        return "not learned in this revision"
-    return f"{row['loss_before']:.2f} → {row['loss_after']:.2f} ({row['loss_model']})"
 
 
 def _first_page() -> None:

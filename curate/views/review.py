@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from curate import ops
+from curate import ops, preferences
 from curate.users import Actor, may
 from curate.views import parts
 
@@ -35,7 +35,10 @@ def render() -> None:
     _component()(
         key=f"card-{parts.task()}-{context.actor.user}",
         data=card_data(context.actor, parts.task(), folder, pack)
-        | {"first": st.query_params.get("pair", "")},
+        | {
+            "first": st.query_params.get("pair", ""),
+            "keys": preferences.all_of(context.store, context.actor, "card_keys").get("card_keys") or {},
+        },
     )
 
 

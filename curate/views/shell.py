@@ -16,6 +16,7 @@ from curate.users import Actor
 from curate.views import (
     duplicates,
     importing,
+    insight,
     jobs,
     overview,
     pairs,
@@ -54,6 +55,7 @@ def pages() -> dict[str, list[Any]]:
         "Decide": [
             st.Page(review.render, title="Review", icon=":material/rate_review:", url_path="review"),
             st.Page(pairs.render, title="Pairs", icon=":material/list_alt:", url_path="pairs"),
+            st.Page(insight.render, title="Insight", icon=":material/insights:", url_path="insight"),
         ],
         "Prove": [
             st.Page(snapshots.render, title="Snapshots", icon=":material/inventory_2:", url_path="snapshots"),
