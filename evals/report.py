@@ -313,7 +313,7 @@ def _retention(run: EvalRun) -> dict[str, Any] | None:
     measured = _beside(run, "retention.json")
     if measured is None:
         return None
-    return {"items": len(measured["ids"]), "sha256": measured["sha256"], "kinds": by_kind(measured)}
+    return {"count": len(measured["ids"]), "sha256": measured["sha256"], "kinds": by_kind(measured)}
 
 
 def _outcome(mine: float, theirs: float, good: float) -> str:
