@@ -293,7 +293,7 @@ def outcome_table(
 def _outcomes(run: EvalRun, candidate: str, best: str, good: float) -> list[dict[str, Any]]:
     """Every row that was fixed or broken against the best baseline, largest change first, with its evidence."""
     ids, mine, theirs, _ = run.paired(candidate, best)
-    found = []
+    found: list[dict[str, Any]] = []
     for name, a, b in zip(ids, mine, theirs, strict=True):
         kind = _outcome(a, b, good)
         if kind in ("fixed", "broken"):
