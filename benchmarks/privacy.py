@@ -1,7 +1,7 @@
 # ruff: noqa: E501
 """Privacy figures: what is found, what is destroyed, how fast, beside stock Presidio in the same run.
 
-Covers: pii-dev and presidio-research (third-party, never tuned on), generated identifiers, speed per turn, rescans,
+Covers: pii-dev, presidio-research (third-party, never tuned on), the sealed split of our natural corpus, generated identifiers, speed per turn, rescans,
 surrogates. Does not cover: text nobody has labelled. Needs the data sets beside the checkout; without them only the
 figures on generated data are measured.
 
@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from curate.privacy import Detector, ScanCache, dates, patterns, pseudonymize, residual
+from curate.privacy.corpus import read_corpus, sealed_styles
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 HONORIFICS = frozenset("mr mrs ms miss dr prof shri smt the a of and".split())
@@ -96,6 +97,60 @@ def load_research(limit: int | None = None) -> list[Document]:
                     free.append((span["start"], span["end"]))
             documents.append(Document(row["text"], pii, [], free, f"{name}/{row['template_id']}"))
     return documents
+
+
+CORPUS = Path(__file__).resolve().parents[1] / "data" / "privacy" / "corpus"
+# Goals of the sealed split: figure, attribute, must, higher is better.
+SEALED = (
+    ("recall, whole span", "recall", 0.92, True),
+    ("precision", "precision", 0.88, True),
+    ("documents with any leak", "leak", 0.45, False),
+    ("must-keep spans damaged", "damage", 0.08, False),
+)
+
+
+def load_sealed(limit: int | None = None) -> list[Document]:
+    """Our own natural documents of author styles that nothing was trained or tuned on."""
+    sealed = sealed_styles(CORPUS)
+    return [
+        Document(d.text, list(d.spans), list(d.keep), [], d.style)
+        for d in read_corpus(CORPUS)
+        if d.style in sealed
+    ][:limit]
+
+
+def _sealed_rows(quick: bool, detector: Detector, engine: Any) -> list[dict[str, Any]]:
+    documents = load_sealed(15 if quick else None)
+    texts = [d.text for d in documents]
+    mine, theirs = evaluate(documents, ours(detector)(texts)), evaluate(documents, stock(engine)(texts))
+    rows = []
+    for figure, name, goal, up in SEALED:
+        value = getattr(mine, name)
+        spread = f"{mine.recall_interval[0]:.3f}–{mine.recall_interval[1]:.3f}" if name == "recall" else ""
+        rows.append(
+            _row(
+                f"natural text, sealed author styles ({len(documents)} documents): {figure}",
+                f"{'≥' if up else '≤'} {goal}",
+                value,
+                getattr(theirs, name),
+                None,
+                spread,
+                value >= goal if up else value <= goal,
+            )
+        )
+    rows += [
+        _row(
+            f"natural text, sealed: recall, whole span, {kind}",
+            "reported",
+            value,
+            theirs.by_type.get(kind),
+            None,
+            "",
+            None,
+        )
+        for kind, value in sorted(mine.by_type.items())
+    ]
+    return rows
 
 
 def ours(detector: Detector) -> Scanner:
@@ -555,7 +610,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     """Every privacy figure as a row; `quick` measures on slices, for a look and for tests."""
     detector = Detector.from_policy()
     engine = stock_engine()
-    rows = _identifier_rows(quick, detector, engine)
+    rows = _sealed_rows(quick, detector, engine) + _identifier_rows(quick, detector, engine)
     if (DATA / "pii-dev" / "dev.jsonl").is_file():
         rows = _quality_rows(quick, detector, engine) + rows + _speed_rows(quick, engine)
         shares = surrogate_check(load_dev(40 if quick else 200), detector)

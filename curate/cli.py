@@ -68,6 +68,14 @@ JobArgument = Annotated[str, typer.Argument(help="Job id; goldpair jobs list sho
 ModelArgument = Annotated[str, typer.Argument(help="Model version, e.g. sarcastic-bot-v1.")]
 SnapshotArgument = Annotated[str, typer.Argument(help="Snapshot id, the start of it, or a folder.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Start the job and return; see goldpair jobs.")]
+EngineOption = Annotated[str, typer.Option(help="local, or daft: Parquet files, here or on a Ray cluster.")]
+SourceOption = Annotated[str | None, typer.Option("--in", help="Parquet file, folder or pattern, for daft.")]
+OutOption = Annotated[str | None, typer.Option("--out", help="Folder for the results, for daft.")]
+KeyOption = Annotated[str, typer.Option(help="Column of unique ids, for daft.")]
+ColumnOption = Annotated[str, typer.Option(help="Column of texts, for daft.")]
+RayOption = Annotated[
+    str | None, typer.Option(help="Address of a Ray cluster (auto, local or host:port), for daft.")
+]
 
 
 def example(*lines: str) -> str:
@@ -223,8 +231,15 @@ def init(
         )
 
 
-@app.command(epilog=example("goldpair doctor", "goldpair doctor --json"))
-def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> None:
+@app.command(epilog=example("goldpair doctor", "goldpair doctor --json", "goldpair doctor --warm"))
+def doctor(
+    workspace: WorkspaceOption = None,
+    warm: Annotated[
+        bool,
+        typer.Option("--warm", help="Compile what is compiled on first use, so that nobody waits for it."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """What is installed, what is missing, what that disables, how to get it; what uses the disk.
 
     Exits 1 when something required is missing.
@@ -240,6 +255,8 @@ def doctor(workspace: WorkspaceOption = None, as_json: JsonOption = False) -> No
             raise
         found = None
     result = checks.examine(found)
+    if warm:
+        result["warmed"] = checks.warm()
     _print(result, as_json, checks.show)
     if not result["ok"]:
         raise typer.Exit(EXIT_ERROR)
@@ -339,12 +356,22 @@ def _show_import(result: dict[str, Any]) -> None:
 
 
 @app.command(
-    epilog=example("goldpair scan sarcastic-bot", 'goldpair scan --text "call Priya on 98765 43210" --json')
+    epilog=example(
+        "goldpair scan sarcastic-bot",
+        'goldpair scan --text "call Priya on 98765 43210" --json',
+        "goldpair scan sarcastic-bot --engine daft --in rows.parquet --out found",
+    )
 )
 def scan(
     task: Annotated[str | None, typer.Argument(help="Task pack whose records are scanned.")] = None,
     text: Annotated[str | None, typer.Option(help="Look at one text instead; nothing is stored.")] = None,
     no_wait: NoWait = False,
+    engine: EngineOption = "local",
+    source: SourceOption = None,
+    out: OutOption = None,
+    key: KeyOption = "id",
+    column: ColumnOption = "text",
+    ray: RayOption = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -352,6 +379,11 @@ def scan(
     """Find personal data and replace it by surrogates; unclear findings wait for a person."""
     if (task is None) == (text is None):
         raise UsageError("Give either a task or --text.")
+    if engine != "local" or source or out or ray:
+        from curate.scale import from_files
+
+        _print(from_files("scan", str(task), workspace, engine, source, out, key, column, ray), as_json)
+        return
     if text is not None:
         from curate.privacy import Detector
 
@@ -374,15 +406,34 @@ def scan(
     _print(result if no_wait else result | _standing(client, str(task)), as_json)
 
 
-@app.command(epilog=example("goldpair dedupe sarcastic-bot"))
+@app.command(
+    epilog=example(
+        "goldpair dedupe sarcastic-bot",
+        "goldpair dedupe sarcastic-bot --engine daft --in rows.parquet --out groups --ray auto",
+    )
+)
 def dedupe(
     task: TaskArgument,
     no_wait: NoWait = False,
+    engine: EngineOption = "local",
+    source: SourceOption = None,
+    out: OutOption = None,
+    key: KeyOption = "id",
+    column: ColumnOption = "text",
+    ray: RayOption = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Group near-duplicates and conflicting drafts. Unresolved groups block approval."""
+    """Group near-duplicates and conflicting drafts. Unresolved groups block approval.
+
+    With --engine daft: over Parquet files instead of the store, here or on a Ray cluster (docs/scale.md).
+    """
+    if engine != "local" or source or out or ray:
+        from curate.scale import from_files
+
+        _print(from_files("dedupe", task, workspace, engine, source, out, key, column, ray), as_json)
+        return
     client = _client(workspace, user)
     result = _job(client, "dedupe", as_json, no_wait, "dedupe", task=task)
     _print(result if no_wait else result | _standing(client, task), as_json)

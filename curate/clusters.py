@@ -3,8 +3,9 @@
 Covers: exporting pairs for the dedupe job, grouping them, taking groups in, deciding them. Does not cover:
 finding duplicates (`curate.dedupe`, which knows no store) nor what an open group blocks (`curate.rules`).
 
-Two kinds: ``duplicate`` (prompt and completion repeat; blocks approval until somebody chose) and ``conflict``
-(one prompt, different completions: competing drafts, of which one can be approved). A group's id is the hash
+Three kinds: ``duplicate`` (prompt and completion repeat; blocks approval until somebody chose), ``conflict``
+(one prompt, different completions: competing drafts, of which one can be approved) and ``paraphrase`` (the same in
+other words, as an embedding guesses: blocks nothing, and only where the pack names a model). A group's id is the hash
 of its members, so the same group found again is the same group, with its decision.
 """
 
@@ -23,6 +24,7 @@ from curate.errors import NotFound, UsageError
 from curate.findings import known_strings, occurrences
 from curate.labels import STANDING_LABELS
 from curate.store import Store, Tx, utcnow
+from curate.tasks import Paraphrases
 
 EXPORT_SCHEMA: dict[str, Any] = {
     "pair_id": pl.String,
@@ -118,6 +120,43 @@ def group(frame: pl.DataFrame, options: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(out, schema=RESULT_SCHEMA)
 
 
+def group_paraphrases(frame: pl.DataFrame, found: pl.DataFrame, options: Paraphrases) -> pl.DataFrame:
+    """Groups of pairs that say the same in other words, columns RESULT_SCHEMA; empty where no model is named.
+
+    Pairs that ``found`` has in one duplicate group already count as one. Runs in a job, without a store.
+    """
+    out: list[dict[str, Any]] = []
+    if options.model is None or frame.is_empty():
+        return pl.DataFrame(out, schema=RESULT_SCHEMA)
+    from curate.dedupe.semantic import find_paraphrases
+
+    texts = [
+        f"{prompt}\n{completion}" for prompt, completion in frame.select("prompt", "completion").iter_rows()
+    ]
+    pair_ids = frame["pair_id"].to_list()
+    different = [set(json.loads(text)) for text in frame["different_from"]]
+    known = dict(found.filter(kind="duplicate").select("pair_id", "cluster_id").iter_rows())
+    similar = find_paraphrases(texts, options.model, min_similarity=options.min_similarity)
+    for left, right, similarity in similar.iter_rows():
+        a, b = sorted((left, right), key=lambda row: pair_ids[row])
+        one, two = pair_ids[a], pair_ids[b]
+        if two in different[a] or (one in known and known[one] == known.get(two)):
+            continue
+        cluster_id = "c-" + sha256_hex(canonical_json(["paraphrase", one, two]))[:16]
+        longer = a if len(texts[a]) >= len(texts[b]) else b
+        for row in (a, b):
+            out.append(
+                {
+                    "cluster_id": cluster_id,
+                    "kind": "paraphrase",
+                    "pair_id": pair_ids[row],
+                    "similarity": round(float(similarity), 4),
+                    "keep": row == longer,
+                }
+            )
+    return pl.DataFrame(out, schema=RESULT_SCHEMA)
+
+
 def _without_known_differences(
     rows: Sequence[int], pair_ids: Sequence[str], different: Sequence[set[str]]
 ) -> Iterator[list[int]]:
@@ -152,8 +191,8 @@ def ingest_groups(
     gone = tx.rows(
         "SELECT cluster_id FROM clusters WHERE task = $task AND status = 'open'"
         " AND cluster_id NOT IN (SELECT unnest($found::VARCHAR[]))"
-        " AND ($within IS NULL OR cluster_id NOT IN (SELECT cluster_id FROM cluster_members"
-        "  WHERE pair_id NOT IN (SELECT unnest($within::VARCHAR[]))))",
+        " AND ($within IS NULL OR kind <> 'paraphrase' AND cluster_id NOT IN (SELECT cluster_id FROM"
+        "  cluster_members WHERE pair_id NOT IN (SELECT unnest($within::VARCHAR[]))))",
         {"task": task, "found": found, "within": None if within is None else list(within)},
     )
     affected = {

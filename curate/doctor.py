@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,6 +117,18 @@ def examine(workspace: Workspace | None) -> dict[str, Any]:
 
 
 # --- the Python environment ---------------------------------------------------------------------------------
+
+
+def warm() -> dict[str, float]:
+    """Compile the dedupe kernels for this machine, or load them where that was done; wall seconds by what.
+
+    numba keeps them beside the package, or in the user's cache where that cannot be written to.
+    """
+    from curate.dedupe import warm_up
+
+    started = time.perf_counter()
+    warm_up()
+    return {"dedupe kernels": round(time.perf_counter() - started, 1)}
 
 
 def _version_of(distribution: str) -> str | None:
@@ -579,6 +592,8 @@ def show(result: dict[str, Any]) -> None:
             if check[word]:
                 label = "disables: " if word == "disables" else "to do: "
                 console.print(Text(f"{'':43}{label}{check[word]}"), soft_wrap=True)
+    for what, seconds in result.get("warmed", {}).items():
+        line("ok", what, f"compiled and loaded in {seconds} s")
     if result["workspace"]:
         console.print(Text(f"\nDisk use of {result['workspace']['root']}"), soft_wrap=True)
         for row in result["workspace"]["disk"]:

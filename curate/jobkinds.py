@@ -88,7 +88,9 @@ def _dedupe_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], fo
 
 
 def _dedupe_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
-    return clusters.group(chunk, load_pack(spec["pack"]).dedupe)
+    pack = load_pack(spec["pack"])
+    found = clusters.group(chunk, pack.dedupe)
+    return pl.concat([found, clusters.group_paraphrases(chunk, found, pack.paraphrases)])
 
 
 def _dedupe_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:

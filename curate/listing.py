@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import polars as pl
+
 from curate.errors import UsageError
 from curate.labels import STANDING_LABELS
+from curate.losses import SCHEMA
 from curate.store import STATUSES, Store
 from curate.users import Actor, require
 
@@ -19,6 +22,7 @@ SORTS = {  # name -> ORDER BY; each ends in the id, so that pages never overlap
     "newest": "s.updated_seq DESC, s.pair_id",
     "oldest": "s.updated_seq, s.pair_id",
     "source": "p.source, s.pair_id",
+    "loss": "l.loss DESC NULLS LAST, s.pair_id",  # `curate.losses`
 }
 
 
@@ -34,6 +38,7 @@ def find_pairs(
     author: str | None = None,
     source: str | None = None,
     sort: str = "id",
+    losses: pl.DataFrame | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> list[str]:
@@ -42,7 +47,8 @@ def find_pairs(
     ``status``: one of the statuses; ``reason``: why a pair is held, rejected or returned; ``search``: a piece of
     text of the current revision, compared without case, in which nothing is a wildcard; ``label``: ``name=value``,
     its latest value (of a multi-choice label: one of its values), or ``name`` for any value; ``author`` of the
-    current revision; ``source`` of the record. Raises `UsageError`.
+    current revision; ``source`` of the record; ``losses`` (`curate.losses.newest`) are what the order "loss" goes by:
+    the most surprising first, pairs without a loss of their current revision last. Raises `UsageError`.
     """
     require(actor, "read")
     if status is not None and status not in STATUSES:
@@ -68,6 +74,14 @@ def find_pairs(
     if source is not None:
         where.append("p.source = $source")
         params["source"] = source
+    if sort == "loss":
+        known = losses if losses is not None else pl.DataFrame(schema=SCHEMA)
+        joins += (
+            " LEFT JOIN (SELECT unnest($lost::VARCHAR[]) AS pair_id, unnest($lost_rev::INTEGER[]) AS rev,"
+            " unnest($lost_after::DOUBLE[]) AS loss) l ON l.pair_id = s.pair_id AND l.rev = s.rev"
+        )
+        for param, column in (("lost", "pair_id"), ("lost_rev", "rev"), ("lost_after", "after")):
+            params[param] = known[column].to_list()
     if label:
         name, given, value = label.partition("=")
         params["name"] = name.strip()
@@ -95,13 +109,25 @@ def list_pairs(
     search: str | None = None,
     limit: int = 50,
     offset: int = 0,
+    losses: pl.DataFrame | None = None,
     **filters: Any,
 ) -> list[dict[str, Any]]:
     """One page of `find_pairs`: state columns, author, source, external id, prompt, completion.
 
-    Ids first, then the wide rows of one page: several times faster deep in a long list.
+    With ``losses`` also ``loss_before``, ``loss_after`` and ``loss_model``, None for a pair whose current revision
+    was never learned. Ids first, then the wide rows of one page: several times faster deep in a long list.
     """
-    ids = find_pairs(store, actor, task, status=status, search=search, limit=limit, offset=offset, **filters)
+    ids = find_pairs(
+        store,
+        actor,
+        task,
+        status=status,
+        search=search,
+        limit=limit,
+        offset=offset,
+        losses=losses,
+        **filters,
+    )
     rows = store.rows(
         "SELECT s.pair_id, s.task, s.status, s.reason, s.rev, s.approver, s.updated_seq, r.author, p.source,"
         " q.external_id, t.prompt, t.completion FROM pair_state s LEFT JOIN pairs p ON p.pair_id = s.pair_id"
@@ -112,4 +138,12 @@ def list_pairs(
         {"ids": ids},
     )
     by_id = {row["pair_id"]: row for row in rows}
+    if losses is not None:
+        known = {
+            (r["pair_id"], r["rev"]): r
+            for r in losses.filter(pl.col("pair_id").is_in(ids)).iter_rows(named=True)
+        }
+        for row in rows:
+            mine = known.get((row["pair_id"], row["rev"]), {})
+            row |= {f"loss_{key}": mine.get(key) for key in ("before", "after", "model")}
     return [by_id[pair] for pair in ids if pair in by_id]

@@ -86,7 +86,8 @@ def facts(where: Store | Tx, pair_ids: Sequence[str]) -> dict[str, dict[str, Any
             "disputed": any(row["c"] for row in now.get("judged", [])),
             "duplicates": sum((c["kind"], c["status"]) == ("duplicate", "open") for c, _ in mine),
             "dropped": any(
-                (c["kind"], c["status"]) == ("duplicate", "resolved") and keep == 0 for c, keep in mine
+                c["kind"] in ("duplicate", "paraphrase") and c["status"] == "resolved" and keep == 0
+                for c, keep in mine
             ),
             "conflicts": [
                 c["cluster_id"] for c, _ in mine if (c["kind"], c["status"]) == ("conflict", "open")

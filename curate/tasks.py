@@ -133,6 +133,13 @@ class Overlap(Strict):
     template_is_source: bool = False  # texts on one template block too (a firm's house style never should)
 
 
+class Paraphrases(Strict):
+    """The optional semantic tier of the search for duplicates; off without a model."""
+
+    model: str | None = None  # local folder of a sentence encoder
+    min_similarity: float = Field(0.9, gt=0, le=1)  # cosine of the embeddings
+
+
 class TaskPack(Strict):
     """A whole ``task.toml``."""
 
@@ -146,6 +153,7 @@ class TaskPack(Strict):
     privacy: dict[str, Any] = {}  # validated by curate.privacy.Policy
     dedupe: dict[str, Any] = {}  # options of curate.dedupe.find_duplicates
     team: Team = Team()
+    paraphrases: Paraphrases = Paraphrases()
     overlap: Overlap = Overlap()
     split: Split = Split()
     model: Model = Model()

@@ -158,8 +158,12 @@ def run_python(job, source):
         else:
             print(stop.code, file=sys.stderr)
             code = 1
-    except BaseException:
-        traceback.print_exc(limit=-8)
+    except BaseException as error:
+        # Without the frame of this function; the last few are enough.
+        frames = error.__traceback__.tb_next if error.__traceback__ else None
+        if frames is None:
+            print("Traceback (most recent call last):", file=sys.stderr)
+        traceback.print_exception(type(error), error, frames, limit=-8)
         code = 1
     try:
         threading._shutdown()

@@ -21,3 +21,5 @@ pip install --quiet -r requirements.lock
 pip install --quiet --no-deps -e .
 echo "Fetching the demo's base model (pinned by hash)"
 "$VENV/bin/python" -m train.base fetch
+echo "Compiling the dedupe kernels for this machine"
+"$VENV/bin/python" -c 'from curate.dedupe import warm_up; warm_up()'

@@ -42,6 +42,12 @@ TRAINED = (
     "AGE",
 )  # e-mail and web addresses: rules
 CALIBRATION = ("clinic-notes", "us-chat-agent", "village-english", "escape-room")
+LIMITS = (
+    "Trained on a few hundred documents by one group of writers: expect it to do worse on text unlike them.",
+    "English, and English mixed with Hindi in Latin letters; other languages and scripts only in passing.",
+    "Often takes a capitalised word at the start of a sentence, and the noun before a name, for a name.",
+    "Sees one line at a time; beside rules, never instead of them and of a person's review.",
+)
 Marked = tuple[str, list[tuple[int, int, str]]]
 
 
@@ -304,6 +310,7 @@ def write(
         "calibrated_apart": not args.all,
         "calibration": {"recall": round(recall, 4), "precision": round(precision, 4)},
         "precision_by_label": {k: [good, count] for k, (good, count) in sorted(by_label.items())},
+        "limits": list(LIMITS),
     }
     (args.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())

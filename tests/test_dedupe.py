@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import unicodedata
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -26,6 +29,7 @@ from curate.dedupe.fold import WILDCARD, words
 from curate.dedupe.prepare import tokenise
 from curate.dedupe.settings import DedupeSettings
 
+ROOT = Path(__file__).resolve().parent.parent
 VOCABULARY = [
     a + b + c for a in ("ka", "lo", "mi", "ter", "sun") for b in ("ba", "den", "ri", "vo") for c in "aeiostr"
 ]
@@ -522,3 +526,35 @@ def test_crowded_shingles_do_not_hide_a_match_from_the_index() -> None:
     index = DuplicateIndex(texts)
     assert [m.id for m in index.query("hello all " + texts[123])] == [123]
     assert np.isclose(index.query(texts[7])[0].similarity, 1.0)
+
+
+def test_after_the_warm_up_nothing_is_left_to_compile():
+    """In a process of its own: what other tests compiled must not count."""
+    code = """
+from curate.dedupe import DuplicateIndex, classify, find_duplicates, find_overlap, kernels, verify, warm_up
+from benchmarks import _dedupe_corpus as made
+
+def compiled():
+    found = {}
+    for module in (kernels, verify):
+        for name, value in vars(module).items():
+            if hasattr(value, "nopython_signatures"):
+                found[name] = [str(s) for s in value.nopython_signatures]
+    return found
+
+warm_up()
+before = compiled()
+crowd = [f"Dear customer your order {n} is on its way and will be there soon, sorry for thing{n}" for n in range(90)]
+odd = ["", "?", "\u0928\u092e \u20b95", "x" * 50000]
+texts = [*made.corpus(300, 5)["text"], *made.short_corpus(300, 5)["text"], *crowd, *odd]
+find_duplicates(texts).rethreshold(min_similarity=0.5)
+find_overlap(texts[:200], texts[100:], templates=True)
+classify(texts, texts, prompt_mask=[[(0, 3)] if len(t) > 3 else None for t in texts])
+index = DuplicateIndex(texts)
+index.query(texts[0] + " more"), index.query(""), index.add("n", texts[1])
+after = compiled()
+print([(n, after[n]) for n in after if after[n] != before[n]])
+assert before["crowded_members"] and before["tokenise"] and before["verify"] and after == before
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]

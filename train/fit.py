@@ -18,12 +18,14 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
+from curate.errors import UsageError
 from train.capabilities import capabilities, quiet, use_threads
 from train.fused import fuse_lora, projected_head
 from train.packed import ATTENTION, inputs_of, micro_batches, pack, row_losses
 from train.processes import local_device, world_size
 from train.recipe import Recipe
 from train.render import Rendered
+from train.samples import Sampler
 from train.trainer import PackedTrainer, Progress, Reporter, Rows, checkpoints
 
 RowLoss = tuple[str, float, int]  # pair id, mean loss in nats per supervised token, supervised tokens
@@ -104,6 +106,8 @@ def fit(
     validator = Validator(validation, recipe) if validation else None
     if validator is not None:
         callbacks.append(validator)
+    if recipe.sample_steps is not None:
+        callbacks.append(Sampler(validation or rows, base, recipe, work))
     found = checkpoints(work)
     with projected_head(model, inputs_of(pack([(0, rows[0])]))) as head:
         trainer = PackedTrainer(
@@ -174,6 +178,20 @@ class Validator(TrainerCallback):
             control.should_training_stop = True
 
 
+def _trackers(names: Sequence[str]) -> list[str]:
+    """Trackers that transformers can report to. Raises `UsageError` for one that is unknown or not installed."""
+    from transformers.integrations import get_available_reporting_integrations
+
+    installed = get_available_reporting_integrations()
+    missing = sorted(set(names) - set(installed))
+    if missing:
+        raise UsageError(
+            f"report_to: {', '.join(missing)} is not installed here or unknown. Install it, or leave it out; "
+            f"there is: {', '.join(sorted(installed)) or 'none'}."
+        )
+    return list(names)
+
+
 def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
     steps: dict[str, Any] = {"num_train_epochs": recipe.epochs}
     if recipe.max_steps is not None:
@@ -192,7 +210,7 @@ def _arguments(recipe: Recipe, work: Path, device: str) -> TrainingArguments:
         logging_nan_inf_filter=False,
         save_strategy="steps",
         save_steps=recipe.checkpoint_steps,
-        report_to=list(recipe.report_to) or "none",
+        report_to=_trackers(recipe.report_to) or "none",
         seed=recipe.seed,
         data_seed=recipe.seed,
         remove_unused_columns=False,

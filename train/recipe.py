@@ -58,6 +58,8 @@ class Recipe(Strict):
     checkpoint_steps: int = Field(10, ge=1)
     pair_losses: bool = True  # loss of every pair before and after, for the review room
     price_per_hour: float | None = Field(None, ge=0)  # of the machine; gives the run record a cost
+    sample_steps: int | None = Field(None, ge=1)  # answer a few prompts every so many steps, into the record
+    sample_pairs: int = Field(3, ge=1, le=50)  # so many of the validation split, else of the training pairs
     report_to: list[str] = []  # trackers known to transformers; none by default, nothing phones home
 
 

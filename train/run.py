@@ -168,6 +168,7 @@ def _train(
 ) -> tuple[dict[str, Any], Path]:
     """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
     from train.fit import add_lora, fit, load_base, losses, mean_loss
+    from train.samples import taken
 
     quiet()
     name = identity["base"]["name"]
@@ -219,6 +220,8 @@ def _train(
         },
         "software": _software(),
     }
+    if recipe.sample_steps is not None:
+        record["samples"] = taken(work)
     if recipe.price_per_hour is not None:
         record["cost"] = round(record["wall_seconds"] / 3600 * recipe.price_per_hour, 4)
     if recipe.pair_losses:

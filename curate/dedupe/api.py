@@ -207,6 +207,7 @@ def warm_up() -> None:
 
     short = ["how do I reset my password", "how do I reset my passwrod please", "naïve café – ₹5"]
     long = [" ".join(f"word{i * k}" for i in range(60)) for k in (1, 1, 7)]
-    find_duplicates([*short, long[0], long[1] + " more", long[2]], workers=1, group_cap=2)
+    crowd = [f"one stock text that every customer of this shop gets for order number{n}" for n in range(5)]
+    find_duplicates([*short, *crowd, long[0], long[1] + " more", long[2]], workers=1, group_cap=2)
     find_overlap(short, long, workers=1)
     DuplicateIndex(short + long).query(long[0] + " again")

@@ -278,12 +278,15 @@ class PairsRequest(PageRequest):
     label: str | None = Field(None, description="name=value, or name for any value")
     author: str | None = None
     source: str | None = None
-    sort: Literal["id", "newest", "oldest", "source"] = "id"
+    sort: Literal["id", "newest", "oldest", "source", "loss"] = Field(
+        "id", description="loss: what the newest model still finds most surprising comes first"
+    )
 
 
 @operation("pairs.list", "read")
 def pairs_list(context: Context, request: PairsRequest) -> dict[str, Any]:
     """Pairs of a task, filtered by state, labels and substring, in an order."""
-    from curate import listing
+    from curate import listing, losses
 
-    return {"pairs": listing.list_pairs(context.store, context.actor, **request.model_dump())}
+    found = losses.newest(context.store, context.workspace, request.task) if request.sort == "loss" else None
+    return {"pairs": listing.list_pairs(context.store, context.actor, losses=found, **request.model_dump())}

@@ -344,7 +344,7 @@ _AGES = (
 )
 
 
-class DateRecognizer(EntityRecognizer):
+class CalendarDates(EntityRecognizer):
     """Presidio recognizer for DATE and AGE."""
 
     def __init__(self) -> None:

@@ -19,9 +19,9 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegist
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
-from curate.privacy import keep, lexicon, names, ner, patterns, phones, places
+from curate.privacy import keep, lexicon, names, ner, patterns, phones, places, plugins, trained
 from curate.privacy.cache import ScanCache
-from curate.privacy.dates import DateRecognizer
+from curate.privacy.dates import CalendarDates
 from curate.privacy.findings import Finding, ScanFailed, merge
 from curate.privacy.policy import Policy
 from curate.privacy.view import view
@@ -85,7 +85,8 @@ def _code_digest() -> str:
     """Hash of this package's modules: a changed rule is another detector."""
     state = hashlib.sha256()
     for name in (
-        "dates", "detector", "findings", "keep", "names", "ner", "patterns", "phones", "places", "lexicon", "view",
+        "dates", "detector", "findings", "keep", "names", "ner", "patterns", "phones", "places", "lexicon", "plugins",
+        "trained", "view",
     ):  # fmt: skip
         state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return state.hexdigest()
@@ -116,15 +117,18 @@ class Detector:
             if self.policy.profile == "rules"
             else ner.NerRecognizer(engine, self.policy.profile == "fast")
         )
+        self._trained = trained.TrainedRecognizer() if self.policy.profile == "thorough" else None
+        extra = [*extra, *(plugins.recognizer(slot) for slot in self.policy.models)]
         recognizers: list[EntityRecognizer] = [
             patterns.identifiers(),
             phones.Phones(),
-            DateRecognizer(),
+            CalendarDates(),
             places.Addresses(),
             places.towns(),
             places.organisations(),
             names.NameRecognizer(),
             *([self._ner] if self._ner else []),
+            *([self._trained] if self._trained else []),
             *extra,
         ]
         self._extra = list(extra)
@@ -159,6 +163,7 @@ class Detector:
                 if self._ner is None
                 else [ner.MODEL, ner.model_version(), importlib.metadata.version("spacy")]
             ),
+            *([] if self._trained is None else [trained.digest()]),
             *(f"{r.name} {r.version} {sorted(r.supported_entities)}" for r in self._extra),  # type: ignore[has-type]
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -212,10 +217,11 @@ class Detector:
                 raw[text] = known
         todo = [text for text in texts if text not in raw]
         views = {text: view(text) for text in todo}
-        if self._ner is not None:
+        for model in (self._ner, self._trained):
             # One text can break a batch: then each is tried by itself below, and only that one is held back.
             with contextlib.suppress(Exception):
-                self._ner.prepare(v.text for v in views.values())
+                if model is not None:
+                    model.prepare(v.text for v in views.values())
         fresh = []
         for text in todo:
             try:

@@ -59,6 +59,11 @@ def in_term(text: str, start: int, end: int) -> bool:
     )
 
 
+def before_clinical_noun(text: str, end: int) -> bool:
+    """True when a clinical noun follows at ``end``: "X's node", "X sign"."""
+    return re.match(rf"(?:['’]s|s['’])?[ -]{_CLINICAL}\b", text[end : end + _NEAR], re.I) is not None
+
+
 def in_public_name(text: str, start: int, end: int) -> bool:
     """True when the span touches the full name of a public or fictional person."""
     low, high = max(0, start - _NEAR), min(len(text), end + _NEAR)

@@ -28,7 +28,7 @@ _STOP = frozenset(
     "and or from with is was has had here speaking ji sir madam the of at in on to for by i we he she they".split()
 )
 
-_TITLE = (
+TITLE = (
     r"(?:mr|mrs|ms|miss|mstr|master|mx|shri|shree|sri|smt|shrimati|kum|kumari|km|thiru|tmt|janab|begum|sardar|dr|doctor|doc|prof|professor|"
     r"adv|advocate|justice|hon|col|colonel|capt|captain|maj|major|lt|sgt|inspector|constable|sr|sister|fr|rev|pastor|imam|er|ca|"
     r"nurse|uncle|aunt|aunty|auntie|chacha|chachi|mama|mami|kaka|mausi|bua|tai|señor|señora|herr|frau|monsieur|madame|mme)"
@@ -52,7 +52,7 @@ _NOT_AFTER_GIVEN = frozenset(
 _DOTTED_TITLE = re.compile(
     r"(?:mr|mrs|ms|dr|prof|smt|sri|adv|col|capt|maj|lt|sgt|fr|rev|er|hon|kum|km|thiru|tmt|sr)\b", re.I
 )
-_RELATION = (
+RELATION = (
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|mom|mum|dad|mummy|papa|uncle|aunt|aunty|auntie|cousin|nephew|niece|grandson|"
     r"granddaughter|grandmother|grandfather|grandma|grandpa|nana|nani|dadi|bhabhi|jija|saala|devar|nanad|partner|spouse|fianc[eé]e?|girlfriend|"
     r"boyfriend|friend|best friend|bestie|buddy|colleague|co-?worker|coworker|boss|manager|supervisor|team ?lead|neighbou?r|landlord|landlady|roommate|room ?mate|"
@@ -95,10 +95,10 @@ _CUES = (
     _Cue("name_bare", _c(r"\bname[ ]+(?=[^\W\d_])"), 0.85, 0.0, "plain", "after the word name"),
     _Cue("label_person", _c(r"(?:^|[\s(,;|*/@])(?:attn|attention|kind attn|c/o|contact person|nominee|assignee|owner|author|maintainer|programmer|reviewer|reporter|consultant|surgeon|ana?esthetist|physician|operator|witness(?: \d)?|employee|for the company|director|signed|sd/-|nok|next of kin|emergency contact|account holder|cc|to|from|ref(?:erring)? doctor|primary care|pcp)\s*[:=-]\s*(?:(?:mr|mrs|ms|dr|shri|smt|sri)\.?\s*)?(?=[^\W\d_])"), 0.92, 0.72, "plain", "field that holds a person"),
     _Cue("done_by", _c(r"\b(?:(?:referred|seen|dictated|prepared|approved|checked|verified|authori[sz]ed|signed|changed|modified|written|created|updated|maintained|reviewed|reported|submitted|received|delivered|collected|requested|raised|handled|operated)\s+by|(?:assigned|escalated|copied|sold|ship|bill|deliver|delivered)\s+to|in favou?r of|@(?:author|reviewer|owner|maintainer))\s*[:.=-]?\s*(?:(?:mr|mrs|ms|dr|shri|smt|sri)\.?\s*)?(?=[^\W\d_])"), 0.9, 0.66, "plain", "done by or for a person"),
-    _Cue("title", _c(rf"(?<![\w']){_TITLE}\.?[ ]+(?=[^\W\d_])"), 0.93, 0.85, "plain", "title before a name"),
+    _Cue("title", _c(rf"(?<![\w']){TITLE}\.?[ ]+(?=[^\W\d_])"), 0.93, 0.85, "plain", "title before a name"),
     _Cue("title_tight", _c(r"(?<![\w'])(?:Mr|Mrs|Ms|Dr|Smt|Prof)\.(?=[A-Z])"), 0.93, 0.85, "no", "title before a name"),
     _Cue("child_of", _c(r"\b(?:[swdhc]/o|son/daughter of|son of|daughter of|wife of|husband of|widow of|mother of|father of|heir of|married to|named|name of)[ .:]+(?:(?:late|shri|smt|sri|mr|mrs|ms|dr)\.?[ ]+)*(?=[^\W\d_])"), 0.93, 0.85, "list", "relation to a person"),
-    _Cue("relation", _c(rf"\b(?:my|his|her|our|their|your|the|a|mere|meri|mera|hamare|uski|uska)[ ]+(?:\w+[ ]+)?{_RELATION}(?:[ ]+(?:named|called|is|ka naam|,))?[ ,]+(?:(?:mr|mrs|ms|dr)\.?[ ]+)?(?=[^\W\d_])"), 0.88, 0.62, "plain", "relation before a name"),
+    _Cue("relation", _c(rf"\b(?:my|his|her|our|their|your|the|a|mere|meri|mera|hamare|uski|uska)[ ]+(?:\w+[ ]+)?{RELATION}(?:[ ]+(?:named|called|is|ka naam|,))?[ ,]+(?:(?:mr|mrs|ms|dr)\.?[ ]+)?(?=[^\W\d_])"), 0.88, 0.62, "plain", "relation before a name"),
     _Cue("greeting", _c(rf"(?:^|[:.!?\n>\"“-][ ]*){_GREETING}(?:[ ]+(?:there|again|from))?[ ]*[, ][ ]*(?=[^\W\d_])"), 0.86, 0.0, "plain", "greeting before a name"),
     _Cue("greeting_comma", _c(r"(?:^|[:.!?\n>\"“-][ ]*)(?:hi|hii+|hello|hey|dear|thanks|thank you|good morning|good afternoon|good evening|namaste|bye|ok|okay|sorry|congrats)[ ]+(?=[a-z'’-]+(?:[ ][a-z'’-]+)?[ ]*(?:[,!.?\n]|$))"), 0.84, 0.7, "list", "greeting before a name"),
     _Cue("signature", _c(r"\b(?:regards|sincerely|faithfully|truly|thanks|thank you|thanking you|cheers|best wishes|best|warmly|respectfully|cordially|love|xoxo|signed|obediently|gratefully)[ ]*[,.!-]*[ ]*\n+[ \t-]*(?:(?:mr|mrs|ms|dr)\.?[ ]+)?(?=[^\W\d_])"), 0.92, 0.75, "list", "signature"),

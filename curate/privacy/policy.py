@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from curate.privacy.findings import PRIORITY, PolicyError
+from curate.privacy.plugins import ModelSlot
 
 Action = Literal["replace", "mask", "keep", "generalise"]
 
@@ -55,6 +56,7 @@ class Policy(BaseModel):
     review_below: float = Field(0.6, ge=0, le=1)
     allow: list[str] = []
     deny: dict[str, str] = {}
+    models: list[ModelSlot] = []
 
     @field_validator("entities")
     @classmethod

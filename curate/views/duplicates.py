@@ -15,6 +15,7 @@ SIZE = 5
 SHOWN = 12  # members of a group
 WORDS = {
     "duplicate": "Near-duplicates: prompt and completion repeat. Keep one, or say that they differ.",
+    "paraphrase": "Perhaps the same in other words, as a language model guesses. It blocks nothing.",
     "conflict": "Rival drafts: one prompt, several answers. One of them can be approved.",
 }
 
@@ -76,7 +77,7 @@ def _cluster(number: int, cluster: dict[str, Any]) -> None:
         parts.block(f'<p class="gp-soft">{parts.escape(WORDS.get(cluster["kind"], cluster["kind"]))}</p>')
         if open_:
             parts.block(f'<p class="gp-soft">{parts.escape(cluster["suggested"]["reason"])}</p>')
-        if may and cluster["kind"] == "duplicate":
+        if may and cluster["kind"] in ("duplicate", "paraphrase"):
             st.checkbox(
                 "Give the kept one the labels it lacks",
                 value=True,

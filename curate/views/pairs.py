@@ -13,14 +13,24 @@ from curate.store import STATUSES
 from curate.views import parts
 
 SIZE = 25
+ORDERS = {"id": "id", "loss": "loss after training"}
 
 
 def render() -> None:
     parts.header("Pairs", "Everything this task holds, whatever became of it.")
-    one, two, three = st.columns([2, 3, 2], vertical_alignment="bottom")
+    one, two, order_by, three = st.columns([2, 3, 2, 2], vertical_alignment="bottom")
     status = one.selectbox("Status", ["all", *STATUSES], key="pairs_status", on_change=_first_page)
     search = two.text_input(
         "Search in prompt and completion", key="pairs_search", on_change=_first_page, autocomplete="off"
+    )
+    order = order_by.selectbox(
+        "Order",
+        list(ORDERS),
+        format_func=ORDERS.__getitem__,
+        key="pairs_order",
+        on_change=_first_page,
+        help="Loss: what the newest model still finds surprising after learning it. Often a bad label, at times a "
+        "rare case.",
     )
     wanted = three.text_input("Open a pair by its id", key="pair", bind="query-params", autocomplete="off")
     if wanted.strip():
@@ -32,6 +42,7 @@ def render() -> None:
         task=parts.task(),
         status=None if status == "all" else status,
         search=search.strip() or None,
+        sort=order,
         limit=SIZE + 1,
         offset=(page - 1) * SIZE,
     )
@@ -57,6 +68,7 @@ def render() -> None:
             "prompt": parts.Raw(_found(row["prompt"], find)),
             "completion": parts.Raw(_found(row["completion"], find)),
             "rev": row["rev"],
+            "loss": _loss(row),
         }
         for row in rows[:SIZE]
     ]
@@ -68,7 +80,8 @@ def render() -> None:
             "prompt": "Prompt",
             "completion": "Completion",
             "rev": "Rev.",
-        },
+        }
+        | ({"loss": "Loss, before → after"} if order == "loss" else {}),
         numeric=["rev"],
     )
     parts.pager("pairs_page", more=len(rows) > SIZE)
@@ -77,6 +90,12 @@ def render() -> None:
 def _link(pair_id: str) -> str:
     name = parts.escape(pair_id)
     return f'<a class="gp-mono" href="/pairs?pair={name}" target="_self" title="{name}">{name[:10]}</a>'
+
+
+def _loss(row: dict[str, Any]) -> str:
+    if row.get("loss_after") is None:
+        return "not learned in this revision"
+    return f"{row['loss_before']:.2f} → {row['loss_after']:.2f} ({row['loss_model']})"
 
 
 def _first_page() -> None:

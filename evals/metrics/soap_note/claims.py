@@ -1,9 +1,11 @@
-"""Claims of a note that can be looked up: numbers with their unit, medications, doses, sides of the body.
+# ruff: noqa: E501  (word lists and patterns read better in long lines)
+"""Claims of a note that can be looked up: numbers with unit and what they measure, medications, doses.
 
 Covers: finding them in a note, spoken numbers in a transcript ("six point seven", "one twenty over eighty",
-"twice"), unit spellings and conversions, brand and generic names, small misspellings, the nearest support.
-Does not cover: negation, dates as a whole, whether a supported number is said of the right thing, except for the
-dose of a medication.
+"twice"), what a speaker takes back ("twenty, no wait, forty"), unit spellings and conversions, brand and generic
+names, small misspellings, what a number is said of (vital sign, laboratory value, medication, or the words around
+it), the nearest support.
+Does not cover: negation (`findings`); sides, allergies and dates (`facts`).
 """
 
 import re
@@ -48,16 +50,49 @@ for _dimension, _table in {
     "doses": {"unit units iu": 1.0},
     "pieces": {"tablet tablets tab tabs pill pills capsule capsules": 1.0},
     "puffs": {"puff puffs": 1.0},
+    "times": {"times": 1.0},
     "degrees": {"degree degrees fahrenheit": 1.0},
 }.items():  # fmt: skip
     for _names, _factor in _table.items():
         UNITS |= {name: (_dimension, _factor) for name in _names.split()}
 DOSE_DIMENSIONS = {"mass", "doses", "volume"}
-SIDES = {"left": "right", "right": "left"}
-BODY = set(
-    "knee knees hip hips shoulder shoulders elbow elbows wrist wrists hand hands foot feet ankle ankles leg legs "
-    "arm arms eye eyes ear ears lung lungs breast breasts kidney thumb finger toe heel calf thigh groin flank buttock "
-    "forearm ovary testicle side lobe ventricular atrial extremity".split()
+MEASURES = {  # what a number is said of -> its names in notes and speech
+    "blood pressure": "blood pressure|blood pressures|bp",
+    "pulse": "heart rate|pulse|hr",
+    "temperature": "temperature|temp",
+    "respiration": "respiratory rate|respirations|rr",
+    "saturation": "oxygen saturation|o2 saturation|o2 sat|o2 sats|spo2|pulse ox|saturation|satting|sats|sat",
+    "weight": "weight|weigh|weighs|weighed|weighing|wt",
+    "a1c": "a1c|hba1c|hemoglobin a1c|haemoglobin a1c",
+    "glucose": "glucose|blood sugar|blood sugars|sugars|sugar|fsbs",
+    "ejection fraction": "ejection fraction|ef|lvef",
+    "creatinine": "creatinine", "hemoglobin": "hemoglobin|haemoglobin|hgb|hb", "ldl": "ldl", "hdl": "hdl",
+    "triglycerides": "triglycerides|triglyceride", "potassium": "potassium", "sodium": "sodium", "bmi": "bmi",
+    "tsh": "tsh", "white cells": "wbc|white count|white blood cell|white blood cell count|white cell count",
+    "platelets": "platelets|platelet count", "psa": "psa", "gfr": "gfr|egfr",
+}  # fmt: skip
+_MEASURE_OF = {name: measure for measure, names in MEASURES.items() for name in names.split("|")}
+_MEASURE = re.compile(
+    "(?<![a-z])(?:" + "|".join(sorted(map(re.escape, _MEASURE_OF), key=len, reverse=True)) + ")(?![a-z0-9])",
+    re.IGNORECASE,
+)
+# A speaker takes back what came before and says it anew.
+_CORRECTIONS = [
+    phrase.split()
+    for phrase in (
+        "no wait,wait no,scratch that,correction,i mean,i meant,make that,let me correct,oh wait,strike that,or rather,"
+        "i misspoke,no sorry,sorry no,no no,no i'm sorry,i'm sorry,my mistake,sorry,actually no,actually,excuse me"
+    ).split(",")
+]
+_NO_NAME = set(  # words in front of a dose that are no medication
+    "take takes taking took dose doses dosage increase increased decrease decreased start started starting continue "
+    "continued daily about around approximately another additional total weekly tablets tablet capsule extra under over "
+    "using give given gave with from every each patch cream injection strength current currently maximum increase "
+    "milligrams level levels glucose creatinine than only plus and the for was were been least most prescribed solution "
+    "drops oral orally mouth night nightly morning evening twice once three times per below above home prior previously "
+    "weight protein salt sodium water fluid fluids calcium potassium iron magnesium zinc vitamin fiber caffeine infusion "
+    "bolus chewable liquid generic release extended immediate strength baby regular low high reduce reduced resume "
+    "resumed received receive restart titrate titrated uptitrate medication medications drug pill pills".split()
 )
 
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[a-zµ]+(?:'[a-z]+)?|%|\.", re.IGNORECASE)
@@ -91,7 +126,7 @@ class Mention:
 class Claim:
     """Something a note says that can be looked up. ``value`` and ``unit`` for numbers, ``name`` for the rest."""
 
-    kind: str  # number, medication, dose, side
+    kind: str  # number, medication, dose
     start: int
     end: int
     value: float = 0.0
@@ -123,29 +158,104 @@ class Source:
         self.text = text
         self.tokens = tokens(text)
         self.words = [token.text for token in self.tokens]
-        self.mentions = _mentions(self.words)
+        self.corrections = _corrections(self.words)
+        # "ninety eight . six" is one number, "pulse fifty eight . one plus edema" is two: the first may stand alone
+        dots = {i for i, t in enumerate(self.tokens) if self.text[t.start : t.end] == "."}
+        apart = ["|" if i in dots else word for i, word in enumerate(self.words)]
+        heard = _mentions(self.words)
+        alone = [m for m in _mentions(apart) if m not in heard and m.at - 1 not in dots]
+        self.mentions = self._kept(heard + alone)
         self.by_value: dict[float, list[Mention]] = {}
         for mention in self.mentions:
             self.by_value.setdefault(round(mention.value, 4), []).append(mention)
-        self.drugs = _drugs(self.words)
+        self.drugs = self._named(_drugs(self.words))
+        self.measures = self._measures()
         self.passages = [(m.start(), m.end()) for m in re.finditer(r"[^\n]*[^\s][^\n]*", text)]
+
+    def _kept(self, mentions: list[Mention]) -> list[Mention]:
+        """Without numbers that their speaker took back: "twenty, no wait, forty"; "twenty, not forty"."""
+        gone = set()
+        for start, end in self.corrections:
+            spoken = [m for m in mentions if self.words[m.at] not in ARTICLES]
+            after = [m for m in spoken if 0 <= m.at - end <= 8]
+            before = sorted((m for m in spoken if 0 < start - m.at <= 9), key=lambda m: m.at)
+            if before and after and before[-1].value not in {m.value for m in after}:
+                last = before[-1].at
+                same = [m for m in before if last - m.at <= 3]
+                gone |= {m.at for m in same if _compatible(m.unit, after[0].unit) or not after[0].unit}
+        for position, word in enumerate(self.words):
+            if word == "not":
+                after = [m for m in mentions if 0 < m.at - position <= 2]
+                before = [m for m in mentions if 0 < position - m.at <= 4]
+                if after and before and before[-1].value != after[0].value and after[0].value >= 1:
+                    gone.add(after[0].at)
+        return [m for m in mentions if m.at not in gone]
+
+    def _named(self, drugs: dict[int, list[int]]) -> dict[int, list[int]]:
+        """Without medications that their speaker took back."""
+        every = sorted((at, substance) for substance, places in drugs.items() for at in places)
+        gone = set()
+        for start, end in self.corrections:
+            before = [(at, s) for at, s in every if 0 < start - at <= 5]
+            after = [s for at, s in every if 0 <= at - end <= 5]
+            if before and after and before[-1][1] != after[0]:
+                gone.add(before[-1][0])
+        # An empty list stays: the substance was named and taken back, so a similar spelling is no support either.
+        return {substance: [at for at in places if at not in gone] for substance, places in drugs.items()}
+
+    def _measures(self) -> list[tuple[int, str]]:
+        """``(token position, measure)`` of every name of a vital sign or laboratory value."""
+        starts = [token.start for token in self.tokens]
+        return [
+            (bisect_right(starts, m.start()) - 1, _MEASURE_OF[m.group().casefold()])
+            for m in _MEASURE.finditer(self.text)
+        ]
+
+    def measured(self, mention: Mention) -> str | None:
+        """What a number is said of: the last measure named within ten tokens before it; "X over Y" is a pressure."""
+        around = self.words[max(0, mention.at - 1) : mention.at + 5]
+        if "over" in around and mention.value > 30:
+            return "blood pressure"
+        before = [name for at, name in self.measures if 0 <= mention.at - at <= 10]
+        return before[-1] if before else None
+
+    def taken(self, mention: Mention) -> int | None:
+        """The substance that a dose is said of: the nearest one; one after it only counts as near right behind it."""
+        return min(
+            (
+                (abs(at - mention.at) * (3 if at - mention.at > 4 else 1), substance)
+                for substance, places in self.drugs.items()
+                for at in places
+                if abs(at - mention.at) <= NEAR
+            ),
+            default=(0, None),
+        )[1]
+
+    def around(self, mention: Mention, reach: int = 22) -> set[str]:
+        """Beginnings of the longer words near a number."""
+        return _stems(" ".join(self.words[max(0, mention.at - reach) : mention.at + reach]))
 
     def number(self, value: float, unit: str | None) -> list[Mention]:
         """Mentions of the same quantity: same value and no conflicting unit, or the same amount in another unit."""
         found = [m for m in self.by_value.get(round(value, 4), []) if _compatible(unit, m.unit)]
-        if not found and unit in UNITS:
+        if unit in UNITS and (not found or unit in ("g", "gram", "grams")):
             dimension, factor = UNITS[unit]
-            found = [
+            found += [
                 m
                 for m in self.mentions
                 if m.unit in UNITS
                 and UNITS[m.unit][0] == dimension
                 and abs(m.value * UNITS[m.unit][1] - value * factor) < 1e-9 * max(1.0, value * factor)
             ]
+            if dimension == "mass":  # "a thousand twice a day" for 1 g
+                found += [m for m in self.by_value.get(round(value * factor * 1e3, 4), []) if m.unit is None]
         return found
 
     def drug(self, name: str) -> list[int]:
         """Token positions where the substance is named, by any of its names or nearly so."""
+        if name not in SUBSTANCE:  # a word in front of a dose that no list knows: it must be said
+            hits = process.extract(name, self.words, scorer=fuzz.ratio, score_cutoff=80, limit=3)
+            return [position for _, _, position in hits]
         substance = SUBSTANCE[name]
         at = self.drugs.get(substance)
         if at is None:
@@ -160,18 +270,6 @@ class Source:
                     ]
             self.drugs[substance] = at
         return at
-
-    def sides(self, part: str, reach: int) -> set[str]:
-        """Sides that are said within ``reach`` tokens of a body part."""
-        stem = part.rstrip("s")
-        found = set()
-        for position, word in enumerate(self.words):
-            if word.rstrip("s") == stem:
-                window = self.words[max(0, position - reach) : position + reach + 1]
-                found |= {side for side in SIDES if side in window}
-                if "bilateral" in window or "bilaterally" in window or "both" in window:
-                    found |= set(SIDES)
-        return found
 
     def passage(self, position: int) -> str:
         """The turn around a token."""
@@ -195,29 +293,75 @@ def find_claims(note: str) -> list[Claim]:
     marks = {m.end() - 1 for m in _LIST_MARK.finditer(note)}
     claims: list[Claim] = []
     words = tokens(note)
-    for number, token in enumerate(words):
+    for token in words:
         if token.text in SUBSTANCE:
             claims.append(Claim("medication", token.start, token.end, name=token.text))
-        if token.text in SIDES:
-            part = next((w.text for w in words[number + 1 : number + 4] if w.text in BODY), None)
-            if part:
-                end = next(w.end for w in words[number + 1 : number + 4] if w.text == part)
-                claims.append(Claim("side", token.start, end, name=f"{token.text} {part}"))
     numbers = []
+    short = {m.span(): m for m in _SHORT_TIME.finditer(note)}
+    for (start, end), m in short.items():
+        numbers.append(Claim("number", start, end, float(m[1]), {"7": "days", "52": "weeks"}[m[2]]))
+    dated = [match.span() for match in DATE.finditer(note)]
     for match in _NUMBER.finditer(note):
-        if match.end() in marks:
+        if match.end() in marks or any(a <= match.start() < b for a, b in [*dated, *short]):
             continue
         after = _UNIT.match(note, match.end())
         unit = after.group(1).casefold() if after and after.group(1).casefold() in UNITS else None
         value = float(match.group().replace(",", ""))
-        numbers.append(Claim("number", match.start(), match.end(), value=value, unit=unit))
+        numbers.append(
+            Claim("number", match.start(), match.end(), value, unit, _measure_in(note, match.start()))
+        )
+    for mention in _mentions([token.text for token in words]):  # "three weeks", "ten milligrams"
+        token = words[mention.at]
+        if (
+            mention.unit
+            and (token.text in WORDS)
+            and not any(a.start <= token.start < a.end for a in numbers)
+        ):
+            numbers.append(Claim("number", token.start, token.end, mention.value, mention.unit))
     drugs = [claim for claim in claims if claim.kind == "medication"]
     for claim in numbers:
         before = [d for d in drugs if 0 <= claim.start - d.end <= 25 and "." not in note[d.end : claim.start]]
-        if before and claim.unit in UNITS and UNITS[claim.unit][0] in DOSE_DIMENSIONS:
-            claim = Claim("dose", claim.start, claim.end, claim.value, claim.unit, before[-1].name)
+        if claim.unit in UNITS and UNITS[claim.unit][0] in DOSE_DIMENSIONS:
+            if before:
+                claim = Claim("dose", claim.start, claim.end, claim.value, claim.unit, before[-1].name)
+            elif claim.unit in _STRENGTH and (
+                named := _UNKNOWN.search(note, max(0, claim.start - 40), claim.start)
+            ):
+                word = named[1].casefold()
+                if (
+                    word not in _NO_NAME
+                    and word not in SUBSTANCE
+                    and word not in WORDS
+                    and word not in _MEASURE_OF
+                ):
+                    claims.append(Claim("medication", named.start(1), named.end(1), name=word))
         claims.append(claim)
     return sorted(claims, key=lambda claim: (claim.start, claim.end))
+
+
+_SHORT_TIME = re.compile(r"(?<![\w/.])(\d{1,2})/(7|52)(?![\w/])")  # British: 10/7 is ten days
+_STRENGTH = {"mg", "mcg", "milligram", "milligrams", "micrograms", "ug", "µg", "mgs"}
+_UNKNOWN = re.compile(r"\b([A-Za-z]{5,})(?:,? (?:at|of|oral|tablets?|capsules?))? $")
+_MONTHS = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+DATE = re.compile(
+    rf"\b(?:(?P<m1>{_MONTHS})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<y1>(?:19|20)\d\d))?|"
+    rf"(?P<d2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<m2>{_MONTHS})\b\.?(?:,? (?P<y2>(?:19|20)\d\d))?|"
+    r"(?P<m3>\d{1,2})[/-](?P<d3>\d{1,2})[/-](?P<y3>(?:19|20)?\d\d))\b",
+    re.IGNORECASE,
+)
+
+
+def _measure_in(note: str, position: int) -> str:
+    """The measure that a number of a note is a value of, or an empty text."""
+    begin = max(0, position - 40, note.rfind("\n", 0, position), note.rfind("; ", 0, position))
+    named = [m for m in _MEASURE.finditer(note, begin, position)]
+    if (
+        not named
+        or len(_NUMBER.findall(note[named[-1].end() : position])) > 1
+        or ". " in note[named[-1].end() : position]
+    ):
+        return ""
+    return _MEASURE_OF[named[-1].group().casefold()]
 
 
 def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
@@ -227,30 +371,83 @@ def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
         return (
             (None, source.passage(at[0])) if at else ("unsupported_medication", _nearest(claim, source, note))
         )
-    if claim.kind == "side":
-        side, part = claim.name.split()
-        wrong = SIDES[side] in source.sides(part, 6) and side not in source.sides(part, 25)
-        return ("wrong_laterality", _nearest(claim, source, note)) if wrong else (None, "")
     found = source.number(claim.value, claim.unit)
     if claim.kind == "dose":
         drug = source.drug(claim.name)
         if not drug:
             return None, ""  # reported once, with the medication
         near = [m for m in found if any(abs(m.at - at) <= NEAR for at in drug)]
-        if near:
-            return None, source.passage(near[0].at)
+        owned = [m for m in near if source.taken(m) in (SUBSTANCE[claim.name], None)]
+        if near and (owned or SUBSTANCE[claim.name] not in source.drugs):
+            return None, source.passage((owned or near)[0].at)
         return "wrong_dose", source.passage(drug[0])
-    if found:
-        return None, source.passage(found[0].at)
-    return "unsupported_number", _nearest(claim, source, note)
+    if not found:
+        return "unsupported_number", _nearest(claim, source, note)
+    if claim.name:
+        named = [at for at, name in source.measures if name == claim.name]
+        said = [(m, source.measured(m)) for m in found]
+        owned = [
+            m
+            for m, of in said
+            if of == claim.name or (of is None and any(abs(m.at - at) <= 25 for at in named))
+        ]
+        values = [m for m in source.mentions if source.measured(m) == claim.name]
+        if named and values and not owned:
+            return "wrong_number", source.passage(values[0].at)
+        return None, source.passage((owned or found)[0].at)
+    rival = _said_of_it(claim, source, note, found)
+    return ("wrong_number", source.passage(rival.at)) if rival else (None, source.passage(found[0].at))
+
+
+def _said_of_it(claim: Claim, source: Source, note: str, found: list[Mention]) -> Mention | None:
+    """Another amount in this unit that is said of what the claim is about, where the claim's own never is.
+
+    "About" is words in common: none around any mention of the claim's amount, at least two around the other's.
+    """
+    if claim.unit not in UNITS or UNITS[claim.unit][0] not in ("time", "long"):
+        return None
+    about = _stems(_sentence(claim, note)) - {unit[:5] for unit in UNITS}
+    if any(about & source.around(m) for m in found):
+        return None
+    rivals = [
+        m
+        for m in source.mentions
+        if m.unit in UNITS and UNITS[m.unit][0] == UNITS[claim.unit][0] and len(about & source.around(m)) >= 2
+    ]
+    return max(rivals, key=lambda m: len(about & source.around(m)), default=None)
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:5] for word in re.findall(r"[a-z]{4,}", text.casefold()) if word not in _COMMON}
+
+
+_COMMON = set(
+    "that this with have been they from what your were will when then just like about okay right patient reports states "
+    "notes over last past next ago days weeks months years hours doctor well going know some also there every since".split()
+)
+
+
+def _sentence(claim: Claim, note: str) -> str:
+    begin = max(note.rfind(". ", 0, claim.start), note.rfind("\n", 0, claim.start)) + 1
+    end = min(
+        (i for i in (note.find(". ", claim.end), note.find("\n", claim.end)) if i >= 0), default=len(note)
+    )
+    return note[begin:end]
+
+
+def _corrections(words: list[str]) -> list[tuple[int, int]]:
+    """Token spans of phrases by which a speaker takes something back."""
+    found: list[tuple[int, int]] = []
+    for start in range(len(words)):
+        for phrase in _CORRECTIONS:
+            if words[start : start + len(phrase)] == phrase and not (found and start < found[-1][1]):
+                found.append((start, start + len(phrase)))
+                break
+    return found
 
 
 def _nearest(claim: Claim, source: Source, note: str) -> str:
-    begin = max(note.rfind(".", 0, claim.start), note.rfind("\n", 0, claim.start)) + 1
-    end = min(
-        (i for i in (note.find(".", claim.end), note.find("\n", claim.end)) if i >= 0), default=len(note)
-    )
-    return source.nearest(set(re.findall(r"[a-z]{4,}", note[begin:end].casefold())))
+    return source.nearest(set(re.findall(r"[a-z]{4,}", _sentence(claim, note).casefold())))
 
 
 def _short(text: str, centre: int, width: int = 160) -> str:
@@ -294,7 +491,8 @@ def _mentions(words: list[str]) -> list[Mention]:
             word = words[start]
             for table in (SPOKEN, ORDINALS, MONTHS, ARTICLES):
                 if word in table:
-                    heard = _with_unit(words, start + 1, table[word], start)
+                    skip = 1 if word == "half" and words[start + 1 : start + 2] in (["an"], ["a"]) else 0
+                    heard = _with_unit(words, start + 1 + skip, table[word], start)
                     found += [m for m in heard if table is not ARTICLES or m.unit or m.value > 1]
             start += 1
             continue

@@ -1,8 +1,9 @@
 """Visit notes (SOAP): is the note whole and in order, and does it say only what the visit supports?
 
-Covers: sections (present, in order, not empty), grounding of numbers, medications, doses and sides in the transcript
-and declared metadata, completeness against a reference; with the words in question and the nearest support.
-Does not cover: negation, content under the wrong heading, style, medical judgement. See the card (README.md).
+Covers: sections (present, in order, not empty, with the right content), grounding of numbers, medications, doses,
+sides, allergies and dates in the transcript and declared metadata, negation per finding, completeness against a
+reference, brevity, ROUGE-L; with the words in question and the nearest support.
+Does not cover: style, medical judgement, findings that nobody mentioned. See the card (README.md).
 """
 
 import json
@@ -10,16 +11,38 @@ from itertools import pairwise
 
 import datasets
 import evaluate
+from rouge_score import rouge_scorer
 
 from .claims import Source, find_claims, judge
+from .facts import allergies, dates, sides
+from .findings import flips, in_note
 from .medications import SUBSTANCE
+from .placement import dropped, misplaced, restarts
 from .sections import PARTS, find_sections, words_in
 
-LIBRARIES = ("rapidfuzz",)
+LIBRARIES = ("rapidfuzz", "rouge-score")
 OPTIONAL = ("transcripts", "references", "metadata")  # columns that may be empty
-CRITICAL = ("unsupported_medication", "wrong_dose", "wrong_laterality")
-COUNTERS = (*CRITICAL, "unsupported_number", "missing_section", "empty_section", "section_order")
-WEIGHTS = {"structure": 0.4, "grounding": 0.4, "completeness": 0.2}
+CRITICAL = ("unsupported_medication", "wrong_dose", "wrong_allergy", "wrong_laterality")
+COUNTERS = (
+    *CRITICAL,
+    *("unsupported_number", "wrong_number", "wrong_date", "flipped_negation"),
+    *(
+        "missing_section",
+        "empty_section",
+        "section_order",
+        "wrong_section",
+        "dropped_section",
+        "several_notes",
+    ),
+)
+WEIGHTS = {"structure": 0.3, "placement": 0.1, "grounding": 0.3, "negation": 0.1, "completeness": 0.2}
+BESIDE = (
+    "numbers_supported",
+    "medications_supported",
+    "brevity",
+    "rougeL",
+)  # reported, not part of the score
+ROUGE = rouge_scorer.RougeScorer(["rougeL"])
 
 
 class SoapNote(evaluate.Metric):
@@ -30,7 +53,7 @@ class SoapNote(evaluate.Metric):
 
     def _info(self):
         return evaluate.MetricInfo(
-            description="Structure, grounding and completeness of a visit note.",
+            description="Structure, grounding, negation and completeness of a visit note.",
             citation="",
             inputs_description="\npredictions: notes; optional transcripts, references, metadata (JSON objects).",
             features=datasets.Features(
@@ -66,7 +89,7 @@ class SoapNote(evaluate.Metric):
             )
         ]
         result = {"score": _mean([item["score"] for item in judged])}
-        for name in (*WEIGHTS, "numbers_supported", "medications_supported"):
+        for name in (*WEIGHTS, *BESIDE):
             known = [item["subscores"][name] for item in judged if item["subscores"][name] is not None]
             if known:
                 result[name] = _mean(known)
@@ -83,29 +106,34 @@ class SoapNote(evaluate.Metric):
 
 
 def _judge(note, transcript, reference, extra, required):
-    structure, evidence = _structure(note, required)
-    subscores = dict.fromkeys((*WEIGHTS, "numbers_supported", "medications_supported"))
+    sections = find_sections(note)
+    structure, evidence = _structure(note, sections, required)
+    subscores = dict.fromkeys((*WEIGHTS, *BESIDE))
     subscores["structure"] = structure
-    claims = find_claims(note)
+    foreign, placed, signed = misplaced(note, sections)
+    subscores["placement"] = _share(placed, signed)
+    evidence += [_hit("wrong_section", note, start, end, why) for start, end, why in foreign]
+    evidence += [
+        _hit("several_notes", note, s.start, s.head_end, "another note begins") for s in restarts(sections)
+    ]
     source = None
     if transcript:
         source = Source(transcript + "\n" + _flat(extra))
-        tally = {"number": [0, 0], "medication": [0, 0], "side": [0, 0]}
-        for claim in claims:
-            error, support = judge(claim, source, note)
-            counted = tally["number" if claim.kind == "dose" else claim.kind]
-            counted[1] += 1
-            counted[0] += error is None
-            if error:
-                evidence.append(_hit(error, note, claim.start, claim.end, support))
-        subscores["numbers_supported"] = _share(*tally["number"])
-        subscores["medications_supported"] = _share(*tally["medication"])
-        supported = sum(good for good, _ in tally.values())
-        total = sum(count for _, count in tally.values())
-        # A note that claims nothing is not wrong, unless it is empty.
-        subscores["grounding"] = supported / total if total else float(bool(note.strip()))
+        evidence += _grounding(note, reference, source, subscores)
+    if transcript or reference:
+        wrong, judged = flips(note, transcript, reference)
+        subscores["negation"] = _share(judged - len(wrong), judged)
+        for flip in wrong:
+            support = _turn_at(transcript, flip.at) or f"the {flip.by}"
+            evidence.append(_hit("flipped_negation", note, flip.finding.start, flip.finding.end, support))
     if reference:
         subscores["completeness"] = _completeness(note, reference, source)
+        subscores["brevity"] = min(1.0, 1.25 * len(reference.split()) / max(1, len(note.split())))
+        subscores["rougeL"] = float(ROUGE.score(reference, note)["rougeL"].fmeasure)
+        evidence += [
+            _hit("dropped_section", note, 0, 0, f"{name}: {words}")
+            for name, words in dropped(note, reference, sections)
+        ]
     known = {name: weight for name, weight in WEIGHTS.items() if subscores[name] is not None}
     weighted = [float(subscores[name] or 0.0) * weight for name, weight in known.items()]
     score = sum(weighted) / sum(known.values())
@@ -113,9 +141,32 @@ def _judge(note, transcript, reference, extra, required):
     return {"score": score, "subscores": subscores, "evidence": evidence}
 
 
-def _structure(note, required):
+def _grounding(note, reference, source, subscores):
+    """Evidence of claims without support; fills the sub-scores of grounding."""
+    evidence = []
+    tally = {"number": [0, 0], "medication": [0, 0], "other": [0, 0]}
+    for claim in find_claims(note):
+        error, support = judge(claim, source, note)
+        counted = tally["number" if claim.kind == "dose" else claim.kind]
+        counted[1] += 1
+        counted[0] += error is None
+        if error:
+            evidence.append(_hit(error, note, claim.start, claim.end, support))
+    for hits, count in (sides(note, source), allergies(note, source.text, reference), dates(note, source)):
+        tally["other"][1] += max(count, len(hits))
+        tally["other"][0] += max(0, count - len(hits))
+        evidence += [_hit(*(kind, note, start, end, support)) for kind, start, end, support in hits]
+    subscores["numbers_supported"] = _share(*tally["number"])
+    subscores["medications_supported"] = _share(*tally["medication"])
+    supported = sum(good for good, _ in tally.values())
+    total = sum(count for _, count in tally.values())
+    # A note that claims nothing is not wrong, unless it is empty.
+    subscores["grounding"] = supported / total if total else float(bool(note.strip()))
+    return evidence
+
+
+def _structure(note, sections, required):
     """Share of required parts that are there and not empty (7 of 10), and of neighbours in order (3 of 10)."""
-    sections = find_sections(note)
     evidence, first = [], {}
     for section in sections:
         for part in section.parts:
@@ -140,21 +191,40 @@ def _structure(note, required):
 
 
 def _completeness(note, reference, source):
-    """Share of the reference's medications and numbers that the note has; those without support do not count."""
+    """Share of the reference's medications, numbers and findings that the note has.
+
+    Claims that the transcript does not support are not asked for.
+    """
     said = Source(note)
     wanted = {}
     for claim in find_claims(reference):
-        if claim.kind == "side" or (source is not None and judge(claim, source, reference)[0] is not None):
+        if source is not None and judge(claim, source, reference)[0] is not None:
+            continue
+        if claim.kind == "medication" and claim.name not in SUBSTANCE:
             continue
         key = SUBSTANCE[claim.name] if claim.kind == "medication" else (claim.value, claim.unit)
         wanted[(claim.kind == "medication", key)] = claim
-    if not wanted:
-        return None
     found = [
         bool(said.drug(claim.name) if claim.kind == "medication" else said.number(claim.value, claim.unit))
         for claim in wanted.values()
     ]
-    return sum(found) / len(found)
+    mentioned = {finding.concept for finding in in_note(note)}
+    found += [c in mentioned for c in sorted({f.concept for f in in_note(reference) if f.present})]
+    return sum(found) / len(found) if found else None
+
+
+def _turn_at(transcript, position):
+    """The line of a transcript around an offset; empty for an offset below zero."""
+    if position < 0:
+        return ""
+    begin = transcript.rfind("\n", 0, position) + 1
+    end = transcript.find("\n", position)
+    line = transcript[begin : end if end >= 0 else len(transcript)].strip()
+    return (
+        line
+        if len(line) <= 200
+        else "…" + transcript[max(begin, position - 80) : position + 100].strip() + "…"
+    )
 
 
 def _flat(extra):

@@ -1,0 +1,231 @@
+# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
+"""Our own small model, for what rules and lists do not know. Covers: loading the shipped asset, asking it once per
+distinct piece of text, dropping what cannot be personal, scores from the asset's card.
+Does not cover: training (``scripts/train_pii_model.py``), the stock model (`ner`).
+
+The asset (``model/``) is a spaCy pipeline of one recognizer, trained on the written corpus of the repository; its card
+says what it was made of and how it did. Files of weights only: nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from presidio_analyzer import EntityRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from curate.privacy import lexicon
+from curate.privacy.findings import ModelMissing
+from curate.privacy.keep import before_clinical_noun, is_public
+from curate.privacy.names import RELATION, TITLE
+from curate.privacy.ner import pieces
+from curate.privacy.patterns import result
+
+ASSET = Path(__file__).with_name("model")
+_FLOOR = 0.5  # a label less often right than this on the calibration styles is not used
+_NUMBER_WORD = (
+    r"(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|niner?|double|triple|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
+    r"seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred)"
+)
+_COUNTS = re.compile(rf"\d|\b{_NUMBER_WORD}\b", re.I)
+_OLD = re.compile(r"^(?:9\d|1[0-2]\d)$|\b(?:ninety|nineties|hundred)\b", re.I)
+_DAY = re.compile(
+    r"(?<!\d)\d{1,2}(?!\d)|\b(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|\w+teenth|twentieth|"
+    rf"thirtieth|{_NUMBER_WORD})\b|\d(?:st|nd|rd|th)\b",
+    re.I,
+)
+_UNIT = re.compile(
+    r"^\W*(?:mg|mcg|ml|kg|g|iu|units?|hours?|hrs?|minutes?|mins?|days?|weeks?|months?|years?|yrs?|am|pm|%|per|tablets?|puffs?|[x/]\s?\d)\b",
+    re.I,
+)
+# Words before a name that the model takes along: relations, titles, trades.
+_BEFORE = re.compile(
+    rf"^(?:(?:{RELATION}|{TITLE}|grandpa|granny|gran|nan|nonna|opa|oma|keyworker|carer|baby|little|old|young|late|reverend|"
+    r"staff|worker|watchman|guard|plumber|manager|customer|caller|pt|agent)\b\.?[ ]+)+(?=\w{2})",
+    re.I,
+)
+# Measured, not unique to anybody: blood pressure, a temperature, a version, an error code.
+_MEASURED = re.compile(
+    r"^(?:\d{2,3}\s?/\s?\d{2,3}|[A-Za-z]{0,4}\s?\d{1,3}\.\d{1,2}|v?\d+(?:\.\d+){1,2}|0x[0-9a-f]+)$", re.I
+)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_TICKET = re.compile(r"(?i)\b(?:ticket|bug|issue|change|cr|pr)\W*$")
+_HOLIDAY = re.compile(
+    r"(?i)christmas|diwali|new year|halloween|(?:boxing|republic|independence|labour) day|jayanti|\beid\b"
+)
+_NUMBERED = re.compile(
+    r"(?i)\b(?:no|nos|number|id|a/?c|acct|account|ref|reference|code|card|policy|order|token|record|roll|file|claim|case|customer|consumer|"
+    r"invoice|booking|tag|licence|license|passport|serial|uan|utr|aadhaar|nhs|uhid|mrn|meter|member|loan|pf|vat)\W*$"
+)
+
+
+@lru_cache(maxsize=1)
+def digest() -> str:
+    """SHA-256 over the asset's files: another model is another detector."""
+    state = hashlib.sha256()
+    for path in sorted(p for p in ASSET.rglob("*") if p.is_file()):
+        state.update(path.relative_to(ASSET).as_posix().encode() + b"\0" + path.read_bytes())
+    return state.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def card() -> dict[str, Any]:
+    """What the asset was trained on and how it did. Raises `ModelMissing`."""
+    try:
+        return dict(json.loads((ASSET / "card.json").read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise ModelMissing(
+            f"The name model of this package is missing ({ASSET.name}/card.json), so nothing can be scanned and "
+            "nothing can be approved. Reinstall goldpair, or train it with scripts/train_pii_model.py."
+        ) from error
+
+
+@lru_cache(maxsize=1)
+def load() -> Any:
+    """The spaCy pipeline of the asset. Raises `ModelMissing`."""
+    import spacy
+
+    card()
+    return spacy.load(ASSET)
+
+
+def scores() -> dict[str, float]:
+    """Per label how often a finding was right on author styles held out of training, at most 0.84: such findings
+    are never as certain as a spoken introduction. Labels below the floor are left out."""
+    right = {
+        kind: (good + 1) / (count + 2)
+        for kind, (good, count) in card()["precision_by_label"].items()
+        if count
+    }
+    return {kind: round(min(0.84, value), 2) for kind, value in right.items() if value >= _FLOOR}
+
+
+def _written_as_a_name(piece: str, start: int, name: str) -> bool:
+    """Who uses capitals uses them for names, and a word that opens a sentence has its capital from there."""
+    if any(lexicon.is_name(w) for w in re.findall(r"[^\W\d_]+", name)):
+        return True
+    if name.islower():
+        return piece.islower()
+    if name.isupper() and (piece[start + len(name) :][:1] in ("-", "_") or piece[:start][-1:] in ("-", "_")):
+        return False  # part of a name in code
+    opens = piece[:start].rstrip(" \"'“(")[-1:] in ("", ".", "!", "?")
+    return not opens or " " in name or piece[start + len(name) :][:1] in (",", ":", "'", "’")
+
+
+def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
+    """The finding without its edges that cannot belong to it, or None when it cannot be of its kind at all."""
+    inner = piece[start:end]
+    trimmed = re.sub(r"^[\s\"'“‘(\[,.:;]+|[\s\"'”’)\],.:;!?]+$", "", inner)
+    if not trimmed:
+        return None
+    start += inner.index(trimmed)
+    trimmed = re.sub(r"['’]s$", "", trimmed)
+    end = start + len(trimmed)
+    folded = lexicon.fold(trimmed)
+    if kind == "PERSON":
+        if before := _BEFORE.match(trimmed):
+            start += before.end()
+            trimmed = trimmed[before.end() :]
+            folded = lexicon.fold(trimmed)
+        words = re.findall(r"[^\W\d_]+", folded)
+        known = [w for w in words if w in lexicon.not_names() and w not in lexicon.wordlike()]
+        eponym = words and all(w in lexicon.eponyms() and not lexicon.is_given(w) for w in words)
+        if (
+            not words
+            or eponym
+            or len(known) == len(words)
+            or is_public(trimmed)
+            or folded in lexicon.cities()
+        ):
+            return None
+        if re.search(r"[\d@=<>{}\\]", trimmed) and not trimmed.islower():
+            return None
+        if before_clinical_noun(piece, end) or not _written_as_a_name(piece, start, trimmed):
+            return None
+    elif kind in ("ORG", "CITY"):
+        if (
+            not re.search(r"[^\W\d_]{2}", trimmed)
+            or folded in lexicon.not_names()
+            or folded in lexicon.regions()
+        ):
+            return None
+    elif kind == "AGE":
+        return (start, end) if _OLD.search(trimmed) else None
+    elif kind == "DATE":
+        if (
+            not _DAY.search(trimmed)
+            or re.search(r"(?i)\b(?:year|yr|month|week|day)s?\b", trimmed)
+            or _UNIT.match(piece[end:])
+            or re.fullmatch(r"\d{1,4}", trimmed)
+        ):
+            return None
+        if _HOLIDAY.search(piece[max(0, start - 20) : end + 20]):
+            return None
+    elif kind in ("PHONE", "ID"):
+        if lead := re.match(r"(?:no|number|id|ref)\b[.: ]*", trimmed, re.I):
+            start += lead.end()
+            trimmed = trimmed[lead.end() :]
+        before_it = piece[:start]
+        if re.fullmatch(r"\d+", trimmed) and not lead and not _NUMBERED.search(before_it):
+            return None  # a bare number without its word: the rules know the shapes that are personal
+        if _TICKET.search(before_it) and re.fullmatch(r"[A-Z]{1,4}-?\d{2,6}", trimmed):
+            return None
+        counts = len(_COUNTS.findall(trimmed))
+        if counts < (6 if kind == "PHONE" else 4) or _UNIT.match(piece[end:]) or _MEASURED.match(trimmed):
+            return None
+    elif kind == "ADDRESS" and len(trimmed) < 6:
+        return None
+    return start, end
+
+
+class TrainedRecognizer(EntityRecognizer):
+    """Presidio recognizer over the asset, with a memory of the pieces it has seen."""
+
+    def __init__(self, memory: int = 20_000) -> None:
+        self.nlp = load()
+        self.score_of = scores()
+        self.memory = memory
+        self.seen: OrderedDict[str, tuple[tuple[str, int, int], ...]] = OrderedDict()
+        super().__init__(supported_entities=sorted(self.score_of), name="trained", supported_language="en")
+
+    def load(self) -> None:
+        """The asset is loaded already."""
+
+    def _score(self, found: str, kind: str) -> float:
+        """The label's score; a lower-case word on no list is left for a person to decide."""
+        sure = kind != "PERSON" or found != found.lower() or any(lexicon.is_name(w) for w in found.split())
+        return self.score_of[kind] if sure else 0.55
+
+    def prepare(self, texts: Iterable[str]) -> None:
+        """Run the model over every piece of ``texts`` that it has not seen, in batches."""
+        fresh = list(dict.fromkeys(p for text in texts for _, p in pieces(text) if p not in self.seen))
+        readable = (_SURROGATE.sub("?", piece) for piece in fresh)  # spaCy cannot hash half a character
+        for piece, doc in zip(fresh, self.nlp.pipe(readable, batch_size=64), strict=True):
+            self.seen[piece] = tuple(
+                (ent.label_, *span)
+                for ent in doc.ents
+                if ent.label_ in self.score_of
+                and (span := plausible(piece, ent.start_char, ent.end_char, ent.label_))
+            )
+        while len(self.seen) > self.memory:
+            self.seen.popitem(last=False)
+
+    def analyze(
+        self, text: str, entities: list[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        parts = pieces(text)
+        if any(piece not in self.seen for _, piece in parts):
+            self.prepare([text])
+        return [
+            result(kind, offset + start, offset + end, self._score(piece[start:end], kind), f"trained.{kind.lower()}", f"our model says {kind}")
+            for offset, piece in parts
+            for kind, start, end in self.seen.get(piece, ())
+            if kind in entities
+        ]  # fmt: skip
