@@ -293,7 +293,7 @@ def outcome_table(
 def _outcomes(run: EvalRun, candidate: str, best: str, good: float) -> list[dict[str, Any]]:
     """Every row that was fixed or broken against the best baseline, largest change first, with its evidence."""
     ids, mine, theirs, _ = run.paired(candidate, best)
-    found = []
+    found: list[dict[str, Any]] = []
     for name, a, b in zip(ids, mine, theirs, strict=True):
         kind = _outcome(a, b, good)
         if kind in ("fixed", "broken"):
@@ -313,7 +313,7 @@ def _retention(run: EvalRun) -> dict[str, Any] | None:
     measured = _beside(run, "retention.json")
     if measured is None:
         return None
-    return {"items": len(measured["ids"]), "sha256": measured["sha256"], "kinds": by_kind(measured)}
+    return {"count": len(measured["ids"]), "sha256": measured["sha256"], "kinds": by_kind(measured)}
 
 
 def _outcome(mine: float, theirs: float, good: float) -> str:
