@@ -129,6 +129,7 @@ def decide(
         checks.append(_retained(run, gate))
     checks += _scorer(run, gate, candidate, scorer_agreement)
     checks += _sandbox(run, candidate)
+    checks += _leaks(run)
     verdict = _worst(checks)
     missing = [
         check["missing"] for check in checks if check["verdict"] == INCONCLUSIVE and check.get("missing")
@@ -352,6 +353,26 @@ def _sandbox(run: EvalRun, candidate: str) -> list[dict[str, Any]]:
         detail = f"{found.get('state')}: {found.get('reason') or 'no reason given'}"
     verdict = PASS if ok else INCONCLUSIVE
     return [{**found, "name": "sandbox attested", "verdict": verdict, "detail": detail}]
+
+
+def _leaks(run: EvalRun) -> list[dict[str, Any]]:
+    """What stood where surrogates stand, tried on the model (`evals.leak`); a run without the probe has no check."""
+    path = run.folder / "leak.json"
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text("utf-8"))
+    if not found["tried"]:
+        detail = "no completion of the task has a surrogate in it, so there was nothing to try"
+        return [{"name": "no original leaks", "verdict": PASS, "detail": detail, "tried": 0}]
+    detail = (
+        f"{found['leaked']} of {found['tried']} originals behind surrogates are known to the model "
+        f"(at most {found['upper_bound']:.0%}, 95 % bound; highest exposure {found['highest_exposure']:.1f} bits)"
+    )
+    bad = [item["id"] for item in found["secrets"] if item["leaked"]]
+    if bad:
+        detail += f": {', '.join(bad[:5])}. Find out how they got past anonymization, and train anew"
+    verdict = FAIL if bad else PASS
+    return [{"name": "no original leaks", "verdict": verdict, "detail": detail, "tried": found["tried"]}]
 
 
 def _frozen(run: EvalRun, gate: Gate) -> dict[str, Any]:

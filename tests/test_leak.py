@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,18 @@ def test_originals_travel_sealed_and_get_alternatives_of_their_shape(tmp_path: P
         assert len(secret.alternatives) >= 16 and secret.text not in secret.alternatives
     assert all(len(other) == 11 and other[5] == " " for other in secrets[1].alternatives)
     assert leak.unseal(tmp_path / "nowhere", key, PACK) == []
+
+
+def test_a_leak_fails_the_gate_and_a_clean_probe_does_not(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from evals.gate import _leaks
+
+    run = SimpleNamespace(folder=tmp_path)
+    assert _leaks(run) == []  # type: ignore[arg-type]
+    one = Probe("p-1/0", "ID", 1, 48, 5.6, 9.0, 1e-9, True, True)
+    for probes, verdict in (([one], "FAIL"), ([replace(one, leaked=False)], "PASS"), ([], "PASS")):
+        (tmp_path / "leak.json").write_text(json.dumps(summary(probes)), "utf-8")
+        [check] = _leaks(run)  # type: ignore[arg-type]
+        assert check["verdict"] == verdict
+        assert ("p-1/0" in check["detail"]) == (verdict == "FAIL")
