@@ -22,7 +22,19 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed; apt-get install chromium"),
 ]
 PATIENCE_MS = 180_000  # generous: a loaded machine is slow, and nothing here measures time
-PAGES = ("", "import", "privacy", "duplicates", "review", "pairs", "snapshots", "runs", "jobs", "team")
+PAGES = (
+    "",
+    "import",
+    "privacy",
+    "duplicates",
+    "review",
+    "pairs",
+    "insight",
+    "snapshots",
+    "runs",
+    "jobs",
+    "team",
+)
 
 
 @pytest.fixture(scope="module")
@@ -298,3 +310,59 @@ def test_a_viewer_gets_no_card_and_signing_out_ends_it(tab: Tab) -> None:
     tab.page.wait_for_selector("#password")
     tab.page.goto(f"{tab.running.base}/")
     tab.page.wait_for_selector("text=You are not signed in")
+
+
+def test_keys_are_remapped_findings_decided_and_a_stale_edit_shows_three_texts(
+    tab: Tab, workspace: Any
+) -> None:
+    admin = Client(workspace)
+    held = admin.call("pairs.list", task=TASK, status="held", reason="open_findings")["pairs"][0]["pair_id"]
+    tab.sign_in("lea").review(f"?pair={held}")
+    tab.until(lambda: tab.shown() == held)
+    press = tab.page.keyboard.press
+    # personal data: P points at it, Y replaces it
+    press("p")
+    tab.page.wait_for_selector("mark.on")
+    press("y")
+    tab.until(lambda: admin.call("review.item", pair_id=held)["rev"] == 2)
+    tab.until(lambda: tab.page.locator(".chips[data-pair]").get_attribute("data-rev") == "2")
+    assert "+91 98765 43210" not in tab.page.locator("[data-text=completion]").inner_text()
+    tab.until(lambda: tab.page.locator(".check").count() > 0)  # live checks arrive by themselves
+    # another key for skip: shown on the button, kept for this user, the old one does nothing
+    press("h")
+    tab.page.click("[data-change=skip]")
+    press("r")  # the page's own
+    assert "belongs to the page" in tab.page.locator(".said").inner_text()
+    press("j")
+    tab.until(
+        lambda: (
+            admin.call("preferences.list") == {"preferences": {}}
+            and Client(workspace, "lea").call("preferences.list")["preferences"]
+            == {"card_keys": {"skip": "j"}}
+        )
+    )
+    press("Escape")
+    assert "J" in tab.page.get_by_role("button", name="Skip").inner_text()
+    before = len(tab.decided)
+    press("s")
+    assert tab.shown() == held
+    press("j")
+    tab.until(lambda: tab.shown() != held)
+    tab.saved()
+    assert [one["verdict"] for one in tab.decided[before:]] == ["skip"]
+    # an edit of a text that somebody changed meanwhile
+    item = tab.shown()
+    rev = admin.call("review.item", pair_id=item)["rev"]
+    press("e")
+    tab.page.keyboard.type(" mine")
+    Client(workspace, "lea").call(
+        "review.decide", pair_id=item, rev=rev, verdict="edit", completion="Theirs entirely."
+    )
+    press("Control+Enter")
+    tab.page.wait_for_selector(".three")
+    three = tab.page.locator(".three").inner_text()
+    assert "Theirs" in three and "mine" in three and tab.shown() == item
+    tab.page.reload()
+    tab.page.wait_for_selector(".chips[data-pair]")
+    assert "J" in tab.page.get_by_role("button", name="Skip").inner_text()
+    assert tab.errors == []

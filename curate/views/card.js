@@ -6,7 +6,9 @@
 
 const AHEAD = 16;     // items leased ahead
 const LOW = 10;       // fetch more when fewer are left
-const FIXED = new Set(["a", "x", "e", "s", "f", "b", "u", "h", "m", "g"]);
+const KEYS = { approve: "a", reject: "x", edit: "e", skip: "s", flag: "f", return: "b", undo: "u", note: "m",
+  guidelines: "g", findings: "p", help: "h" };   // each user may change them: preference card_keys
+const TAKEN = new Set(["c", "r"]);   // the page server's own
 const slots = (window.__goldpairCards ??= new Map());   // one live card per mount point: listeners never stack
 
 export default function (component) {
@@ -45,7 +47,7 @@ function marked(text, spans) {
     if (start >= stop) continue;
     out.append(points.slice(at, start).join(""));
     const label = el("i", {}, words(span.entity_type));
-    out.append(el("mark", span.kind === "sub" ? { class: "sub" } : {}, points.slice(start, stop).join(""), label));
+    out.append(el("mark", span.kind === "sub" ? { class: "sub" } : { "data-finding": span.finding_id }, points.slice(start, stop).join(""), label));
     at = stop;
   }
   out.append(points.slice(at).join(""));
@@ -86,7 +88,7 @@ async function call(operation, fields, signal) {
   });
   const body = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(body.error?.message ?? `HTTP ${answer.status}`),
-    { status: answer.status, reasons: body.error?.reasons ?? [] });
+    { status: answer.status, reasons: body.error?.reasons ?? [], texts: body.error });
   return body;
 }
 
@@ -100,6 +102,10 @@ function makeCard(root, data, identity) {
   let past = [];             // items decided here, newest last, for undo
   let decided = 0, left = null, mode = "look", labels = {}, focused = 0;
   let first = data.first;
+  let keys = { ...KEYS, ...data.keys }, changing = null, found = 0;
+  const checked = new Map();   // pair:rev -> answer of the live checks
+  const letter = (action) => keys[action].toUpperCase();
+  const fixed = (key) => Object.values(keys).includes(key);
   let filling = null, sending = false, undoing = false, dry = false, trouble = "", drawn = "";
 
   function load() {
@@ -227,6 +233,19 @@ function makeCard(root, data, identity) {
     mode = "look";
     draw();
     showTrouble(error.message, reasons);
+    if (error.texts?.current) showThree(error.texts);
+  }
+
+  // Somebody else's text, and mine, each against the one both began with.
+  function showThree({ base, current, yours }) {
+    const pane = (title, text) => {
+      const body = el("div", { class: "body" });
+      for (const name of ["prompt", "completion"])
+        if (text[name] != null && text[name] !== base?.[name]) body.append(el("b", {}, words(name) + "\n"), difference(base?.[name] ?? "", text[name]), "\n\n");
+      if (!body.hasChildNodes()) body.append("no change of the text");
+      return el("div", {}, el("b", {}, title), body);
+    };
+    view.querySelector(".problem").append(el("div", { class: "three" }, pane("What changed meanwhile", current), pane("What you wrote", yours)));
   }
 
   function undo() {
@@ -313,8 +332,11 @@ function makeCard(root, data, identity) {
         : el("div", { class: "text", tabindex: "0", "data-text": name });
       if (editing) {
         inner.value = saved?.[name] ?? item[name];
-        inner.addEventListener("input", () => sessionStorage.setItem(draftKey(item), JSON.stringify({
-          prompt: view.querySelector("[data-edit=prompt]").value, completion: view.querySelector("[data-edit=completion]").value })));
+        inner.addEventListener("input", () => {
+          const texts = { prompt: view.querySelector("[data-edit=prompt]").value, completion: view.querySelector("[data-edit=completion]").value };
+          sessionStorage.setItem(draftKey(item), JSON.stringify(texts));
+          checkDraft(item, texts);
+        });
       } else {
         if (name === "prompt") item.history.forEach((turn) => inner.append(el("div", { class: "turn" }, el("b", {}, words(turn.role)), turn.content)));
         const spans = [
@@ -327,16 +349,97 @@ function makeCard(root, data, identity) {
     };
     const chips = [["pair", item.pair_id.slice(0, 10)], ["revision", item.rev], ["source", item.source], ["written by", item.author]]
       .filter(([, value]) => value).map(([name, value]) => el("span", { class: "chip" }, `${name} ${value}`));
-    if (draft(item) && !editing) chips.push(el("span", { class: "chip gold" }, "your draft waits: E"));
+    if (draft(item) && !editing) chips.push(el("span", { class: "chip gold" }, `your draft waits: ${letter("edit")}`));
     view.replaceChildren(
       bar(), el("div", { class: "chips", "data-pair": item.pair_id, "data-rev": item.rev }, ...chips),
       el("div", { class: "problem", role: "alert", hidden: true }),
       el("div", { class: "panes" }, pane("prompt", "Prompt"), pane("completion", "Completion")),
-      el("div", { class: "labels" }), el("div", { class: "note", hidden: true }), el("div", { class: "actions" }), more(item));
+      el("div", { class: "checks", role: "status", "aria-label": "Checks" }), el("div", { class: "labels" }), el("div", { class: "note", hidden: true }), el("div", { class: "actions" }), more(item));
     if (item.blockers.length) showTrouble("Cannot be approved yet:", item.blockers);
     drawLabels();
     drawActions();
+    check(item);
     if (editing) view.querySelector("[data-edit=completion]").focus();
+  }
+
+  // -- live checks: asked for after the item is painted and only while it stays in front; no key waits for them
+
+  function check(item) {
+    const name = `${item.pair_id}:${item.rev}`;
+    if (checked.has(name)) { drawChecks(checked.get(name)); return; }
+    setTimeout(async () => {
+      if (items[0] !== item || checked.has(name) || stopping.signal.aborted) return;
+      checked.set(name, null);
+      try {
+        const answer = await call("review.checks", { pair_id: item.pair_id }, stopping.signal);
+        if (answer.busy) {   // the helper starts, or works for others: once more in a moment
+          checked.delete(name);
+          setTimeout(() => { if (items[0] === item) check(item); }, 3000);
+          return;
+        }
+        checked.set(name, answer);
+        if (checked.size > 64) checked.delete(checked.keys().next().value);
+        if (items[0]?.pair_id === item.pair_id && items[0].rev === item.rev) drawChecks(answer);
+      } catch { checked.delete(name); }
+    }, 250);
+  }
+
+  let typing = 0;
+  function checkDraft(item, texts) {
+    clearTimeout(typing);
+    typing = setTimeout(async () => {
+      try {
+        const answer = await call("review.checks", { pair_id: item.pair_id, ...texts }, stopping.signal);
+        if (mode === "edit" && items[0] === item) drawChecks(answer);
+      } catch { /* the text is kept all the same */ }
+    }, 900);
+  }
+
+  function drawChecks(answer) {
+    const place = view.querySelector(".checks");
+    if (!place || !answer) return;
+    place.replaceChildren(...answer.checks.map((one) => {
+      const title = `${words(one.name)}${one.score == null ? "" : " " + Number(one.score).toFixed(2)}${one.state === "not_run" ? ": not run" : ""}`;
+      const out = el("details", { class: `check ${one.state}` }, el("summary", {}, one.state === "problem" ? "Look: " : "", title, one.findings.length ? ` (${one.findings.length})` : ""));
+      if (one.detail) out.append(el("div", { class: "body" }, one.detail));
+      for (const what of one.findings) out.append(el("div", { class: "body" }, el("b", {}, `${words(what.kind)}${what.critical ? " (critical)" : ""}: `), what.span));
+      out.open = one.state === "problem";
+      return out;
+    }));
+  }
+
+  // -- personal data that waits for a yes or no
+
+  const open = (item) => (item?.spans ?? []).filter((span) => span.status === "open");
+
+  function findings() {
+    if (!open(items[0]).length) { showTrouble("No finding of personal data is open here.", []); return; }
+    found = mode === "findings" ? (found + 1) % open(items[0]).length : 0;
+    mode = "findings";
+    drawActions();
+    pointAt();
+  }
+
+  function pointAt() {
+    const one = open(items[0])[found];
+    for (const mark of view.querySelectorAll("mark[data-finding]")) mark.classList.toggle("on", mark.dataset.finding === one?.finding_id);
+    view.querySelector("mark.on")?.scrollIntoView({ block: "nearest" });
+    if (one) live.textContent = `${words(one.entity_type)} ${found + 1} of ${open(items[0]).length}`;
+  }
+
+  async function decideFinding(decision) {
+    const item = items[0], one = open(item)[found];
+    if (!one || undoing) return;
+    undoing = true;   // no key decides until the item is here as it is now
+    try {
+      await call("findings.decide", { finding_id: one.finding_id, decision }, stopping.signal);
+      const now = await call("review.item", { pair_id: item.pair_id }, stopping.signal);
+      items = [now, ...items.filter((other) => other.pair_id !== item.pair_id)];
+      mode = "look";
+      draw();
+      live.textContent = decision === "confirm" ? "Replaced." : "Kept.";
+      if (open(now).length) findings();
+    } catch (error) { if (error.name !== "AbortError") showTrouble(error.message, error.reasons ?? []); } finally { undoing = false; }
   }
 
   function bar() {
@@ -345,7 +448,7 @@ function makeCard(root, data, identity) {
     const save = el("span", { class: "save", role: "status" });
     queueMicrotask(() => drawSave());
     return el("div", { class: "bar" }, number, done, el("span", { class: "grow" }), save,
-      el("button", { onclick: help, type: "button" }, "Keys", el("kbd", {}, "H")));
+      el("button", { onclick: help, type: "button" }, "Keys", el("kbd", {}, letter("help"))));
   }
 
   function drawCounts() {
@@ -367,7 +470,7 @@ function makeCard(root, data, identity) {
     if (!place) return;
     place.replaceChildren(...data.labels.map((label, at) => {
       const row = el("div", { class: at === focused && values(label).length ? "label on" : "label", role: "group", "aria-label": label.title || label.name });
-      row.append(el("span", {}, label.title || words(label.name), label.key && !FIXED.has(label.key) ? el("kbd", {}, label.key.toUpperCase()) : ""));
+      row.append(el("span", {}, label.title || words(label.name), label.key && !fixed(label.key) ? el("kbd", {}, label.key.toUpperCase()) : ""));
       const place = el("div", { class: "values" });
       row.append(place);
       values(label).forEach((value, number) => {
@@ -393,6 +496,10 @@ function makeCard(root, data, identity) {
       el("button", { class: kind, type: "button", onclick: act, disabled: !allowed, "data-key": key }, title, el("kbd", {}, key));
     if (mode === "edit") {
       place.replaceChildren(button("Save for another reviewer", "Ctrl+Enter", saveEdit, "yes"), button("Leave", "Esc", leave));
+    } else if (mode === "findings") {
+      const one = open(items[0])[found];
+      place.replaceChildren(el("span", {}, `Is this personal data (${words(one?.entity_type)})?`), button("Yes, replace it", "Y", () => decideFinding("confirm"), "yes"),
+        button("No, keep it", "N", () => decideFinding("reject"), "no"), button("Next", letter("findings"), findings), button("Leave", "Esc", leave));
     } else if (mode === "reject" || mode === "return") {
       const verdict = mode;
       place.replaceChildren(el("span", {}, mode === "reject" ? "Reject because:" : "Send back because:"),
@@ -400,9 +507,10 @@ function makeCard(root, data, identity) {
         button("Leave", "Esc", leave));
     } else {
       place.replaceChildren(
-        button("Approve", "A", () => decide("approve"), "yes", data.may.review), button("Reject", "X", () => pick("reject"), "no", data.may.review),
-        button("Edit", "E", edit), button("Skip", "S", () => decide("skip")), button("Flag", "F", () => decide("flag")),
-        button("Send back", "B", () => pick("return"), "", data.may.review), button("Undo", "U", undo), button("Note", "M", note));
+        button("Approve", letter("approve"), () => decide("approve"), "yes", data.may.review), button("Reject", letter("reject"), () => pick("reject"), "no", data.may.review),
+        button("Edit", letter("edit"), edit), button("Skip", letter("skip"), () => decide("skip")), button("Flag", letter("flag"), () => decide("flag")),
+        button("Send back", letter("return"), () => pick("return"), "", data.may.review), button("Undo", letter("undo"), undo), button("Note", letter("note"), note),
+        ...(open(items[0]).length && data.may.review ? [button(`Personal data (${open(items[0]).length})`, letter("findings"), findings)] : []));
     }
   }
 
@@ -419,13 +527,34 @@ function makeCard(root, data, identity) {
       fresh.open = true;
       out.append(fresh);
     }
+    if (item.judgments.length && item.reason === "disputed") {
+      const both = fold("What two people said, each without seeing the other", el("div", { class: "three" }, ...item.judgments.map((row) => el("div", {},
+        el("b", {}, `${row.actor}: ${words(row.verdict)}${row.reason ? `, ${words(row.reason)}` : ""}`),
+        el("div", { class: "body" }, Object.entries(row.labels).map(([name, value]) => `${words(name)}: ${value}`).join("\n"))))));
+      both.open = true;
+      out.append(both);
+    }
     if (item.comments.length) {
       const said = fold(`Notes (${item.comments.length})`, ...item.comments.map((row) => el("div", { class: "body" }, el("b", {}, `${row.actor}: `), row.body)));
       said.open = true;
       out.append(said);
     }
-    if (item.duplicates.length) out.append(fold(`Near-duplicates and rival drafts (${item.duplicates.length})`,
-      ...item.duplicates.map((row) => el("div", { class: "body" }, `${row.kind} (${row.status}): ${row.other.slice(0, 10)}, similarity ${Number(row.similarity).toFixed(2)}`))));
+    if (item.duplicates.length) {
+      const place = el("div", {});
+      const twins = fold(`Near-duplicates and rival drafts (${item.duplicates.length})`, place);
+      twins.addEventListener("toggle", async () => {
+        if (!twins.open || place.hasChildNodes()) return;
+        for (const row of item.duplicates) {
+          const body = el("div", { class: "body" });
+          place.append(el("b", {}, `${row.kind} (${row.status}): ${row.other.slice(0, 10)}, similarity ${Number(row.similarity).toFixed(2)}`), body);
+          try {
+            const other = await call("review.item", { pair_id: row.other }, stopping.signal);
+            for (const name of ["prompt", "completion"]) body.append(el("b", {}, words(name) + "\n"), difference(item[name], other[name]), "\n\n");
+          } catch (error) { body.append(error.message); }
+        }
+      });
+      out.append(twins);
+    }
     if (item.system) out.append(fold("System message", el("div", { class: "body" }, item.system)));
     const steps = item.decisions.filter((row) => row.kind).map((row) => `${String(row.ts).slice(0, 16).replace("T", " ")}  ${words(row.kind)} by ${row.actor}, revision ${row.rev ?? "–"}`);
     if (steps.length) out.append(fold(`History (${steps.length})`, el("div", { class: "body" }, steps.join("\n"))));
@@ -439,8 +568,8 @@ function makeCard(root, data, identity) {
     place.replaceChildren(el("span", {}, message), ...(reasons.length ? [el("ul", {}, ...reasons.map((reason) => el("li", {}, reason)))] : []));
   }
 
-  function pick(what) { if (items[0]) { mode = what; drawActions(); } }
-  function leave() { const was = mode; mode = "look"; was === "edit" ? draw() : drawActions(); }
+  function pick(what) { view.querySelectorAll("mark.on").forEach((mark) => mark.classList.remove("on")); if (items[0]) { mode = what; drawActions(); } }
+  function leave() { const was = mode; mode = "look"; clearTimeout(typing); view.querySelectorAll("mark.on").forEach((mark) => mark.classList.remove("on")); was === "edit" ? draw() : drawActions(); }
   function edit() { if (items[0]) { mode = "edit"; draw(); } }
   function note() {
     const place = view.querySelector(".note");
@@ -454,16 +583,46 @@ function makeCard(root, data, identity) {
     if (first && data.guidelines) first.open = !first.open;
   }
   function help() {
-    const open = root.querySelector(".help");
-    if (open) { open.remove(); return; }
-    const keys = [["A", "approve"], ["X, then 1–9", "reject with a reason"], ["E", "edit"], ["Ctrl+Enter", "save the edit; another reviewer approves it"],
-      ["Esc", "leave the editor or a choice"], ["S", "skip: it comes back last"], ["F", "flag for an adjudicator"], ["B, then 1–9", "send back"],
-      ["U", "undo, up to your last ten"], ["M", "write a note"], ["G", "guidelines"], ["1–9", "rate the outlined label"], ["H", "this list"]];
-    for (const label of data.labels) if (label.key && !FIXED.has(label.key)) keys.push([label.key.toUpperCase(), `rate: ${words(label.name)}`]);
-    const close = el("button", { type: "button", onclick: help }, "Close", el("kbd", {}, "H"));
+    const shown = root.querySelector(".help");
+    if (shown) { changing = null; shown.remove(); return; }
+    const told = { approve: "approve", reject: "reject, then 1–9 for the reason", edit: "edit", skip: "skip: it comes back last", flag: "flag for an adjudicator",
+      return: "send back, then 1–9 for the reason", undo: "undo, up to your last ten", note: "write a note", guidelines: "guidelines",
+      findings: "personal data: then Y replaces it, N keeps it", help: "this list" };
+    const rows = Object.entries(told).flatMap(([action, what]) => [
+      el("dt", {}, el("button", { type: "button", "data-change": action, "aria-label": `${what}: change the key ${letter(action)}`, onclick: () => change(action) }, el("kbd", {}, changing === action ? "press a key" : letter(action)))), el("dd", {}, what)]);
+    for (const [key, what] of [["Ctrl+Enter", "save the edit; another reviewer approves it"], ["Esc", "leave the editor or a choice"], ["1–9", "rate the outlined label"],
+      ...data.labels.filter((label) => label.key && !fixed(label.key)).map((label) => [label.key.toUpperCase(), `rate: ${words(label.name)}`])])
+      rows.push(el("dt", {}, el("kbd", {}, key)), el("dd", {}, what));
+    const close = el("button", { type: "button", onclick: help }, "Close", el("kbd", {}, "Esc"));
+    const again = el("button", { type: "button", onclick: () => saveKeys({}) }, "Keys as delivered");
     root.append(el("div", { class: "help", role: "dialog", "aria-label": "Keys" }, el("div", {}, el("h2", {}, "Keys"),
-      el("dl", {}, ...keys.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)])), close)));
+      el("p", { class: "soft" }, "A click on a key changes it, for you alone."), el("p", { class: "said", role: "status" }), el("dl", {}, ...rows), close, again)));
     close.focus();
+  }
+
+  function change(action) {
+    changing = action;
+    root.querySelector(".help")?.remove();
+    help();
+    root.querySelector(`[data-change=${action}]`).focus();
+  }
+
+  function take(key) {   // the key pressed for the action that is being changed
+    const action = changing, user = Object.keys(keys).find((other) => keys[other] === key && other !== action);
+    const why = !/^[a-z]$/.test(key) ? "A key is one letter." : TAKEN.has(key) ? `${key.toUpperCase()} belongs to the page.` : user ? `${key.toUpperCase()} is ${words(user)} already.` : "";
+    if (why) { root.querySelector(".said").textContent = why; return; }
+    saveKeys({ ...keys, [action]: key });
+  }
+
+  function saveKeys(fresh) {
+    keys = { ...KEYS, ...fresh };
+    changing = null;
+    const value = Object.fromEntries(Object.entries(keys).filter(([action, key]) => KEYS[action] !== key));
+    call("preferences.set", { name: "card_keys", value: Object.keys(value).length ? value : null }, stopping.signal)
+      .catch((error) => { if (error.name !== "AbortError") showTrouble(`The keys hold until you leave: ${error.message}`, []); });
+    root.querySelector(".help")?.remove();
+    draw();
+    help();
   }
 
   // -- keys: exactly one listener, taken off when the card goes
@@ -479,8 +638,13 @@ function makeCard(root, data, identity) {
     if (event.key === "Escape" && typing && inside) { done(); target.blur(); return; }
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     const key = event.key.toLowerCase();
-    if (key === "h") { done(); help(); return; }
-    if (root.querySelector(".help") || !items[0] && key !== "u") return;
+    if (changing && root.querySelector(".help")) {
+      if (["tab", "shift", "enter", " "].includes(key)) return;
+      done(); take(key);
+      return;
+    }
+    if (key === keys.help) { done(); help(); return; }
+    if (root.querySelector(".help") || !items[0] && key !== keys.undo) return;
     const digit = /^[1-9]$/.test(key) ? Number(key) : 0;
     if (digit && (mode === "reject" || mode === "return")) {
       done();
@@ -489,7 +653,8 @@ function makeCard(root, data, identity) {
       return;
     }
     if (mode === "edit") return;
-    const label = data.labels.findIndex((one) => one.key === key && !FIXED.has(key));
+    if (mode === "findings" && (key === "y" || key === "n")) { done(); decideFinding(key === "y" ? "confirm" : "reject"); return; }
+    const label = data.labels.findIndex((one) => one.key === key && !fixed(key));
     if (label >= 0) { done(); focused = label; drawLabels(); view.querySelector(`[data-label="${data.labels[label].name}"]`)?.focus(); return; }
     if (digit) {
       done();
@@ -497,8 +662,9 @@ function makeCard(root, data, identity) {
       if (value !== undefined) setLabel(one, value);
       return;
     }
-    const act = { s: () => decide("skip"), f: () => decide("flag"), e: edit, u: undo, m: note, g: guidelines,
-      ...(data.may.review ? { a: () => decide("approve"), x: () => pick("reject"), b: () => pick("return") } : {}) }[key];
+    const acts = { skip: () => decide("skip"), flag: () => decide("flag"), edit, undo, note, guidelines,
+      ...(data.may.review ? { approve: () => decide("approve"), reject: () => pick("reject"), return: () => pick("return"), findings } : {}) };
+    const act = acts[Object.keys(keys).find((action) => keys[action] === key)];
     if (act) { done(); act(); }
   }
 
