@@ -81,8 +81,8 @@ _BODY = {
         "data_protection": r"\bpersonal data\b|\bData Protection\b|\bpersonal information\b",
         "covenants": r"\bsection 27\b|\bnon-?(?:compete|solicit)|\bshall not solicit\b",
         "law": r"\b(?:governed by|laws of india|indian law|law of india)\b|\bcourts? (?:at|of|in)\b",
-        "signature": r"\bin witness whereof\b|\bauthori[sz]ed signator|\bsigned\b[^.\n]{0,60}$"
-        r"|^\W*accepted\b|\bsignature\b",
+        "signature": r"\bin witness whereof\b|\bauthori[sz]ed signator|\bsigned\b[^.\n]{0,60}\.?$"
+        r"|^\W*accepted\b|\bsignatures?\b",
     }.items()
 }
 _NUMBER = (
@@ -97,6 +97,13 @@ _DOCUMENT = re.compile(
     r"\b(?:agreement|contract|deed|appointment letter|letter of appointment)\b", re.IGNORECASE
 )
 _SUBCLAUSE = re.compile(r"^\W*(?:\d+\.[1-9]\d*)")
+
+
+_TWO_NAMED = re.compile(
+    r"\([^()\n]{0,60}[\"“][^\"“”\n]{1,40}[\"”]\)[^\"“]{1,300}?\([^()\n]{0,60}[\"“][^\"“”\n]{1,40}[\"”]\)"
+    r"|\bemployer\b\W{1,6}\w[^\n]*\n+\W*employee\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,10 @@ def first_places(text: str, clauses: list[Clause]) -> dict[str, tuple[int, Claus
         match = pattern.search(text)
         if match and (name not in found or match.start() < found[name][0]):
             found[name] = (match.start(), None)
+    if "parties" not in found:
+        named = _TWO_NAMED.search(text, 0, 1500)  # X ("A") and Y ("B"), or a table of both
+        if named:
+            found["parties"] = (named.start(), None)
     if "signature" not in found:
         tail = max(0, len(text.rstrip()) - 300)
         blank = re.compile(r"(?:_{4,}|\.{5,})").search(text, tail)

@@ -117,8 +117,8 @@ _NO_PROBATION = re.compile(
     re.I,
 )
 _SHARE = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d+)?)\s*(?:%|per\s?cent\b)")
-_EXPRESS_BLANK = re.compile(
-    r"\b(?:blanks?|placeholders?|to be decided|not decided|will follow|not known|open)\b", re.I
+_NOTICE_BEHIND = re.compile(
+    r"\s*(?:days?|weeks?|months?)?['’]?\s*(?:of\s+)?(?:(?:written|prior)\s+)*notice\b", re.I
 )
 
 
@@ -260,8 +260,11 @@ def periods_in(text: str, clauses: list[Clause]) -> dict[str, list[Period]]:
             and "termination" not in around.names
         ):
             name = "other"
-        if name == "term" and not re.search(
-            r"\bterm\b|\bcontract\b|\bengage", _sentence(text, period.start), re.I
+        titled = around is not None and re.search(r"\bterm\b", around.title, re.I)
+        if (
+            name == "term"
+            and not titled
+            and not re.search(r"\bterm\b|\bcontract\b|\bengage", _sentence(text, period.start), re.I)
         ):
             name = "other"
         if name:
@@ -317,6 +320,8 @@ def _placeholders(text: str, clauses: list[Clause], request: Request, signature:
             line = text[max(text.rfind("\n", 0, match.start()) + 1, match.start() - 90) : match.start()]
             line = re.split(r"(?<=[a-z])\. |_{3,}|\]", line)[-1]
             after = re.match(r"[^\n.]{0,40}", text[match.end() :])
+            if _NOTICE_BEHIND.match(text, match.end()):
+                line = "notice"
             near = line + " " + (after.group() if after else "")
             scored = [(m.end(), name) for name, pattern in _TOPICS for m in pattern.finditer(line)] or [
                 (0, name) for name, pattern in _TOPICS if name != "date" and pattern.search(near)

@@ -30,13 +30,13 @@ _SCALES = {
 }
 NUMBER_WORDS = frozenset({*_UNITS, *_SCALES})
 _WORDS = "|".join(sorted([*_UNITS, *(s for s in _SCALES if len(s) > 2)], key=len, reverse=True))
-_NUMBER_WORDS = rf"(?:{_WORDS})(?:(?:[\s-]+and[\s-]+|[\s-]+)(?:{_WORDS}))*"
+NUMBER_PATTERN = rf"(?:{_WORDS})(?:(?:[\s-]+and[\s-]+|[\s-]+)(?:{_WORDS}))*"
 _FIGURE = r"\d+(?:,\d{2,3})*(?:\.\d+)?"
 _SIGN = r"(?:₹|\bRs\b\.?|\bINR\b|\b(?:Indian\s+)?Rupees\b)"
 _SCALE = r"(?:lakhs?|lacs?|crores?|cr|million|thousand|k)\b"
 _MONEY = re.compile(
     rf"{_SIGN}\s*(?P<figure>{_FIGURE})(?:/-|\s*/=)?(?:\s*(?P<scale>{_SCALE}))?"
-    rf"|{_SIGN}\s*(?P<words>{_NUMBER_WORDS})\b"
+    rf"|{_SIGN}\s*(?P<words>{NUMBER_PATTERN})\b"
     rf"|(?<![\w.,/-])(?P<bare>{_FIGURE})\s*(?:(?P<lpa>LPA)\b|(?P<bare_scale>{_SCALE})?\s*(?:rupees\b|/-)|"
     r"(?P<lone_scale>(?:lakhs?|lacs?|crores?)\b))",
     re.IGNORECASE,
@@ -52,7 +52,7 @@ _PER_MONTH = re.compile(
     re.IGNORECASE,
 )
 _BRACKET = re.compile(
-    rf"(?:/-)?\s*\(\s*(?:{_SIGN}\s*)?(?P<words>{_NUMBER_WORDS})(?:\s+rupees)?(?:\s+only)?\s*\)", re.I
+    rf"(?:/-)?\s*\(\s*(?:{_SIGN}\s*)?(?P<words>{NUMBER_PATTERN})(?:\s+rupees)?(?:\s+only)?\s*\)", re.I
 )
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = (
@@ -68,9 +68,9 @@ _DATE = re.compile(
     re.IGNORECASE,
 )  # fmt: skip
 _PERIOD = re.compile(
-    rf"(?<![\w.,/])(?:(?P<words>{_NUMBER_WORDS}|an?"
+    rf"(?<![\w.,/])(?:(?P<words>{NUMBER_PATTERN}|an?"
     rf"|half\s+a)(?:[\s-]*\(\s*(?P<inside>\d{{1,3}})\s*\))?|(?P<figure>\d{{1,3}})"
-    rf"(?:\s*\(\s*(?P<spelt>{_NUMBER_WORDS})\s*\))?)[\s-]*(?:calendar\s+|clear\s+|full\s+|working\s+)?"
+    rf"(?:\s*\(\s*(?P<spelt>{NUMBER_PATTERN})\s*\))?)[\s-]*(?:calendar\s+|clear\s+|full\s+|working\s+)?"
     r"(?P<unit>days?|weeks?|fortnights?|months?|years?)\b(?P<own>['’]s?|s['’])?",
     re.IGNORECASE,
 )
