@@ -128,7 +128,7 @@ def _ruff(codes):
         raise RuntimeError(
             f"ruff did not answer (exit {done.returncode}): {done.stderr[:200]}. Is it installed?"
         )
-    found = [[] for _ in codes]
+    found: list[list[tuple[str, str, int, int]]] = [[] for _ in codes]
     for item in json.loads(done.stdout):
         number = int(Path(item["filename"]).stem[1:])
         place = item["location"] or {"row": 1, "column": 1}
@@ -154,7 +154,7 @@ def _judge(text, code, offset, source, findings):
             "critical": False,
         }
 
-    subscores = dict.fromkeys(WEIGHTS)
+    subscores: dict[str, float | None] = dict.fromkeys(WEIGHTS)
     try:
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -174,7 +174,9 @@ def _judge(text, code, offset, source, findings):
             hit(kind, node.lineno, node.col_offset + 1, why, length) for kind, node, why, length in found
         ]
     known = {name: weight for name, weight in WEIGHTS.items() if subscores[name] is not None}
-    score = sum(subscores[name] * weight for name, weight in known.items()) / sum(known.values())
+    score = sum(float(subscores[name] or 0.0) * weight for name, weight in known.items()) / sum(
+        known.values()
+    )
     evidence.sort(key=lambda item: (item["start"], item["kind"]))
     return {"score": score, "subscores": subscores, "evidence": evidence}
 
@@ -220,7 +222,8 @@ def _globals(tree, program):
     """1 minus the share of the source's data names that are module variables here; ``global`` names count as well."""
     if not program.data:
         return "globals", None, []
-    evidence, mirrored = [], set()
+    evidence: list[tuple[str, ast.AST, str, int]] = []
+    mirrored: set[str] = set()
     data = {_bare(name) for name in program.data}
     stored = [n for n in _own(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
     for node in stored:
@@ -228,14 +231,11 @@ def _globals(tree, program):
             mirrored.add(node.id)
             why = "a module variable for a field of WORKING-STORAGE"
             evidence.append(("mirrored_global", node, why, len(node.id)))
-    shared = 0
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
-            shared += len(node.names)
-            evidence.append(
-                ("mirrored_global", node, f"state shared by `global`: {', '.join(node.names)}", 0)
-            )
-    return "globals", max(0.0, 1.0 - (len(mirrored) + shared) / len(program.data)), evidence
+    shared = [node for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    for names in shared:
+        evidence.append(("mirrored_global", names, f"state shared by `global`: {', '.join(names.names)}", 0))
+    count = sum(len(names.names) for names in shared)
+    return "globals", max(0.0, 1.0 - (len(mirrored) + count) / len(program.data)), evidence
 
 
 def _inside_class(tree, node):

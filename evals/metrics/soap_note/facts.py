@@ -138,7 +138,7 @@ def _no_side(words: list[str], position: int) -> bool:
 
 
 def _substances(text: str) -> dict[str, tuple[int, int]]:
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     for match in re.finditer(r"[A-Za-z][A-Za-z-]+", text):
         word = match.group().casefold()
         if word in _ALLERGEN:

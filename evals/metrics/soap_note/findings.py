@@ -169,7 +169,7 @@ class Finding:
 
 @cache
 def _names() -> tuple[dict[str, str], re.Pattern[str]]:
-    table = {}
+    table: dict[str, str] = {}
     for line in CONCEPTS.strip().splitlines():
         names = [name.strip() for name in line.split(";")]
         table |= {name: names[0] for name in names}
