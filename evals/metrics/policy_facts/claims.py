@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from evals.metrics.contract_clauses.values import NUMBER_PATTERN, find_money, words_to_number
 
@@ -107,8 +108,13 @@ class Claim:
     name: str = ""
 
 
-def sentences(text: str) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=8)  # asked for once a claim
+def sentences(text: str) -> tuple[tuple[int, int], ...]:
     """Start and end of every sentence."""
+    return tuple(_sentences(text))
+
+
+def _sentences(text: str) -> Iterator[tuple[int, int]]:
     for match in re.finditer(r"(?:[^.!?\n]|\.(?=\S))+(?:[.!?]+|\n|$)", text.replace("Rs. ", "Rs  ")):
         if match.group().strip():
             yield match.start(), match.end()

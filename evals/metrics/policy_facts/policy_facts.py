@@ -204,7 +204,7 @@ def _workflow(text, question, workflows, hits):
 
 
 def reading_ease(text):
-    """206.835 - 1.015 words/sentences - 84.6 syllables/words (Flesch, A new readability yardstick, J. Appl. Psychol. 1948).
+    """206.835 - 1.015 words/sentences - 84.6 syllables/words (Flesch, J. Appl. Psychol. 1948).
 
     Syllables are groups of vowels, less a silent e at the end. 0 for a text without words.
     """

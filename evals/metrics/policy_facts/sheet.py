@@ -110,7 +110,7 @@ class Sheet(_Strict):
 
 
 def read_sheet(source: Any, folder: Path | str | None = None) -> Sheet:
-    """A sheet from a `Sheet`, a dict, TOML or JSON text, or a path (relative to ``folder``) that ends in .toml or .json.
+    """A sheet from a `Sheet`, a dict, TOML or JSON text, or a path (in ``folder``) ending in .toml or .json.
 
     Raises `ValueError` that names what is wrong, never quoting more than the first problem.
     """
