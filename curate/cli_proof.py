@@ -290,7 +290,7 @@ def report(
 
 @app.command(
     epilog=example(
-        "goldpair blame sarcastic-bot-v2", "goldpair blame sarcastic-bot-v2--tone --no-gradients --json"
+        "goldpair blame sarcastic-bot-v2", "goldpair blame sarcastic-bot-v2--tone --json"
     )
 )
 def blame(

@@ -407,7 +407,7 @@ def test_scorer_version_follows_code_and_not_the_card(tmp_path, monkeypatch):
 
 def test_unknown_scorer_names_the_known_ones():
     for name in ("nonsense", "../rouge", "Rouge"):
-        with pytest.raises(NotFound, match="exact_match, rouge"):
+        with pytest.raises(NotFound, match=r"exact_match, .*rouge"):
             evals.metric(name)
 
 

@@ -102,4 +102,5 @@ def test_the_page_offers_the_order_and_shows_the_losses(state, monkeypatch) -> N
     app = AppTest.from_string(script, default_timeout=120).run()
     app.selectbox(key="pairs_sort").select("loss").run()
     text = "\n".join(h.proto.body for h in app.get("html"))
-    assert not app.exception and "5.00 → 3.00 (tiny-v2)" in text and "not learned in this revision" in text
+    assert not app.exception and "f_sort=loss" in text
+    assert "5.00 → 3.00 (tiny-v2)" in text and "not learned in this revision" in text

@@ -380,3 +380,15 @@ def test_natural_notes_of_the_dev_half_stay_within_the_goal():
     caught = sum(good for good, _ in result["errors"].values()) / sum(n for _, n in result["errors"].values())
     flagged, notes = result["flagged"]
     assert caught >= 0.85 and flagged / notes <= 0.15, (result["missed"], result["alarms"])
+
+
+def test_rouge_l_is_that_of_rouge_score() -> None:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    plain = RougeScorer(["rougeL"])
+    texts = ["", "pain", "Pain in the knee, since 3 days.", "Knee pain: 3 days; no fever!", "ünïcode  pain 3"]
+    metric = evals.metric("soap_note")
+    for reference in texts[1:]:
+        for note in texts:
+            [sub] = metric.compute(predictions=[note], references=[reference])["subscores"]
+            assert sub["rougeL"] == pytest.approx(plain.score(reference, note)["rougeL"].fmeasure)

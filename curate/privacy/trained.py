@@ -114,6 +114,8 @@ def _written_as_a_name(piece: str, start: int, name: str) -> bool:
         return True
     if name.islower():
         return piece.islower()
+    if name.isupper() and " " not in name:
+        return False  # a keyword or a constant: a name in capitals that is on no list has a second word
     if name.isupper() and (piece[start + len(name) :][:1] in ("-", "_") or piece[:start][-1:] in ("-", "_")):
         return False  # part of a name in code
     opens = piece[:start].rstrip(" \"'“(")[-1:] in ("", ".", "!", "?")
@@ -174,6 +176,8 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
             start += lead.end()
             trimmed = trimmed[lead.end() :]
         before_it = piece[:start]
+        if re.search(r"(?i)\bpin(?:\s?code)?\W*$", before_it):
+            return None  # a postal code: the rules know it, and keep its first digits
         if re.fullmatch(r"\d+", trimmed) and not lead and not _NUMBERED.search(before_it):
             return None  # a bare number without its word: the rules know the shapes that are personal
         if _TICKET.search(before_it) and re.fullmatch(r"[A-Z]{1,4}-?\d{2,6}", trimmed):

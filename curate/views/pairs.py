@@ -84,6 +84,7 @@ def render() -> None:
             "prompt": parts.Raw(_found(row["prompt"], find)),
             "completion": parts.Raw(_found(row["completion"], find)),
             "rev": row["rev"],
+            "loss": _loss(row),
         }
         for row in rows[:SIZE]
     ]
@@ -95,7 +96,8 @@ def render() -> None:
             "prompt": "Prompt",
             "completion": "Completion",
             "rev": "Rev.",
-        },
+        }
+        | ({"loss": "Loss, before → after"} if filters["sort"] == "loss" else {}),
         numeric=["rev"],
     )
     parts.pager("pairs_page", more=len(rows) > SIZE)
@@ -271,6 +273,12 @@ def _one(pair_id: str) -> None:
         parts.table(
             steps, {"ts": "When (UTC)", "kind": "What", "actor": "Who", "rev": "Rev."}, numeric=["rev"]
         )
+
+
+def _loss(row: dict[str, Any]) -> str:
+    if row.get("loss_after") is None:
+        return "not learned in this revision"
+    return f"{row['loss_before']:.2f} → {row['loss_after']:.2f} ({row['loss_model']})"
 
 
 def _spans(item: dict[str, Any], name: str) -> list[dict[str, Any]]:
