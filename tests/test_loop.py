@@ -124,7 +124,7 @@ def test_from_records_to_a_verdict(client):
     report = client.call("report", run=run)
     assert Path(report["html"]).stat().st_size > 1000
     arms = {arm["name"] for arm in json.loads(Path(report["json"]).read_text("utf-8"))["arms"]}
-    assert arms == {"zero_shot", "few_shot", "retrieval", "tuned"}
+    assert arms == {"zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "tuned"}
     assert client.call("promote", model=model, override="shown to the team as a rehearsal")["released"]
     shown = client.call("models.list", task=TASK)["models"][0]
     assert shown["released"] and shown["override_by"] == "admin"

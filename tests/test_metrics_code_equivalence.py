@@ -199,7 +199,7 @@ def test_the_counter_example_is_small_and_true(judge: Judge) -> None:
 def test_every_pitfall_is_told_apart(name: str) -> None:
     trap = TRAPS[name]
     domain = inputs.domain_of(trap.domain)
-    with Judge(search=80, most_mutants=6, fresh=16) as judge:
+    with Judge(search=80, most_mutants=6, fresh=60) as judge:
         right, wrong = (judge.judge(text, trap.cobol, domain) for text in (trap.right, trap.wrong))
     assert right.kind == "equal", (right.reason, right.counter)
     assert wrong.kind == "wrong_output", (trap.mistake, wrong.kind, wrong.reason)

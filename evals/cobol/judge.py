@@ -70,7 +70,7 @@ class Judge:
     """Holds the sandboxes and what was learned of each reference; use as a context manager, in one thread."""
 
     def __init__(
-        self, *, search: int = 100, most_mutants: int = 12, fresh: int = 20, level: str = "whitespace"
+        self, *, search: int = 100, most_mutants: int = 12, fresh: int = 60, level: str = "whitespace"
     ) -> None:
         if level not in LEVELS:
             raise ValueError(f"level is one of {', '.join(LEVELS)}, not {level!r}.")

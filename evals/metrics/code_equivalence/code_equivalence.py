@@ -28,7 +28,7 @@ COUNTERS = CLASSES[1:]
 
 
 class CodeEquivalence(evaluate.Metric):
-    """`compute(predictions, sources, domains=None, search=100, mutants=12, fresh=20, level="whitespace")`.
+    """`compute(predictions, sources, domains=None, search=100, mutants=12, fresh=60, level="whitespace")`.
 
     ``score`` is the share of translations that are equal on every input tried.
     """
@@ -54,7 +54,7 @@ class CodeEquivalence(evaluate.Metric):
             **options,
         )
 
-    def _compute(self, predictions, sources, domains, search=100, mutants=12, fresh=20, level="whitespace"):
+    def _compute(self, predictions, sources, domains, search=100, mutants=12, fresh=60, level="whitespace"):
         if level not in LEVELS:
             raise UsageError(f"level is one of {', '.join(LEVELS)}, not {level!r}.")
         narrowed = [domain_of(text) for text in domains]
