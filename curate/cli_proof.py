@@ -289,9 +289,7 @@ def report(
 
 
 @app.command(
-    epilog=example(
-        "goldpair blame sarcastic-bot-v2", "goldpair blame sarcastic-bot-v2--tone --json"
-    )
+    epilog=example("goldpair blame sarcastic-bot-v2", "goldpair blame sarcastic-bot-v2--tone --json")
 )
 def blame(
     run: RunArgument,
