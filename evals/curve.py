@@ -2,7 +2,8 @@
 
 Covers: nested parts of a snapshot, the fit, intervals for a score at other sizes and for the size that reaches a
 threshold, the sentence for the report.
-Does not cover: training and scoring the parts (`curate.curves`), drawing (`evals._charts`).
+Does not cover: training and scoring the parts (no verb does it yet; points come from whoever trained them), drawing
+(`evals._charts`).
 
 The curve is ``score = a - b * pairs ** -c`` with b, c > 0 (a power law that saturates: Cortes and others 1993;
 Hestness and others 2017). With eight points or so three numbers are known badly, so nothing is said from the best fit
