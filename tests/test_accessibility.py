@@ -39,7 +39,18 @@ def browser() -> Iterator[Any]:
         found.close()
 
 
-@pytest.mark.xfail(reason="22 serious ones are left, most in the sidebar that Streamlit draws", strict=False)
+#: Every problem with its place. Streamlit draws its page list as list items with something between them and their
+#: list; that is not ours to change, so the two rules about lists pass over that one element, and no other rule does.
+PROBLEMS = """async () => {
+  const result = await axe.run(document, { resultTypes: ['violations'] });
+  const theirs = document.querySelector('[data-testid="stSidebarNavItems"]');
+  return result.violations.flatMap(rule => rule.nodes
+    .filter(node => !(['list', 'listitem'].includes(rule.id) && theirs
+      && theirs.contains(document.querySelector(node.target[0]))))
+    .map(node => ({ id: rule.id, impact: rule.impact, html: node.html })));
+}"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_serious_problem(browser: Any, running: Running, scheme: str) -> None:
     tab = Tab(browser, running)
@@ -52,12 +63,11 @@ def test_no_page_has_a_serious_problem(browser: Any, running: Running, scheme: s
             if path == "review":
                 tab.until(lambda: tab.shown() is not None)
             tab.page.evaluate(script)
-            result = tab.page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
             found += [
-                f"{path or 'overview'}: {one['id']} ({one['impact']}): {one['nodes'][0]['html'][:160]}"
-                for one in result["violations"]
+                f"{path or 'overview'}: {one['id']} ({one['impact']}): {one['html'][:160]}"
+                for one in tab.page.evaluate(PROBLEMS)
                 if one["impact"] in ("serious", "critical")
             ]
     finally:
         tab.context.close()
-    assert found == []
+    assert not found, "\n".join(found)

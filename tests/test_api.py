@@ -102,6 +102,16 @@ def test_every_operation_is_reachable(http: Any, tokens: dict[str, str], name: s
         )
 
 
+def test_forgetting_wants_words_and_an_admin_and_lists_before_it_deletes(
+    http: Any, tokens: dict[str, str]
+) -> None:
+    nothing = post(http, "forget", tokens["admin"])
+    assert nothing.status_code == 422 and "Give the person's names" in nothing.json()["error"]["message"]
+    assert post(http, "forget", tokens["vic"], words=["Nobody Here"]).status_code == 403
+    looked = post(http, "forget", tokens["admin"], words=["Nobody Here"]).json()
+    assert looked["applied"] is False and looked["found"]["pairs"] == []
+
+
 def test_reads_take_query_parameters(http: Any, tokens: dict[str, str]) -> None:
     headers = {"Authorization": f"Bearer {tokens['vic']}"}
     answer = http.get(
