@@ -52,7 +52,7 @@ def fine_tune(
     *,
     stop_after: int | None = None,
 ) -> ModelVersion:
-    """Train LoRA adapters on a snapshot and publish them as the model version ``out_dir``.
+    """Train on a snapshot, LoRA adapters or every weight, and publish the model version ``out_dir``.
 
     Args:
         snapshot_dir: folder of a frozen snapshot, with the ``preflight.json`` of its gate.
@@ -167,16 +167,16 @@ def _train(
     stop_after: int | None,
 ) -> tuple[dict[str, Any], Path]:
     """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
-    from train.fit import add_lora, fit, load_base, losses, mean_loss
+    from train.fit import fit, losses, mean_loss, prepare
     from train.samples import taken
 
     quiet()
     name = identity["base"]["name"]
     before_path, made = work / "before.parquet", work / "version"
-    model = add_lora(load_base(base, recipe), recipe, name)
+    model = prepare(base, recipe, name)
     if (
         recipe.pair_losses and not rank() and not before_path.exists()
-    ):  # B is zero at the start: this is the base's loss
+    ):  # nothing was learned yet: this is the base's loss
         _write_losses(before_path, losses(model, checked.train, recipe.micro_tokens))
     done = fit(
         checked.train,
@@ -188,11 +188,13 @@ def _train(
         model=model,
         stop_after=stop_after,
     )
+    spread = done.weights is not None  # then every process takes part in every forward
+    after = losses(done.model, checked.train, recipe.micro_tokens) if recipe.pair_losses and spread else []
     if rank():
         return {}, made
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    done.model.save_pretrained(str(made), safe_serialization=True)
+    done.model.save_pretrained(str(made), state_dict=done.weights, max_shard_size="1TB")  # one file, whose hash is the version's weights
     load_tokenizer(base, recipe.template).save_pretrained(made)
     steps = [entry for entry in done.log if "loss" in entry]
     record: dict[str, Any] = {
@@ -210,6 +212,7 @@ def _train(
         "wall_seconds": round(sum(entry["seconds"] for entry in steps), 2),
         "cpu_seconds": round(sum(entry["cpu_seconds"] for entry in steps), 2),
         "peak_memory_mb": _peak_memory_mb(),
+        "memory": {**done.memory, "checkpointing": done.checkpointing},
         "resumed_from": done.resumed_from,
         "hardware": {
             **capabilities().record(),
@@ -225,7 +228,7 @@ def _train(
     if recipe.price_per_hour is not None:
         record["cost"] = round(record["wall_seconds"] / 3600 * recipe.price_per_hour, 4)
     if recipe.pair_losses:
-        after = losses(done.model, checked.train, recipe.micro_tokens)
+        after = after or losses(done.model, checked.train, recipe.micro_tokens)
         record["loss_after"] = mean_loss(after)
         before = pl.read_parquet(before_path)
         record["loss_before"] = float((before["loss"] * before["tokens"]).sum()) / float(
@@ -257,16 +260,17 @@ def _write_losses(path: Path, found: list[tuple[str, float, int]]) -> None:
 def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
     """Write card and record, then let the version appear whole."""
     config = made / "adapter_config.json"
-    settings = json.loads(config.read_text("utf-8"))
-    settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
-    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
+    if config.is_file():
+        settings = json.loads(config.read_text("utf-8"))
+        settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
     (made / "README.md").write_text(model_card(out.name, record), "utf-8")
     record["files"] = {
         path.relative_to(made).as_posix(): file_sha256(path)
         for path in sorted(made.rglob("*"))
         if path.is_file()
     }
-    record["adapter_sha256"] = record["files"]["adapter_model.safetensors"]
+    record["adapter_sha256"] = record["files"][versions.weights_file(record["files"])]
     (made / versions.RECORD).write_text(
         json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
     )
@@ -292,5 +296,10 @@ def _software() -> dict[str, Any]:
 
 
 def _peak_memory_mb() -> int:
+    """The most this process held: of the accelerator's memory where it trains there, else of the machine's."""
+    if capabilities().device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_reserved() // 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
