@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from curate.errors import UsageError
 from evals.generate import LocalModel
-from tests.train_helpers import PAIRS, RECIPE, row, snapshot
+from tests.train_helpers import PAIRS, RECIPE, snapshot
 from train import fine_tune, load_recipe
 from train.base import tiny_llama
 from train.exporting import ExportError, export_model, serving_command
@@ -54,7 +54,7 @@ def test_a_full_fine_tune_changes_every_weight_and_lowers_the_loss(whole, base) 
 def test_a_full_fine_tune_starts_from_the_loss_of_an_adapter_run(whole, base, frozen, tmp_path) -> None:
     """Both learn the same tokens from the same base: their first step's loss is one number."""
     lora = fine_tune(frozen, RECIPE, tmp_path / "tiny-bot-v2", base_model=base).record()
-    first = [entry["loss"] for entry in whole.record()["log"] if "loss" in entry][0]
+    first = next(entry["loss"] for entry in whole.record()["log"] if "loss" in entry)
     assert first == pytest.approx(lora["log"][0]["loss"], abs=1e-5)
 
 
@@ -91,7 +91,9 @@ def test_what_cannot_learn_together_is_refused() -> None:
 
 def test_checkpointing_changes_memory_and_not_the_run(base, frozen, tmp_path) -> None:
     runs = [
-        fine_tune(frozen, {**RECIPE, "checkpointing": how}, tmp_path / how / "tiny-bot-v1", base_model=base).record()
+        fine_tune(
+            frozen, {**RECIPE, "checkpointing": how}, tmp_path / how / "tiny-bot-v1", base_model=base
+        ).record()
         for how in ("off", "on")
     ]
     losses = [[entry["loss"] for entry in run["log"] if "loss" in entry] for run in runs]
@@ -103,7 +105,9 @@ def test_checkpointing_changes_memory_and_not_the_run(base, frozen, tmp_path) ->
 def test_auto_checkpoints_only_where_memory_would_not_do(base, frozen, tmp_path, monkeypatch) -> None:
     for free, wanted in ((1e6, False), (1.0, True)):
         monkeypatch.setattr("train.fit.free_memory_mb", lambda free=free: free)
-        made = fine_tune(frozen, {**RECIPE, "max_steps": 1}, tmp_path / f"{free}" / "tiny-bot-v1", base_model=base)
+        made = fine_tune(
+            frozen, {**RECIPE, "max_steps": 1}, tmp_path / f"{free}" / "tiny-bot-v1", base_model=base
+        )
         assert made.record()["memory"]["checkpointing"] is wanted
 
 
@@ -124,37 +128,35 @@ def test_four_bits_need_bitsandbytes(base, frozen, tmp_path) -> None:
 MEASURE = """
 import sys, json, resource
 from pathlib import Path
-from train.base import tiny_llama
+from train.base import resolve
 from train.fit import fit
-from train.memory import estimate
 from train.recipe import load_recipe
 from train.render import Rendered
 
 folder, recipe = Path(sys.argv[1]), load_recipe(json.loads(sys.argv[2]))
-base = tiny_llama(folder / "base", layers=6, hidden=512)
-rows = [Rendered(f"p{i}", tuple(40 + (i * 7 + j) % 400 for j in range(256)), 128) for i in range(16)]
-done = fit(rows, base, recipe, folder / "work")
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-print(json.dumps({**done.memory, "peak_mb": peak}))
+rows = [Rendered(f"p{i}", tuple(40 + (i * 7 + j * 3) % 40000 for j in range(200)), 100) for i in range(8)]
+done = fit(rows, resolve("smollm2-135m-instruct"), recipe, folder / "work")
+print(json.dumps({**done.memory, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10}))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("more", [{}, {"checkpointing": "on"}, {"method": "full"}], ids=str)
+@pytest.mark.parametrize(
+    "more", [{}, {"checkpointing": "on"}, {"method": "full", "micro_tokens": 512}], ids=str
+)
 def test_the_estimate_is_near_what_a_run_takes(tmp_path, more) -> None:
-    """Peak resident memory of a whole process, within 30 % of what was said before it started."""
-    recipe = {"precision": "fp32", "threads": 1, "max_steps": 2, "micro_tokens": 4096, **more}
+    """Peak resident memory of a whole process, within 35 % of what was said before it started."""
+    recipe = {"threads": 1, "max_steps": 1, "batch": 8, "micro_tokens": 1600, **more}
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(tmp_path), json.dumps(recipe)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=500,
         cwd=Path(__file__).resolve().parent.parent,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    print(found)
-    assert 0.7 < found["total_mb"] / found["peak_mb"] < 1.3, found
+    assert 0.65 < found["total_mb"] / found["peak_mb"] < 1.35, found
 
 
 def test_an_estimate_knows_sizes_it_never_loads(tmp_path) -> None:
@@ -177,4 +179,6 @@ def test_an_estimate_knows_sizes_it_never_loads(tmp_path) -> None:
     )
     assert 2300 < whole.weights_mb < 2500  # 1.24e9 weights of two bytes
     assert four.weights_mb == pytest.approx(whole.weights_mb - 973e6 * (2 - 4.127 / 8) / 2**20, rel=0.01)
-    assert estimate(tmp_path, load_recipe({}), 512, checkpointing=True, device="cuda").total_mb < whole.total_mb
+    assert (
+        estimate(tmp_path, load_recipe({}), 512, checkpointing=True, device="cuda").total_mb < whole.total_mb
+    )

@@ -34,7 +34,9 @@ def model_card(
         "base_model_relation": "finetune" if merged or full else "adapter",
         "tags": ["goldpair"] if merged or full else ["lora", "goldpair"],
     }
-    what = "a full fine-tune" if full else "weights with the adapter merged in" if merged else "a LoRA adapter"
+    what = (
+        "a full fine-tune" if full else "weights with the adapter merged in" if merged else "a LoRA adapter"
+    )
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", f"# {name}", ""]
     lines += [
         f"{what[0].upper()}{what[1:]}, for `{base}`, trained by Goldpair for the task `{record['task']}`.",

@@ -64,8 +64,8 @@ def export_model(
     for an adapter, which is the version itself, else ``{verdict: EQUAL | BROKEN | DIVERGES | NOT MEASURED,
     prompts, equal, tokens, differences: [{prompt, token}]}``.
 
-    Raises `UsageError` for a folder in use, `ExportError` for the adapter of a full fine-tune, without a converter or when it fails, `NotFound` and
-    `ModelVersionError` for a version that is absent or not what its record says.
+    Raises `UsageError` for a folder in use, `ExportError` for the adapter of a full fine-tune, without a converter or
+    when it fails, `NotFound` and `ModelVersionError` for a version that is absent or not what its record says.
     """
     version = versions.load(model_dir)
     if form == "adapter" and versions.is_whole(version.folder):

@@ -194,7 +194,9 @@ def _plan_memory(
     longest = max(len(row.input_ids) for row in rows)
     free = free_memory_mb()
     found = estimate(base, recipe, longest)
-    wanted = recipe.checkpointing == "on" or (recipe.checkpointing == "auto" and found.total_mb > SHARE * free)
+    wanted = recipe.checkpointing == "on" or (
+        recipe.checkpointing == "auto" and found.total_mb > SHARE * free
+    )
     if wanted:
         found = estimate(base, recipe, longest, checkpointing=True)
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -3,8 +3,9 @@
 Covers: an estimate that runs the model's own forward on tensors without storage (torch's meta device) and counts what
 autograd keeps; memory that is free on the device. Does not cover: fragmentation and other processes.
 
-Exact: weights, adapters, gradients, the two moments of AdamW, saved activations. By rule: what backward holds on top of
-them for a moment (`WORKING` copies of the widest activation) and what the process weighs without a model.
+Exact: weights, adapters, gradients, the two moments of AdamW, saved activations. By rule: what backward holds on top
+of them for a moment (`WORKING` copies of the widest activation), what a CPU's allocator keeps of freed blocks (`HEAP`),
+and what the process weighs without a model.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from train.recipe import Recipe
 MB = 2**20
 SHARE = 0.9  # of the free memory that a run may plan with
 WORKING = 4  # gradients and products of one MLP block, which live while backward is in it
+HEAP = 1.3  # fitted to the resident memory of SmolLM2-135M runs: bf16, fp32, checkpointed, full
 NF4_BITS = 4.127  # a weight in four bits with doubly quantised constants (Dettmers et al. 2023, section 3)
 ADAMW = 16  # bytes a learned fp32 weight costs: itself, its gradient, two moments
 
@@ -63,7 +65,7 @@ def estimate(
 
     device = device or capabilities().device
     dtype = torch.float32 if recipe.method == "full" else capabilities().dtype(recipe.precision)
-    rows = max(1, recipe.micro_tokens // max(1, longest))
+    rows = min(recipe.batch, max(1, recipe.micro_tokens // max(1, longest)))
     with torch.device("meta"):
         config = AutoConfig.from_pretrained(base, trust_remote_code=False)
         model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation=ATTENTION)
@@ -85,7 +87,7 @@ def estimate(
         process_mb=_process_mb(device),
         weights_mb=frozen / MB,
         learned_mb=learned * ADAMW / MB,
-        activations_mb=saved / MB,
+        activations_mb=saved / MB * (HEAP if device == "cpu" else 1.0),
         learned_weights=learned,
         tokens=rows * longest,
     )
@@ -123,7 +125,9 @@ def _saved_bytes(model: Any, config: Any, rows: int, longest: int, projected: bo
     with _counting(model) as kept:
         hidden = {
             "input_ids": torch.zeros(1, tokens, dtype=torch.long),
-            "attention_mask": torch.ones(1, tokens),  # else transformers reads positions, which have no values here
+            "attention_mask": torch.ones(
+                1, tokens
+            ),  # else transformers reads positions, which have no values here
             "cu": [longest * n for n in range(rows + 1)],
             "shared": 0,
             "use_cache": False,
@@ -136,7 +140,9 @@ def _saved_bytes(model: Any, config: Any, rows: int, longest: int, projected: bo
             torch.nn.functional.cross_entropy(logits.float(), torch.zeros(tokens, dtype=torch.long))
     widest = max(getattr(config, "intermediate_size", 0), config.hidden_size)
     size = torch.empty((), dtype=model.dtype).element_size()
-    head = 0 if projected else 2 * tokens * config.vocab_size * 4  # gradients of the logits, twice for a moment
+    head = (
+        0 if projected else 2 * tokens * config.vocab_size * 4
+    )  # gradients of the logits, twice for a moment
     return sum(kept.values()) + max(WORKING * tokens * widest * size, head)
 
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from curate.errors import NotFound, UsageError
 
-
 FULL_LEARNING_RATE = 5e-5
 
 
@@ -42,7 +41,9 @@ class Recipe(Strict):
     max_steps: int | None = Field(None, ge=1)  # ends earlier than ``epochs`` would
     max_minutes: float | None = Field(None, gt=0)  # ends cleanly when this much time was spent
     batch: int = Field(16, ge=1)  # pairs per optimizer step, over all processes' shares
-    learning_rate: float = Field(1e-3, gt=0, le=1)  # LoRA wants about ten times a full fine-tune's (5e-5 there)
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1
+    )  # LoRA wants about ten times a full fine-tune's (5e-5 there)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(0.05, ge=0, lt=1)  # share of all steps
     weight_decay: float = Field(0.0, ge=0)
@@ -58,7 +59,9 @@ class Recipe(Strict):
     micro_tokens: int = Field(
         2048, ge=16
     )  # tokens in memory at once; changes speed and memory, not the result
-    checkpointing: Literal["auto", "on", "off"] = "auto"  # of activations; auto: only where memory would not do
+    checkpointing: Literal["auto", "on", "off"] = (
+        "auto"  # of activations; auto: only where memory would not do
+    )
     threads: int = Field(0, ge=0)  # CPU threads; 0 takes every core this process may use
     seed: int = 0
     checkpoint_steps: int = Field(10, ge=1)

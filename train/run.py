@@ -194,7 +194,9 @@ def _train(
         return {}, made
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    done.model.save_pretrained(str(made), state_dict=done.weights, max_shard_size="1TB")  # one file, whose hash is the version's weights
+    done.model.save_pretrained(
+        str(made), state_dict=done.weights, max_shard_size="1TB"
+    )  # one file, whose hash is the version's weights
     load_tokenizer(base, recipe.template).save_pretrained(made)
     steps = [entry for entry in done.log if "loss" in entry]
     record: dict[str, Any] = {

@@ -180,7 +180,9 @@ class PackedTrainer(Trainer):
     def weights(self) -> dict[str, torch.Tensor]:
         """What learns, by name, put together from all processes."""
         model = self.accelerator.unwrap_model(self.model)
-        return {name: whole(p.detach()).contiguous() for name, p in model.named_parameters() if p.requires_grad}
+        return {
+            name: whole(p.detach()).contiguous() for name, p in model.named_parameters() if p.requires_grad
+        }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         saved = load_file(Path(resume_from_checkpoint) / "weights.safetensors")
@@ -264,7 +266,9 @@ def _out_of_memory(error: BaseException) -> bool:
 
 def _optimizer_tensors(optimizer: Any) -> dict[str, torch.Tensor]:
     state = optimizer.state_dict()["state"]
-    return {f"{number}.{key}": whole(value) for number, entry in state.items() for key, value in entry.items()}
+    return {
+        f"{number}.{key}": whole(value) for number, entry in state.items() for key, value in entry.items()
+    }
 
 
 def _random_tensors() -> dict[str, torch.Tensor]:
