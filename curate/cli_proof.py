@@ -158,7 +158,8 @@ def eval_(
         str | None, typer.Option(help="Comma-separated arms, or none; else the pack's.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first eval rows; never enough for a gate.")
+        int | None,
+        typer.Option(min=1, help="Only so many eval rows, spread over slices; never enough for a gate."),
     ] = None,
     no_wait: NoWait = False,
     workspace: WorkspaceOption = None,
