@@ -331,7 +331,7 @@ def _summary(demo: _Demo) -> dict[str, Any]:
         },
         "quarantine": imported["by_reason"],
         "suites": [
-            _suite(report, made["html"])
+            results.suite_of(report) | {"report": made["html"]}
             for report, made in zip(reports, demo.result("report")["reports"], strict=True)
         ],
         "answers": [
@@ -344,26 +344,6 @@ def _summary(demo: _Demo) -> dict[str, Any]:
         "released": demo.result("release")["released"],
         "seconds": demo.seconds,
         "report": demo.result("report")["html"],
-    }
-
-
-def _suite(report: dict[str, Any], html: str) -> dict[str, Any]:
-    """One suite's numbers, without the texts of answers."""
-    kept = ("suite", "metric", "primary", "verdict", "worth_it", "reasons", "agreement")
-    return {
-        **{key: report[key] for key in kept},
-        "asked": report["eval"]["rows"],
-        "of": report["eval"]["of"],
-        "arms": {
-            arm["name"]: {key: arm[key] for key in ("kind", "n", "mean", "interval")}
-            | {key: arm["facts"][key] for key in ("shots", "shots_wanted") if key in arm["facts"]}
-            for arm in report["arms"]
-        },
-        "differences": {
-            item["arm"]: {"mean": item["estimate"], "interval": item["interval"]}
-            for item in report["differences"]
-        },
-        "report": html,
     }
 
 

@@ -45,6 +45,25 @@ def result_of(summary: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, A
     }
 
 
+def suite_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """One suite's numbers out of its ``report.json``, without the texts of answers."""
+    kept = ("suite", "metric", "primary", "verdict", "worth_it", "reasons", "agreement")
+    return {
+        **{key: report[key] for key in kept},
+        "asked": report["eval"]["rows"],
+        "of": report["eval"]["of"],
+        "arms": {
+            arm["name"]: {key: arm[key] for key in ("kind", "n", "mean", "interval")}
+            | {key: arm["facts"][key] for key in ("shots", "shots_wanted") if key in arm["facts"]}
+            for arm in report["arms"]
+        },
+        "differences": {
+            item["arm"]: {"mean": item["estimate"], "interval": item["interval"]}
+            for item in report["differences"]
+        },
+    }
+
+
 def write_result(path: Path, result: Mapping[str, Any]) -> None:
     """Put a result into a file that can be committed; the same result gives the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 PAGES = (
     "overview",
+    "gallery",
     "importing",
     "privacy",
     "duplicates",
@@ -99,7 +100,7 @@ def test_every_page_renders_for_the_least_and_the_most_allowed(
 def test_an_empty_task_says_what_to_do(state: Any, sign_in: Any, name: str) -> None:
     sign_in("admin")
     text = shown(page(name, "sarcastic-bot").run())
-    if name not in ("team", "review", "jobs"):
+    if name not in ("gallery", "team", "review", "jobs"):
         assert "gp-empty" in text
 
 
@@ -252,3 +253,34 @@ def test_an_excerpt_keeps_the_span_in_place(text: str, data: st.DataObject) -> N
     stop = data.draw(st.integers(start, len(text)))
     short, at, end = parts.excerpt(text, start, stop)
     assert short[at:end] == text[start:stop]
+
+
+def test_the_gallery_shows_packs_as_text_and_starts_a_task_of_ones_own(
+    state: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curate import packs
+
+    real = packs.gallery
+
+    def hostile(*args: Any) -> list[dict[str, Any]]:
+        found = real(*args)
+        return [
+            p | {"guidelines": "<script>x</script> {{7*7}}", "title": "A <b>bold</b> pack"} for p in found
+        ]
+
+    monkeypatch.setattr(packs, "gallery", hostile)
+    sign_in("vic")
+    assert "Start my own" not in str(page("gallery").run())
+    sign_in("lea")
+    app = page("gallery").run()
+    text = shown(app)
+    assert "&lt;script&gt;x&lt;/script&gt; {{7*7}}" in text and "<script>" not in text
+    app.text_input(key="name-sarcastic-bot").set_value("Wrong Name")
+    button = next(b for b in app.button if b.label == "Start my own from this")
+    app = button.click().run()
+    assert "cannot be the name of a task" in shown(app)
+    app.text_input(key="name-sarcastic-bot").set_value("house-bot")
+    app = next(b for b in app.button if b.label == "Start my own from this").click().run()
+    assert "Task house-bot is ready" in shown(app)
+    assert (state.workspace.tasks / "house-bot" / "task.toml").is_file()
+    assert app.session_state["wanted"] == "house-bot"
