@@ -33,6 +33,7 @@ PAGES = (
     "insight",
     "snapshots",
     "runs",
+    "versions",
     "jobs",
     "team",
 )

@@ -29,6 +29,7 @@ from curate.views import (
     snapshots,
     team,
     theme,
+    versions,
 )
 
 HERE = Path(__file__).parent
@@ -62,6 +63,7 @@ def pages() -> dict[str, list[Any]]:
         "Prove": [
             st.Page(snapshots.render, title="Snapshots", icon=":material/inventory_2:", url_path="snapshots"),
             st.Page(runs.render, title="Runs & reports", icon=":material/verified:", url_path="runs"),
+            st.Page(versions.render, title="Versions", icon=":material/timeline:", url_path="versions"),
             st.Page(playground.render, title="Playground", icon=":material/forum:", url_path="playground"),
         ],
         "Keep": [
