@@ -326,3 +326,9 @@ def test_a_pack_without_a_declaration_has_no_short_demo(tmp_path):
     assert not demo._Demo("sarcastic-bot", workspace, True, False).short
     with pytest.raises(UsageError, match="declares no demo override"):
         _declared(Context(None, workspace, None), "sarcastic-bot", True)
+
+
+def test_the_page_of_results_is_made_of_the_committed_files():
+    from scripts.results import main
+
+    assert main(["--check"]) == 0, "run python -m scripts.results"
