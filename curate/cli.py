@@ -261,21 +261,6 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-@app.command(epilog=example("goldpair demo", "goldpair demo --task sarcastic-bot --workspace demo --json"))
-def demo(
-    task: Annotated[str, typer.Option(help="Shipped task pack to run.")] = "sarcastic-bot",
-    workspace: Annotated[
-        Path, typer.Option("--workspace", "-w", help="Workspace to make or go on with.")
-    ] = Path("demo"),
-    as_json: JsonOption = False,
-) -> None:
-    """The whole loop on a shipped pack, from raw records to a verdict. Resumes where it stopped."""
-    from curate import demo as script
-
-    result = script.run(task, workspace, quiet=as_json)
-    _print(result, as_json, script.show)
-
-
 @app.command(epilog=example("goldpair serve --port 8501", "goldpair serve -w demo --host 127.0.0.1"))
 def serve(
     workspace: WorkspaceOption = None,
@@ -879,7 +864,7 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
-from curate import cli_keep, cli_proof, cli_team  # noqa: E402, F401  they register their verbs and take the helpers above
+from curate import cli_keep, cli_packs, cli_proof, cli_team  # noqa: E402, F401  they register their verbs and take the helpers above
 
 if __name__ == "__main__":
     from curate.cli import (

@@ -158,7 +158,8 @@ def eval_(
         str | None, typer.Option(help="Comma-separated arms, or none; else the pack's.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first eval rows; never enough for a gate.")
+        int | None,
+        typer.Option(min=1, help="Only so many eval rows, spread over slices; never enough for a gate."),
     ] = None,
     no_wait: NoWait = False,
     workspace: WorkspaceOption = None,
@@ -395,6 +396,36 @@ def models_list(
     """Model versions."""
     result = _client(workspace, user).call("models.list", task=task)
     _print(result, as_json, lambda r: _show_table(r["models"]))
+
+
+@models_app.command("versions", epilog=example("goldpair models versions sarcastic-bot"))
+def models_versions(
+    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Model versions, oldest first, with score and interval by suite, retention, verdict and release."""
+    result = _client(workspace, user).call("models.versions", task=task)
+
+    def show(found: dict[str, Any]) -> None:
+        rows = []
+        for v in found["versions"]:
+            kept = v["retention"]
+            row = {
+                "version": v["name"],
+                "verdict": v["verdict"],
+                "released": "yes" if v["released"] else "no",
+            }
+            row |= {"retention": f"{kept['tuned'] - kept['base']:+.3f}" if kept else None}
+            for suite, s in v["suites"].items():
+                row[suite] = (
+                    f"{s['mean']:.3f} [{s['interval'][0]:.3f}, {s['interval'][1]:.3f}], {s['rows']} of {s['of']} rows"
+                )
+            rows.append(row)
+        _show_table(rows, list(dict.fromkeys(key for row in rows for key in row)) or None)
+
+    _print(result, as_json, show)
 
 
 @models_app.command("show", epilog=example("goldpair models show sarcastic-bot-v1 --json"))

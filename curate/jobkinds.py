@@ -18,7 +18,7 @@ import polars as pl
 from curate import clusters, findings, incremental, jobs, users
 from curate.jobs import JobKind, register
 from curate.store import Store, Tx
-from curate.tasks import load_pack
+from curate.tasks import Demo, load_pack
 from curate.workspace import Workspace
 
 Report = Callable[[dict[str, Any]], None]
@@ -158,6 +158,7 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
         base_model=_base(spec),
         report=report,
         eval_runs=folder.parent.parent / "evals" / pack.name,
+        demo=Demo.model_validate(spec["demo"]) if spec.get("demo") else None,
     )
     return _result(result)
 
@@ -169,6 +170,10 @@ def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report:
     recipe = _recipe(spec)
     if spec["max_minutes"]:
         recipe = recipe.model_copy(update={"max_minutes": spec["max_minutes"]})
+    demo = spec.get("demo")
+    if demo:
+        held = {"max_minutes": demo["train_minutes"], "max_steps": demo["max_steps"]}
+        recipe = recipe.model_copy(update={name: value for name, value in held.items() if value is not None})
 
     version = fine_tune(
         Path(spec["snapshot"]),
@@ -176,6 +181,7 @@ def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report:
         models / spec["name"],
         base_model=_base(spec),
         progress=_steps(report),
+        demo=demo,
     )
     return _result({"model": version.name, "hash": version.hash})
 

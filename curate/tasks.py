@@ -113,6 +113,16 @@ class Gate(Strict):
     min_agreement: float | None = None  # Cohen's kappa of the scorer with people, below which it may not gate
 
 
+class Demo(Strict):
+    """A declared override: `goldpair demo` runs short, and its gate is INCONCLUSIVE whatever comes of it."""
+
+    eval_rows: int = Field(ge=1)  # asked a suite, spread over its slices
+    train_minutes: float | None = Field(None, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    signed_by: str = Field(min_length=1)
+    reason: str = Field(min_length=10)
+
+
 class Split(Strict):
     validation: float = Field(0.05, ge=0, lt=0.5)  # share of sources held out of training for the loss curve
     seed: int = 0
@@ -161,6 +171,7 @@ class TaskPack(Strict):
     suites: list[Suite] = []
     gate: Gate = Gate()
     waivers: list[Waiver] = []
+    demo: Demo | None = None
 
     @model_validator(mode="after")
     def _label_names_and_keys_are_unique(self) -> TaskPack:

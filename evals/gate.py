@@ -20,6 +20,7 @@ from curate.errors import UsageError
 from curate.tasks import Gate
 from evals._asking import INFRASTRUCTURE
 from evals.run import EvalRun, gate_sha256
+from evals.sample import declared_checks
 from evals.stats import (
     FAIL,
     INCONCLUSIVE,
@@ -105,7 +106,8 @@ def decide(
     for name in (candidate, *wanted, *released):
         run.answers(name)  # raises for an unknown arm
     against = _ratchet(run, released)
-    checks = [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *against))]
+    checks = declared_checks(run.meta)
+    checks += [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *against))]
     checks += [_steady(run, name) for name in (candidate, *against) if run.meta["arms"][name].get("repeat")]
     if baselines is None:
         checks += _absent(run, gate, wanted)
@@ -130,14 +132,15 @@ def decide(
     checks += _scorer(run, gate, candidate, scorer_agreement)
     checks += _sandbox(run, candidate)
     checks += _leaks(run)
-    verdict = _worst(checks)
+    # A declared demo decides nothing, neither for the version nor against it.
+    verdict = INCONCLUSIVE if run.meta.get("demo") else _worst(checks)
     missing = [
         check["missing"] for check in checks if check["verdict"] == INCONCLUSIVE and check.get("missing")
     ]
     return Decision(
         verdict=verdict,
         checks=checks,
-        worth_it=_worth_it(run, candidate, beaten, verdict),
+        worth_it=_declared_words(run) + _worth_it(run, candidate, beaten, verdict),
         suite=run.suite.name,
         candidate=candidate,
         missing=max(missing) if missing else None,
@@ -570,6 +573,13 @@ def _worth_it(run: EvalRun, candidate: str, beaten: Mapping[str, Mapping[str, An
     lead = f"{what} pays" if verdict == PASS else f"{what} beats the baselines, but the gate is not passed"
     gap = lead_over(best)
     return f"{lead}: {candidate} leads the best baseline, {best}, by {gap}{_cost(run, candidate, best)}."
+
+
+def _declared_words(run: EvalRun) -> str:
+    if not run.meta.get("demo"):
+        return ""
+    e = run.meta["eval"]
+    return f"Not decided, under the declared demo override; what {e['rows']} of {e['of']} eval rows show: "
 
 
 def _cost(run: EvalRun, candidate: str, baseline: str) -> str:

@@ -20,6 +20,7 @@ from evals import _charts
 from evals.gate import Decision
 from evals.retention import by_kind
 from evals.run import EvalRun
+from evals.sample import declared, demo_words
 from evals.stats import difference_p, holm, mean_interval, superiority
 from evals.suspects import with_and_without
 
@@ -95,6 +96,7 @@ def gather(
         "reasons": list(decision.get("reasons", ())) if decision else [],
         "checks": [dict(check) for check in decision["checks"]] if decision else [],
         "override": decision.get("override") if decision else None,
+        "demo": declared(run.meta),
         "missing": decision.get("missing") if decision else None,
         "arms": arms,
         "differences": compared,
@@ -142,6 +144,7 @@ def render_html(body: Mapping[str, Any]) -> str:
         "pct": _percent,
         "words": _words,
         "seed_words": _seed_words,
+        "demo_words": demo_words,
     }
     label = f"{body['metric']}: {body['primary']}"
     charts = {
@@ -168,6 +171,8 @@ def render_markdown(body: Mapping[str, Any]) -> str:
     out += [f"**Verdict: {body['verdict'] or 'not decided'}**", ""]
     if body["worth_it"]:
         out += [_md(body["worth_it"]), ""]
+    if body["demo"]:
+        out += [f"**Short demo under a declared override**, {_md(demo_words(body['demo']))}.", ""]
     if body["override"]:
         o = body["override"]
         out += [f"**Released by override** of {_md(o['user'])}, {_md(o['ts'])}: {_md(o['reason'])}", ""]

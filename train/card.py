@@ -42,6 +42,7 @@ def model_card(
         f"{what[0].upper()}{what[1:]}, for `{base}`, trained by Goldpair for the task `{record['task']}`.",
         *([""] if notes else []),
         *(f"- {note}" for note in notes),
+        *_demo(record),
         "",
         "## Data and privacy",
         f"- Snapshot `{record['snapshot']['id']}`: {rows['train']} training and {rows['validation']} validation pairs, "
@@ -62,6 +63,18 @@ def model_card(
         )
     lines += ["", "## Is it better than its base?", *_evaluation(gate), "", "## Limits", *_limits(record), ""]
     return "\n".join(lines)
+
+
+def _demo(record: Mapping[str, Any]) -> list[str]:
+    """What a version of a short demo has to say before anything else."""
+    demo = record.get("demo")
+    if not demo:
+        return []
+    return [
+        "",
+        f"**From a short demo under a declared override, never to be released.** Signed by {_line(demo['signed_by'])}: "
+        f"{_line(demo['reason'])}",
+    ]
 
 
 def _evaluation(gate: Mapping[str, Any] | None) -> list[str]:

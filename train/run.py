@@ -51,6 +51,7 @@ def fine_tune(
     progress: Progress | None = None,
     *,
     stop_after: int | None = None,
+    demo: Mapping[str, Any] | None = None,
 ) -> ModelVersion:
     """Train on a snapshot, LoRA adapters or every weight, and publish the model version ``out_dir``.
 
@@ -61,6 +62,7 @@ def fine_tune(
         base_model: name, hub id or folder; default is the task pack's.
         progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
         stop_after: end after this step, wherever the recipe's schedule would go on (`train.reproduce` needs it).
+        demo: the task pack's declared override of a short demo; it stands in the record, nothing releases it.
 
     Calling again with the same arguments continues an interrupted run, and returns a finished one.
 
@@ -74,7 +76,7 @@ def fine_tune(
     out = Path(out_dir)
     refuse_sharding()
     manifest = contract.load_verified(snapshot_dir)
-    gate = require_gate(snapshot_dir, manifest)
+    gate = require_gate(snapshot_dir, manifest, demo is not None)
     recipe = load_recipe(recipe)
     wanted = base_model or contract.load_task(snapshot_dir).model.base
     base = resolve(wanted)
@@ -114,6 +116,7 @@ def fine_tune(
             "licences": manifest.licences,
             "detector_version": manifest.detector_version,
             "guideline_version": manifest.guideline_version,
+            **({"demo": dict(demo)} if demo else {}),
             **identity,
         }
         _publish(made, record, out)
