@@ -114,10 +114,11 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
     from evals.arms import Arm
     from evals.generate import LocalModel
 
-    def load(name: str) -> LocalModel:
-        return LocalModel(name, threads=spec["threads"], precision="auto")
+    def load(name: str, template: str) -> LocalModel:
+        return LocalModel(name, threads=spec["threads"], precision="auto", template=template)
 
-    base = load(_base_of(model, pack))
+    stands_on = base_of(model, pack)
+    base = load(*stands_on)
     arms = [
         Arm(kind, kind, generator=None if kind == "retrieval" else base, shots=pack.gate.few_shot)
         for kind in spec["baselines"]
@@ -126,18 +127,20 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
     if model is not None:
         for name in spec["released"]:
             folder = workspace.models / name
-            own = _base_of(folder, pack)
+            own = base_of(folder, pack)
             # Weights load when first asked: a predecessor whose answers are kept costs no memory.
-            same = own == _base_of(model, pack)
-            arms.append(Arm(name, "model", generator=(base if same else load(own)).with_adapter(folder)))
+            generator = base if own == stands_on else load(*own)
+            arms.append(Arm(name, "model", generator=generator.with_adapter(folder)))
         arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
     return arms
 
 
-def _base_of(model: Path | None, pack: TaskPack) -> str:
+def base_of(model: Path | None, pack: TaskPack) -> tuple[str, str]:
+    """Base model and chat template (``model`` or ``plain``) of a version, or of the pack: use must equal training."""
     if model is None:
-        return pack.model.base
-    return str(json.loads((model / "run.json").read_text("utf-8"))["base"]["name"])
+        return pack.model.base, str(pack.training.get("template", "model"))
+    run = json.loads((model / "run.json").read_text("utf-8"))
+    return str(run["base"]["name"]), str(run["recipe"].get("template", "model"))
 
 
 def _learned_from(workspace: Workspace, spec: dict[str, Any], model: Path | None) -> Path | None:
