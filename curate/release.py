@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import contamination, contract, lineage, users
+from curate import contamination, contract, learning, lineage, users
 from curate.errors import NotFound, RefusedError, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.tasks import Suite, TaskPack, find_pack, load_pack
@@ -220,6 +220,7 @@ def report(workspace: Workspace, run: Path) -> dict[str, Any]:
     from evals.report import write_report
 
     lineage.write_context(workspace, run)
+    learning.lay_beside(workspace, run)
     gate = run / "gate.json"
     write_report(run, Decision.load(gate) if gate.exists() else None, run)
     model = workspace.models / run.name.split("--")[0]

@@ -63,6 +63,7 @@ def reproduce(
         base_model=version.base,
         progress=progress,
         stop_after=record["steps"] if record["steps"] < record["planned_steps"] else None,
+        only=record.get("only_pairs"),
     ).record()
     shutil.rmtree(out)
     return {"model": version.name, "snapshot": version.snapshot, **compare(record, again)}
