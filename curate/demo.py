@@ -21,7 +21,7 @@ from curate.workspace import Workspace
 
 LEAD = "admin"
 SHOWN = 4  # answers side by side in the summary
-STAGES = ("init", "import", "scan", "dedupe", "decisions", "snapshot", "preflight", "baselines", "train", "eval",
+STAGES = ("init", "import", "scan", "dedupe", "decisions", "snapshot", "baselines", "preflight", "train", "eval",
           "gate", "report", "release")  # fmt: skip
 
 
@@ -84,11 +84,11 @@ def run(task: str, folder: Path, quiet: bool = False) -> dict[str, Any]:
     demo.stage("dedupe", lambda: _dedupe(demo))
     demo.stage("decisions", lambda: _decisions(demo))
     snapshot = demo.stage("snapshot", lambda: demo.job("freeze", "snapshot.create", task=task))["snapshot"]
+    demo.stage("baselines", lambda: demo.job("baselines", "eval", task=task, snapshot=snapshot))
     preflight = demo.stage("preflight", lambda: demo.job("preflight", "preflight", snapshot=snapshot))
     if preflight["verdict"] != "PASS":
         reasons = [f"{c['name']}: {c['detail']}" for c in preflight["checks"] if c["verdict"] != "PASS"]
         raise RefusedError(f"The preflight is {preflight['verdict']}; nothing was trained.", reasons)
-    demo.stage("baselines", lambda: demo.job("baselines", "eval", task=task, snapshot=snapshot))
     model = demo.stage("train", lambda: demo.job("train", "train", snapshot=snapshot))["model"]
     run_id = demo.stage("eval", lambda: demo.job("eval", "eval", task=task, snapshot=snapshot, model=model))[
         "run"
