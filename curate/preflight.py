@@ -234,9 +234,12 @@ def judge_gold(
 
     Raises `GoldpairError` when the scorer cannot judge at all; a single one it cannot judge has an ``error``.
     """
-    from evals.run import primary_of, score_texts
+    from evals.run import optional_columns, primary_of, score_texts
 
     rows = [_as_eval_row(pair, suite) for pair in pairs]
+    if "references" in optional_columns(suite.metric):
+        # Held against itself a completion would clear itself: a scorer lets pass what its reference says too.
+        rows = [row.model_copy(update={"reference": None}) for row in rows]
     result = score_texts(
         suite.metric, rows, [pair["completion"] for pair in pairs], suite.params, pack_folder
     )
@@ -340,7 +343,7 @@ def _piles(judged: Sequence[Judged], failing: set[str]) -> list[str]:
 
 
 def _as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
-    """A training pair as the scorer sees a row of the eval set; its own completion is the reference."""
+    """A training pair as the scorer sees a row of the eval set; its own completion stands where one is needed."""
     metadata = json.loads(pair["metadata"] or "{}")
     return EvalRow(
         id=pair["pair_id"],

@@ -228,3 +228,17 @@ def test_a_score_under_never_fails_whatever_the_share(tmp_path):
     found = preflight.judge_gold(pairs, tmp_path / "pack", pack, suite)
     check = preflight.decide_gold(found, pack, suite)
     assert check["verdict"] == "FAIL" and all(item["critical"] for item in check["pairs"])
+
+
+def test_a_completion_is_no_witness_for_itself(tmp_path, scribe, base):
+    """A note that denies what the patient reported, held against itself as reference, would be cleared by it."""
+    pack, _ = scribe([(20, 20)])
+    pack.gate.critical = ["flipped_negation"]
+    talk = "[doctor] any chest pain? [patient] yes, i have chest pain when i climb stairs. [doctor] okay, {}."
+    note = "Subjective\nThe patient {} chest pain on climbing stairs.\nAssessment and Plan\nRest, number {}."
+    pairs = [(talk.format(i), note.format("denies" if i == 3 else "reports", i)) for i in range(6)]
+    folder = snapshot_folder(tmp_path / "negated", pairs, pack)
+    found = preflight.judge_gold(
+        contract.load_rows(folder).to_dicts(), tmp_path / "pack", pack, pack.suites[0]
+    )
+    assert [item["pair_id"] for item in found if item["critical"]] == ["pair-003"]
