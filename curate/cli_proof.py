@@ -122,6 +122,51 @@ def train(
     _print(result, as_json)
 
 
+@app.command(
+    epilog=example("goldpair curve 3fa9", "goldpair curve 3fa9 --points 5 --seeds 3 --max-minutes 4 --json")
+)
+def curve(
+    snapshot: SnapshotArgument,
+    seeds: Annotated[int, typer.Option(min=1, max=10, help="Models for every part.")] = 2,
+    points: Annotated[
+        int, typer.Option(min=3, max=8, help="Parts, each twice the one before; 4 begins at 1/8.")
+    ] = 4,
+    max_minutes: Annotated[float | None, typer.Option(help="Training time of each model.")] = None,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    base_model: BaseOption = None,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many more pairs? Train on parts of a snapshot, score each, fit a curve. Finished parts are kept."""
+    result = _job(
+        _client(workspace, user),
+        "curve",
+        as_json,
+        no_wait,
+        "curve",
+        snapshot=_place(snapshot),
+        seeds=seeds,
+        points=points,
+        max_minutes=max_minutes,
+        recipe=str(recipe.resolve()) if recipe else None,
+        set=set_ or [],
+        base_model=base_model,
+    )
+
+    def show(found: dict[str, Any]) -> None:
+        for name, suite in found.get("suites", {}).items():
+            columns = ["pairs", "seed", "score", "rows", "seconds"]
+            _show_table(sorted(suite["points"], key=lambda p: (p["pairs"], p["seed"])), columns)
+            print(f"{name}: {suite['sentence']}")
+        if no_wait:
+            print(f"job: {found['job']}")
+
+    _print(result, as_json, show)
+
+
 @app.command(epilog=example("goldpair reproduce sarcastic-bot-v1"))
 def reproduce(
     model: ModelArgument,

@@ -25,7 +25,7 @@ LEAD = "admin"
 SHOWN = 4  # answers side by side in the summary
 #: stages that the short demo and the full run share; each has the others for itself
 SHARED = ("init", "import", "scan", "dedupe", "decisions", "snapshot")
-STAGES = (*SHARED, "preflight", "baselines", "train", "eval", "gate", "report", "release")
+STAGES = (*SHARED, "baselines", "preflight", "train", "eval", "gate", "report", "release")
 
 
 class _Demo:
@@ -120,13 +120,13 @@ def run(
     snapshot = demo.stage("snapshot", lambda: demo.job("freeze", "snapshot.create", task=task))["snapshot"]
     # The one difference between both: the operations themselves know what the override allows.
     how = {"snapshot": snapshot, "demo": demo.short}
+    demo.stage("baselines", lambda: demo.job("baselines", "eval", task=task, **how))
     preflight = demo.stage("preflight", lambda: demo.job("preflight", "preflight", **how))
     signed = preflight["override"] or {}
     if preflight["verdict"] != "PASS" and not (demo.short and signed.get("demo")):
         del demo.own["preflight"]
         reasons = [f"{c['name']}: {c['detail']}" for c in preflight["checks"] if c["verdict"] != "PASS"]
         raise RefusedError(f"The preflight is {preflight['verdict']}; nothing was trained.", reasons)
-    demo.stage("baselines", lambda: demo.job("baselines", "eval", task=task, **how))
     model = demo.stage("train", lambda: demo.job("train", "train", **how))["model"]
     runs = demo.stage("eval", lambda: demo.job("eval", "eval", task=task, model=model, **how))["runs"]
     demo.stage("gate", lambda: _gate(demo, runs, model))

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from curate import contract
+from curate import contract, learning
 from curate.contract import SPLITS, canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
@@ -97,6 +97,9 @@ def find(
         run = json.loads(run_file.read_text("utf-8"))
         if (run.get("snapshot") or {}).get("id") in ids:
             found.evals.append(run_file.parent.relative_to(workspace.evals).as_posix())
+    for name in sorted(ids):  # models and answers of its learning curves
+        for folder in sorted(workspace.evals.glob(f"*/{learning.PREFIX}{name[:12]}-*")):
+            found.evals.append(folder.relative_to(workspace.evals).as_posix())
     for row in store.rows("SELECT body FROM events WHERE kind = 'snapshot_exported' ORDER BY seq"):
         body = json.loads(row["body"])
         if body["snapshot"] in ids:

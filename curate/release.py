@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import contamination, contract, lineage, users
+from curate import contamination, contract, learning, lineage, users
 from curate.errors import NotFound, RefusedError, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.tasks import Suite, TaskPack, find_pack, load_pack
@@ -121,10 +121,11 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
     from evals.arms import Arm
     from evals.generate import LocalModel
 
-    def load(name: str) -> LocalModel:
-        return LocalModel(name, threads=spec["threads"], precision="auto")
+    def load(name: str, template: str) -> LocalModel:
+        return LocalModel(name, threads=spec["threads"], precision="auto", template=template)
 
-    base = load(_base_of(model, pack))
+    stands_on = base_of(model, pack)
+    base = load(*stands_on)
     arms = [
         Arm(kind, kind, generator=None if kind == "retrieval" else base, shots=pack.gate.few_shot)
         for kind in spec["baselines"]
@@ -133,18 +134,20 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
     if model is not None:
         for name in spec["released"]:
             folder = workspace.models / name
-            own = _base_of(folder, pack)
+            own = base_of(folder, pack)
             # Weights load when first asked: a predecessor whose answers are kept costs no memory.
-            same = own == _base_of(model, pack)
-            arms.append(Arm(name, "model", generator=(base if same else load(own)).with_adapter(folder)))
+            generator = base if own == stands_on else load(*own)
+            arms.append(Arm(name, "model", generator=generator.with_adapter(folder)))
         arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
     return arms
 
 
-def _base_of(model: Path | None, pack: TaskPack) -> str:
+def base_of(model: Path | None, pack: TaskPack) -> tuple[str, str]:
+    """Base model and chat template (``model`` or ``plain``) of a version, or of the pack: use must equal training."""
     if model is None:
-        return pack.model.base
-    return str(json.loads((model / "run.json").read_text("utf-8"))["base"]["name"])
+        return pack.model.base, str(pack.training.get("template", "model"))
+    run = json.loads((model / "run.json").read_text("utf-8"))
+    return str(run["base"]["name"]), str(run["recipe"].get("template", "model"))
 
 
 def _learned_from(workspace: Workspace, spec: dict[str, Any], model: Path | None) -> Path | None:
@@ -278,6 +281,7 @@ def report(workspace: Workspace, run: Path) -> dict[str, Any]:
     from evals.report import write_report
 
     lineage.write_context(workspace, run)
+    learning.lay_beside(workspace, run)
     gate = run / "gate.json"
     write_report(run, Decision.load(gate) if gate.exists() else None, run)
     model = workspace.models / run.name.split("--")[0]

@@ -59,6 +59,7 @@ class Gold(Strict):
     share: float = Field(
         0.0, ge=0, lt=1
     )  # of the pairs that may fail without a waiver: the scorer's own errors
+    never: float | None = None  # a pair under it fails whatever the share allows: no judge errs that far
     expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
 
 

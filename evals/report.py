@@ -110,7 +110,7 @@ def gather(
         "context": _beside(run, "context.json"),
         "retention": _retention(run),
         "blame": _beside(run, "blame.json"),
-        "curve": _beside(run, "curve.json"),
+        "curve": _curve(run),
         "gaps": run.meta["gaps"],
         "eval": run.meta["eval"],
         "overlap": run.meta.get("overlap") or [],
@@ -156,7 +156,7 @@ def render_html(body: Mapping[str, Any]) -> str:
             {arm["name"]: arm["scores"] for arm in body["arms"] if arm["scores"]}, body["candidate"], label
         ),
     }  # fmt: skip
-    if body["curve"]:
+    if body["curve"] and body["curve"]["line"]:
         charts["curve"] = _charts.curve(body["curve"], label)
     from markupsafe import Markup
 
@@ -314,6 +314,11 @@ def _beside(run: EvalRun, name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
+def _curve(run: EvalRun) -> dict[str, Any] | None:
+    found = _beside(run, "curve.json")
+    return None if found is None else {"basis": "", **found}
+
+
 def _retention(run: EvalRun) -> dict[str, Any] | None:
     measured = _beside(run, "retention.json")
     if measured is None:
@@ -404,7 +409,7 @@ def _examples(
 
 
 def _context_lines(body: Mapping[str, Any]) -> list[str]:
-    """Retention, data difference, seeds and blame as Markdown."""
+    """Retention, data difference, seeds, blame and the learning curve as Markdown."""
     out: list[str] = []
     if body["retention"]:
         out += [
@@ -438,6 +443,9 @@ def _context_lines(body: Mapping[str, Any]) -> list[str]:
             for g in body["blame"]["groups"][:10]
         ]
         out.append("")
+    if curve := body["curve"]:
+        words = " ".join(filter(None, (curve["sentence"], curve["basis"])))
+        out += ["## How many more pairs?", "", _md(words), ""]
     return out
 
 

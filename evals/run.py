@@ -362,6 +362,11 @@ def score_texts(
     return result
 
 
+def optional_columns(metric: str) -> tuple[str, ...]:
+    """Columns that a scorer can do without."""
+    return _declared(evals.metric(metric), "OPTIONAL")
+
+
 def _attestation(metric: str) -> dict[str, Any] | None:
     """The sandbox's own proof, for a scorer that declares ``SANDBOX = True``; None for every other."""
     if not getattr(sys.modules[type(evals.metric(metric)).__module__], "SANDBOX", False):

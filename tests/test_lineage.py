@@ -67,6 +67,7 @@ def test_the_context_of_a_run_names_the_version_before(two):
 def test_blame_without_gradients_end_to_end(two):
     run = two.evals / "parrot" / "parrot-v2--main"
     spec = suspects.spec_of(two, run, gradients=False)
+    assert spec["template"] == "model"
     assert spec["reference"] == "parrot-v1" and set(spec["changed"]) == {"pair-007", "pair-008"}
     found = suspects.work(spec)
     assert found["broken"] > 5 and json.loads((run / "blame.json").read_text()) == found

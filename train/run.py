@@ -17,7 +17,8 @@ import platform
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,7 @@ import polars as pl
 
 from curate import contract
 from curate.contract import canonical_json, file_sha256, sha256_hex
-from curate.errors import GoldpairError, RefusedError
+from curate.errors import GoldpairError, RefusedError, UsageError
 from train import versions
 from train.base import file_hashes, portable_name, resolve
 from train.capabilities import capabilities, quiet
@@ -52,6 +53,7 @@ def fine_tune(
     *,
     stop_after: int | None = None,
     demo: Mapping[str, Any] | None = None,
+    only: Collection[str] | None = None,
 ) -> ModelVersion:
     """Train on a snapshot, LoRA adapters or every weight, and publish the model version ``out_dir``.
 
@@ -63,6 +65,7 @@ def fine_tune(
         progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
         stop_after: end after this step, wherever the recipe's schedule would go on (`train.reproduce` needs it).
         demo: the task pack's declared override of a short demo; it stands in the record, nothing releases it.
+        only: ids of the training pairs to learn from, all when None; the record names them (learning curves need it).
 
     Calling again with the same arguments continues an interrupted run, and returns a finished one.
 
@@ -71,6 +74,7 @@ def fine_tune(
         curate.errors.RefusedError: no passed or overridden gate, rows that cannot be learned from, or ``out_dir``
             holds another model.
         curate.errors.NotFound: no such snapshot or base model.
+        curate.errors.UsageError: ``only`` names a pair that is not there to learn from.
         train.trainer.TrainingStopped: the loss became no number; the last checkpoint stays.
     """
     out = Path(out_dir)
@@ -88,12 +92,16 @@ def fine_tune(
             "ones into several rows.",
             [f"{f['pair_id']}: {f['problem']}: {f['detail']}" for f in checked.findings],
         )
-    identity = {
+    if only is not None:
+        checked = _part(checked, only)
+    identity: dict[str, Any] = {
         "snapshot": {"id": manifest.id, "rows": manifest.rows, "task": manifest.task},
         "tokens_sha256": tokens_sha256([*checked.train, *checked.validation]),
         "recipe": recipe.model_dump(mode="json"),
         "base": {"name": portable_name(wanted), "files": file_hashes(base)},
     }
+    if only is not None:
+        identity["only_pairs"] = sorted(only)
     fingerprint = sha256_hex(canonical_json(identity))
     if (out / versions.RECORD).exists():
         return _finished(out, fingerprint)
@@ -123,6 +131,18 @@ def fine_tune(
         shutil.rmtree(work, ignore_errors=True)
     wait_for_all()
     return versions.load(out)
+
+
+def _part(checked: PreflightResult, only: Collection[str]) -> PreflightResult:
+    """The same rows, of the training split these pairs alone."""
+    wanted = set(only)
+    unknown = sorted(
+        wanted - {row.pair_id for row in checked.train} - {f["pair_id"] for f in checked.findings}
+    )
+    if unknown or not wanted:
+        named = ", ".join(unknown[:5]) or "no pair at all"
+        raise UsageError(f"The snapshot's training split does not hold {named}.")
+    return replace(checked, train=[row for row in checked.train if row.pair_id in wanted])
 
 
 def _finished(out: Path, fingerprint: str) -> ModelVersion:

@@ -239,6 +239,39 @@ def eval_(context: Context, request: EvalRequest) -> dict[str, Any]:
     return start(context, "eval", request.task, spec)
 
 
+class CurveRequest(RecipeRequest):
+    seeds: int = Field(2, ge=1, le=10, description="models for every part, each with parts of its own")
+    points: int = Field(4, ge=3, le=8, description="parts, each twice the one before; 4 begins at 1/8")
+    max_minutes: float | None = Field(None, gt=0, description="training time of each model")
+
+
+@operation("curve", "train")
+def curve(context: Context, request: CurveRequest) -> dict[str, Any]:
+    """Train and score models on nested parts of a snapshot, and say what more pairs would bring."""
+    from curate import learning
+    from curate import preflight as checks
+
+    folder = snapshot_folder(context, request.snapshot)
+    checks.require_passed(folder)
+    learning.plan(folder, request.points, request.seeds)  # refused before a job starts
+    spec = {
+        **_recipe_spec(context, request),
+        "snapshot": str(folder),
+        "seeds": request.seeds,
+        "points": request.points,
+        "max_minutes": request.max_minutes,
+    }
+    return start(context, "curve", _task_of(folder), spec)
+
+
+@operation("curves.list", "read")
+def curves_list(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Learning curves of a task, newest first: points, fit and sentence of every suite."""
+    from curate import learning
+
+    return {"curves": learning.curves(context.workspace, request.task)}
+
+
 class RunRequest(Request):
     run: str = Field(description="eval run id, or a model version whose newest run is meant")
 
