@@ -156,7 +156,7 @@ def _gold_of(folder: Path, pack_folder: Path, pack: TaskPack, suite: Suite) -> C
 
     name = f"gold of suite {suite.name}"
     pairs = contract.load_rows(folder, "train").to_dicts()
-    rows = [_as_eval_row(pair, suite) for pair in pairs]
+    rows = [as_eval_row(pair, suite) for pair in pairs]
     try:
         result = score_texts(
             suite.metric, rows, [pair["completion"] for pair in pairs], suite.params, pack_folder
@@ -217,7 +217,7 @@ def _gold_of(folder: Path, pack_folder: Path, pack: TaskPack, suite: Suite) -> C
     return check
 
 
-def _as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
+def as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
     """A training pair as the scorer sees a row of the eval set; its own completion is the reference."""
     metadata = json.loads(pair["metadata"] or "{}")
     return EvalRow(
