@@ -1,7 +1,7 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval, curve, reproduce,
-export, ask, blame. Does not cover: how jobs run, survive and resume
+Covers: scan, dedupe, freeze, preflight, train, eval, curve, reproduce, export, ask, blame, suggest,
+score. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from curate import clusters, findings, incremental, jobs, users
+from curate import clusters, findings, incremental, jobs, scores, suggestions, users
 from curate.jobs import JobKind, register
 from curate.store import Store, Tx
 from curate.tasks import Demo, load_pack
@@ -314,6 +314,22 @@ for kind in (
     JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
     JobKind("export", _step_prepare, _export_work, finish=_step_finish, permission="promote"),
     JobKind("ask", _step_prepare, _ask_work, finish=_step_finish, permission="evaluate"),
+    JobKind(
+        "suggest",
+        suggestions.prepare,
+        suggestions.work,
+        ingest=suggestions.ingest,
+        finish=suggestions.finish,
+        permission="evaluate",
+    ),
+    JobKind(
+        "score",
+        scores.prepare,
+        scores.work,
+        ingest=scores.ingest,
+        finish=scores.finish,
+        permission="evaluate",
+    ),
     JobKind("blame", _step_prepare, _blame_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)

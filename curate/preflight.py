@@ -271,7 +271,7 @@ def judge_gold(
     """
     from evals.run import optional_columns, primary_of, score_texts
 
-    rows = [_as_eval_row(pair, suite) for pair in pairs]
+    rows = [as_eval_row(pair, suite) for pair in pairs]
     if "references" in optional_columns(suite.metric):
         # Held against itself a completion would clear itself: a scorer lets pass what its reference says too.
         rows = [row.model_copy(update={"reference": None}) for row in rows]
@@ -377,7 +377,7 @@ def _piles(judged: Sequence[Judged], failing: set[str]) -> list[str]:
     return [f"{words} (p {p:.2g})" for (words, _), p in zip(tests, adjusted, strict=True) if p < PILE_ALPHA]
 
 
-def _as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
+def as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
     """A training pair as the scorer sees a row of the eval set; its own completion stands where one is needed."""
     metadata = json.loads(pair["metadata"] or "{}")
     return EvalRow(
