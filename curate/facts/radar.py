@@ -23,15 +23,14 @@ from curate.contract import sha256_hex
 from curate.facts import words as w
 from curate.facts.rules import RULES, Hit, Sentence, Text
 
-KINDS = ("price", "fee", "rate", "period", "statute", "date", "version", "hours", "office", "count", "now")
+KINDS = tuple(
+    "price fee rate period statute date version hours office channel availability count now".split()
+)
 CLASSES = ("timeless", "expires", "slot")
-_SUGGESTED = {
-    "date": "expires",
-    "statute": "expires",
-    "count": "expires",
-    "now": "expires",
-}  # all others: slot
-_RANK = ("statute", "version", "hours", "date", "fee", "price", "rate", "office", "count", "period", "now")
+_SUGGESTED = dict.fromkeys(("date", "statute", "count", "now", "availability"), "expires")  # all others: slot
+_RANK = tuple(
+    "statute version channel hours date fee price rate office count availability period now".split()
+)
 _NOT_A_STOP = re.compile(
     r"(?:\b(?:Rs|No|Nos|Dr|Mr|Mrs|Ms|St|vs|approx|sec|secs|art|ver|Inc|Ltd|Co|cl|Smt|Prof|Hon|Adv|viz|cf|est|[A-Z]|e\.g|i\.e|a\.m|p\.m|w\.e\.f|u\.s))\.$",
     re.IGNORECASE,
@@ -55,6 +54,8 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
         clinical=len({m.group().casefold() for m in w.CLINICAL.finditer(read)}) >= 3
         or len(w.SOAP.findall(read)) >= 2,
         sum=bool(w.SUPPOSE.search(read) or w.SUM.search(read)),
+        agreed=bool(w.AGREED.search(read)),
+        program=len({m.group().casefold() for m in w.PROGRAM.finditer(read)}) >= 2,
     )
     hits: list[Hit] = []
     for sentence in _sentences(read, day):

@@ -33,14 +33,23 @@ class Text:
     today: date
     clinical: bool
     sum: bool
+    agreed: bool  # a contract of two parties, or a part of one
+    program: bool  # explains or is a program
 
 
 Hit = tuple[str, int, int]  # kind, start, end in the sentence
 Rule = Callable[[Sentence, Text], Iterator[Hit]]
 
 
+def _their_own(s: Sentence, about: Text) -> bool:
+    """Whether its numbers are what two parties settle between themselves, or constants of a program."""
+    if about.agreed and not w.BY_STATUTE.search(s.text):
+        return True
+    return about.program and not w.OF_THE_WORLD.search(s.text)
+
+
 def _money(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code:
+    if s.question or s.past or s.code or _their_own(s, about):
         return
     matches = list(w.MONEY.finditer(s.text))
     if w.RATE.search(s.text) or w.FEE.search(s.text) or re.search(r"\b(?:tickets?|prices?|buys?)\b", s.text):
@@ -64,8 +73,14 @@ def _money(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code:
+    if s.question or s.past or s.code or _their_own(s, about):
         return
+    if w.SET_BY.search(s.text) and not (
+        about.clinical or about.sum or w.SCIENCE.search(s.text) or w.COOKING.search(s.text)
+    ):
+        for match in w.LIMIT.finditer(s.text):
+            group = "value" if match["value"] else "value2"
+            yield "rate", match.start(group), match.end(group)
     for pattern in (w.EXCHANGE, w.BARE_RATE):
         for match in pattern.finditer(s.text):
             yield "rate", match.start(), match.end()
@@ -88,7 +103,14 @@ def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code or w.DEFINITION.search(s.text) or w.IDIOM.search(s.text):
+    if (
+        s.question
+        or s.past
+        or s.code
+        or _their_own(s, about)
+        or w.DEFINITION.search(s.text)
+        or w.IDIOM.search(s.text)
+    ):
         return
     for match in w.SAME_DAY.finditer(s.text):
         yield "period", match.start(), match.end()
@@ -268,7 +290,7 @@ def _name_start(text: str, at: int) -> int:
 
 
 def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question:
+    if s.question or about.clinical or _their_own(s, about):
         return
     near = about.today.year - 1
     for match in w.DATE.finditer(s.text):
@@ -367,7 +389,7 @@ def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past:
+    if s.question or s.past or about.agreed:
         return
     former = w.FORMER.search(s.text)
     if former and not re.search(r"\b(?:since|currently|now|current|incumbent|is\s+the|is\s+our)\b", s.text):
@@ -376,7 +398,7 @@ def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
         r"\b(?:was|were)\s+(?:the|a|an)\s+(?:first|second|third|last|only|16th|\d+(?:st|nd|rd|th))\b", s.text
     ):
         return
-    for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.LED_BY, w.TITLED):
+    for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.DUTY, w.DUTY_IS, w.LED_BY, w.TITLED):
         for match in pattern.finditer(s.text):
             name = match["name"].strip()
             first = name.split()[0].rstrip(".")
@@ -446,11 +468,31 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
         if s.past and word not in ("currently", "as of now", "at present"):
             continue
         yield "now", match.start(), match.end()
-    if not s.past:
+    if not (s.past or about.program):
         for pattern in (w.NOW_DOES, w.IS_NOW):
             for match in pattern.finditer(s.text):
                 at = match.start() + match.group().lower().index("now")
                 yield "now", at, at + 3
+
+
+def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
+    if s.code or w.NOW_IDIOM.search(s.text):
+        return
+    for match in w.CHANNEL.finditer(s.text):
+        if re.match(r"[\d\s()+-]+$", match.group()) and sum(c.isdigit() for c in match.group()) < 8:
+            continue
+        yield "channel", match.start(), match.end()
+    for match in w.DIALLED.finditer(s.text):
+        yield "channel", match.start("number"), match.end("number")
+
+
+def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
+    if s.question or s.past or s.code or about.clinical or about.agreed or w.SELF.search(s.text):
+        return
+    if w.LOOK_UP.search(s.text) and re.search(r"\b(?:whether|if)\b", s.text):
+        return
+    for match in w.AVAILABLE.finditer(s.text):
+        yield "availability", match.start(), match.end()
 
 
 RULES: tuple[Rule, ...] = (
@@ -463,5 +505,7 @@ RULES: tuple[Rule, ...] = (
     _hours,
     _offices,
     _counts,
+    _channels,
+    _availability,
     _now,
 )

@@ -336,6 +336,15 @@ TITLED = re.compile(rf"\b(?:{TITLE})\s+{_HONORIFIC}(?P<name>{_NAME})")
 AS_OFFICE = re.compile(
     rf"(?P<name>{_NAME})\s+(?:[a-z]+\s+){{1,3}}(?:[A-Z][\w&]*\s+){{0,3}}as\s+(?:its|the|their|our)\s+(?i:{TITLE})\b"
 )
+DUTY = re.compile(
+    rf"(?:^|[.;:,]\s|\b(?i:ask|contact|see|call|find|email|write\s+to|speak\s+to|talk\s+to|reach|meet)\s+)(?P<name>{_HONORIFIC}{_NAME})"
+    r"\s+(?:handles|looks\s+after|is\s+(?:now\s+|currently\s+)?(?:in\s+charge\s+of|responsible\s+for|on\s+(?:call|duty|leave)|your|our|the\s+(?:contact|person|one)|acting)|covers\s+(?:for|the)|oversees|manages|coordinates|chairs|supervises|"
+    r"in\s+(?:accounts|HR|billing|payroll|admin|IT|legal|finance|operations)|at\s+the\s+(?:desk|counter|front)|from\s+(?:HR|accounts|billing|payroll|IT))\b"
+)
+DUTY_IS = re.compile(
+    rf"\b(?i:contact|contact\s+person|point\s+of\s+contact|supervisor|coordinator|on\s+(?:call|duty)(?:\s+(?:today|tonight|this\s+week))?|consultant|surgeon|matron|account\s+manager|in\s+charge|representative|administrator|officer|trustee|secretary)"
+    rf"\s*(?:is|:|,|will\s+be)\s+{_HONORIFIC}(?P<name>{_NAME})"
+)
 INCUMBENT = _re(
     rf"\b(?:current|incumbent|sitting|present|acting|reigning|newly\s+(?:elected|appointed)|new)\s+(?:\w+\s+){{0,2}}?{TITLE}\b"
 )
@@ -365,6 +374,36 @@ COUNT = _re(
     rf"|(?<![\w.,])(?:{FIGURE}|{SPELT})\s+states\s+and\s+(?:{FIGURE}|{SPELT})\s+union\s+territories"
 )
 
+# --- limits, ways to reach somebody, what can be had -----------------------------------------------------------
+
+LIMIT = _re(
+    rf"(?:\b(?:up\s+to|at\s+most|maximum\s+of|max(?:imum)?|limit(?:ed)?\s+(?:of|to|is)|cap(?:ped)?\s+(?:of|at)|at\s+least|minimum\s+of|more\s+than|over|exceed\w*|fewer\s+than|less\s+than|"
+    rf"allows?|allowance\s+(?:of|is))\s+)(?P<value>(?:{FIGURE}|{SPELT})\s?(?P<unit>GB|MB|TB|kg|kilos?|grams?|ml|litres?|liters?|items?|employees|workers|persons?|people|users?|seats?|devices?|files?|requests?|"
+    r"members?|pieces?|bags?|orders?|attempts?|transactions?|messages?|km/h|kmph|mph|years\s+of\s+age|years\s+old|guests?|passengers?|tickets?|calls|participants|shares|hectares|acres|units|entries|withdrawals|students))\b"
+    rf"|(?P<value2>(?:{FIGURE}|{SPELT})\s+or\s+(?:more|fewer|less)(?:\s+(?:\w+\s){{0,2}}?(?:employees|workers|persons|people|women|members|staff|students|users|years))?)\b"
+)
+SET_BY = _re(
+    r"\b(?:Acts?|law|legal\w*|statut\w+|rules?|polic(?:y|ies)|plan|account|free\s+tier|tier|limit\w*|allowance|quota|baggage|luggage|cabin|threshold|ceiling|eligib\w+|applies|apply|covers?|requires?|must|per\s+(?:order|customer|user|"
+    r"person|day|month|year|household)|we|our|us|members?|upload\w*|storage|establishments?|committee|GDPR|GST|licen[cs]e|driv\w+|vot\w+)\b"
+)
+CHANNEL = _re(
+    r"\b[\w.+-]{1,40}@[\w-]{1,40}(?:\.[\w-]{1,20}){1,3}"
+    r"|(?:https?://|\bwww\.)[^\s<>()\"']{3,120}|(?<![\w@./])[a-z0-9-]{2,40}(?:\.[a-z0-9-]{2,30})?\.(?:com|org|net|example|gov\.in|nic\.in|co\.in|co\.uk|gov|in|io)(?:/[^\s<>()\"',]{0,80})?(?=[\s.,;:)!?]|$)"
+    r"|(?<![\w.,$₹£€-])(?:\+\d{1,3}[\s-]?)?(?:\(?\d{2,5}\)?[\s-]){1,3}\d{3,6}(?![\w%,]|\.\d)"
+    r"|(?<![\w.,$₹£€+-])(?:\+\d{8,13}|1800\d{6,7}|[6-9]\d{9})(?![\w%])"
+    r"|(?<![\w@.])@[a-z][\w.]{2,30}"
+    r"|\b(?:live|app|web|in-app|online|support)\s+chat\b|\bchat\s+(?:with\s+us|in\s+the\s+app|on\s+(?:our|the)\s+(?:site|website|app))\b|\bWhatsApp(?!\s+(?:is\s+owned|was))\b|\b(?:help|contact|feedback|complaint)\s+form\b"
+    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b"
+)
+DIALLED = _re(
+    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code)\b[^.!?\n\d]{0,40}(?P<number>\d{4,6})(?![\w%,]|\.\d)"
+)
+AVAILABLE = _re(
+    r"\b(?:(?:in|out\s+of|back\s+in|low\s+on)\s+stock|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
+    r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
+    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
+)
+
 # --- now ----------------------------------------------------------------------------------------------------
 
 _UNIT = r"(?:week|month|quarter|year|season|semester|term|weekend|fortnight|summer|winter|spring|autumn|monsoon|fiscal|festive\s+season|Diwali|Christmas|Eid|Holi|morning|evening)"
@@ -373,8 +412,7 @@ NOW = _re(
     rf"as\s+of\s+(?:now|today|this\s+\w+|writing|the\s+(?:time\s+of\s+writing|latest\s+\w+)|(?:early\s+|late\s+|mid-?)?(?:{_MONTH}|20\d\d|v?\d+\.\d+)|last\s+\w+)|as\s+(?:at|on)\s+(?:date|today)|as\s+things\s+stand|"
     rf"this\s+{_UNIT}(?:['’]s)?|(?:next|coming)\s+{_UNIT}(?:['’]s)?|last\s+(?:week|month|quarter|year)(?:['’]s)?|"
     rf"latest|newest|most\s+recent(?:ly)?|up[- ]to[- ]date|so\s+far\s+this\s+\w+|ongoing|upcoming|limited[- ]time|while\s+(?:stocks?|supplies)\s+lasts?|"
-    rf"(?:in|out\s+of|back\s+in|low\s+on)\s+stock|sold\s+out|on\s+sale|"
-    rf"no\s+longer\s+(?!than\b)\w+|"
+    rf"on\s+sale|"
     rf"(?:just|recently|newly)\s+(?:been\s+)?(?:launched|released|announced|introduced|opened|raised|changed|updated|increased|reduced|cut|revised|added|hiked|passed|appointed|elected|moved|dropped)|"
     rf"(?:was|were|has\s+been|have\s+been)\s+(?:recently|just)\b|still\s+under\s+(?:construction|review|maintenance)|temporarily|"
     rf"today['’]s\s+(?:price|rate|date|weather|special|offer|menu|temperature|deal|forecast|gold|score)s?|"
@@ -449,6 +487,21 @@ COOKING = _re(
 CLINICAL = _re(
     r"\b(?:patient|pt\.?|mg|mcg|mmHg|denies|(?:patient|pt|he|she)\s+reports|c/o|hx|b\.?i\.?d|t\.?i\.?d|q\d+h|p\.?r\.?n|SOAP|tablets?|capsules?|dose[sd]?|antibiotics?|ibuprofen|paracetamol|amoxicillin|metformin|follow[- ]?up|"
     r"symptoms?|fever|cough|pain|rash|swelling|diagnos\w+|prescri\w+|allerg\w+|BP|afebrile|tender\w*|nausea|vomiting|headaches?|inhaler|ointment|physiotherap\w+|medications?|medicines?|blood\s+pressure)\b"
+)
+AGREED = _re(
+    r"\b(?:this\s+(?:agreement|contract|deed|letter|appointment|offer)|the\s+(?:employee|employer|company|parties|party)\s+(?:shall|will|agrees?|may|is\s+appointed|hereby)|your\s+(?:employment|appointment|probation|salary|notice\s+period|CTC|joining)|"
+    r"either\s+party|hereinafter|you\s+(?:are|will\s+be)\s+(?:appointed|employed)|date\s+of\s+joining|gross\s+salary|annual\s+CTC|between\s+the\s+parties|notice\s+in\s+writing|confidential\s+information|(?:the\s+)?employee['’]s|"
+    r"employment\s+(?:begins|starts|commences)|remuneration)\b"
+)
+BY_STATUTE = _re(
+    r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|ESI|EPF|PF|provident|gratuity|GST|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
+)
+PROGRAM = _re(
+    r"\b(?:PIC(?:TURE)?|WORKING-STORAGE|PROCEDURE\s+DIVISION|PERFORM|COMPUTE|MOVE|COBOL|paragraph|def\s+\w+|import\s+\w+|return\s+\w+|loop|variable|function|array|list\s+comprehension|decimal\.?\w*|f-string|constant|"
+    r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
+)
+OF_THE_WORLD = _re(
+    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|real|outside|check|changes?|changed|revised|effective|since)\b"
 )
 SOAP = re.compile(r"(?:^|\s)(?:[SOAP]|Subjective|Objective|Assessment|Plan):\s")
 STORY = _re(
