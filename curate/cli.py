@@ -879,7 +879,7 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
-from curate import cli_keep, cli_proof, cli_team  # noqa: E402, F401  they register their verbs and take the helpers above
+from curate import cli_facts, cli_keep, cli_proof, cli_team  # noqa: E402, F401  they register their verbs and take the helpers above
 
 if __name__ == "__main__":
     from curate.cli import (

@@ -24,6 +24,7 @@ PAGES = (
     "duplicates",
     "review",
     "pairs",
+    "facts",
     "insight",
     "snapshots",
     "runs",

@@ -29,6 +29,7 @@ PAGES = (
     "duplicates",
     "review",
     "pairs",
+    "facts",
     "insight",
     "snapshots",
     "runs",

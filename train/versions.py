@@ -20,7 +20,7 @@ from curate.contract import file_sha256
 from curate.errors import GoldpairError, NotFound, UsageError
 
 RECORD = "run.json"
-LATER = ("gate.json", "report.html", "report.md", "report.json")
+LATER = ("gate.json", "report.html", "report.md", "report.json", "STALE-KNOWLEDGE.md")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
