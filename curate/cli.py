@@ -872,7 +872,7 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
-from curate import cli_keep, cli_packs, cli_proof, cli_suggest, cli_team  # noqa: E402, F401  they register their verbs
+from curate import cli_facts, cli_keep, cli_packs, cli_proof, cli_suggest, cli_team  # noqa: E402, F401  they register their verbs
 
 if __name__ == "__main__":
     from curate.cli import (

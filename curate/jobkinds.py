@@ -1,6 +1,6 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval, curve, reproduce, export, ask, blame, suggest,
+Covers: scan, facts, dedupe, freeze, preflight, train, eval, curve, reproduce, export, ask, blame, suggest,
 score. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
@@ -16,8 +16,9 @@ from typing import Any
 import polars as pl
 
 from curate import clusters, findings, incremental, jobs, scores, suggestions, users
+from curate.facts import classes, stale
 from curate.jobs import JobKind, register
-from curate.store import Store, Tx
+from curate.store import Store, Tx, utcnow
 from curate.tasks import Demo, load_pack
 from curate.workspace import Workspace
 
@@ -78,6 +79,32 @@ def _scan_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
         actor = users.actor_for(store, job["actor"])
         return {"duplicates": {"job": jobs.start(store, actor, workspace, "dedupe", job["spec"])}}
     return {"duplicates": incremental.Watch.of(store).check(store, workspace, task)}
+
+
+# --- facts that expire --------------------------------------------------------------------------------------
+
+
+def _facts_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    _write_chunks(classes.export_for_scan(store, spec["task"]), folder)
+
+
+def _facts_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    return classes.scan_chunk(chunk, utcnow().date())
+
+
+def _facts_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:
+    classes.ingest(tx, frame)
+
+
+def _facts_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
+    task = job["spec"]["task"]
+    found = classes.counts(store, task)["kinds"]
+    totals = {name: sum(row[name] for row in found) for name in ("open", "timeless", "expires", "slot")}
+    return {
+        "facts": sum(totals.values()),
+        **totals,
+        "stale_models": stale.write_notes(store, workspace, task),
+    }
 
 
 # --- dedupe -------------------------------------------------------------------------------------------------
@@ -305,6 +332,7 @@ def _step_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
 
 for kind in (
     JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest, finish=_scan_finish),
+    JobKind("facts", _facts_prepare, _facts_work, ingest=_facts_ingest, finish=_facts_finish, heavy=False),
     JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest, permission="dedupe"),
     JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish, permission="freeze"),
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),

@@ -374,9 +374,16 @@ def promote(
         tx.event("model_released", actor.user, model=model, override=bool(override))
 
     store.write(write)
+    from curate.facts import stale
+
+    known = store.rows("SELECT * FROM models WHERE name = ?", [model])
+    for row in known:
+        stale.write_notes(store, workspace, row["task"])
+    learned = stale.of_models(store, workspace, known)
     return {
         "model": model,
         "released": True,
+        "stale": learned[model]["warning"] if model in learned else None,
         "verdict": gate["verdict"] if gate else None,
         "override": override,
     }

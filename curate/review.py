@@ -20,6 +20,7 @@ import duckdb
 from curate import overlap, suggestions
 from curate.contract import canonical_json, pair_sha256
 from curate.errors import GoldpairError, NotFound, PermissionDenied, RefusedError, UsageError
+from curate.facts import classes
 from curate.labels import STANDING_LABELS, check_labels, missing_labels
 from curate.leases import LeaseBook
 from curate.listing import find_pairs, list_pairs
@@ -364,7 +365,10 @@ def set_expiry(store: Store, actor: Actor, pair_id: str, expires: datetime | Non
     def write(tx: Tx) -> None:
         if tx.one("SELECT 1 AS x FROM pairs WHERE pair_id = ?", [pair_id]) is None:
             raise NotFound(f"No pair {pair_id!r}. `goldpair review list` shows them.")
-        tx.execute("UPDATE pairs SET expires = ? WHERE pair_id = ?", [expires, pair_id])
+        tx.execute("DELETE FROM stated_expiries WHERE pair_id = ?", [pair_id])
+        if expires is not None:
+            tx.execute("INSERT INTO stated_expiries VALUES (?, ?)", [pair_id, expires])
+        classes.refresh_expiry(tx, [pair_id])
         when = expires.isoformat() if expires else None
         tx.event("expiry_set", actor.user, pair_id=pair_id, expires=when)
         settle(tx, actor.user, [pair_id])

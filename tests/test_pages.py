@@ -25,6 +25,7 @@ PAGES = (
     "duplicates",
     "review",
     "pairs",
+    "facts",
     "insight",
     "snapshots",
     "runs",

@@ -30,6 +30,7 @@ PAGES = (
     "duplicates",
     "review",
     "pairs",
+    "facts",
     "insight",
     "snapshots",
     "runs",

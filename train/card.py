@@ -98,7 +98,8 @@ def _evaluation(gate: Mapping[str, Any] | None) -> list[str]:
 def _limits(record: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- It learned from {record['rows']['train']} pairs of one task and was measured on that task only.",
-        f"- What it says about facts is as old as its pairs: frozen before {record['created'][:10]}.",
+        f"- What it says about facts is as old as its pairs: frozen before {record['created'][:10]}. Where there is a "
+        "`STALE-KNOWLEDGE.md` beside this card, it counts the pairs whose facts expired or may expire.",
     ]
     if record["base"]["name"] in PACKAGED:
         lines.append(

@@ -22,7 +22,7 @@ from curate.errors import GoldpairError, NotFound, UsageError
 
 RECORD = "run.json"
 ADAPTER, WHOLE = "adapter_model.safetensors", "model.safetensors"
-LATER = ("gate.json", "report.html", "report.md", "report.json")
+LATER = ("gate.json", "report.html", "report.md", "report.json", "STALE-KNOWLEDGE.md")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 

@@ -295,6 +295,7 @@ class DecideRequest(Request):
 def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
     """Approve, reject, edit, skip, flag or return a pair."""
     from curate import findings, incremental, review
+    from curate.facts import classes
 
     row = context.store.one("SELECT task FROM pairs WHERE pair_id = ?", [request.pair_id])
     if row is None:
@@ -303,6 +304,7 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
 
     def rescan(pair_id: str, rev: int) -> None:
         findings.rescan(context.store, context.workspace, pair_id, rev)
+        classes.scan_revision(context.store, pair_id)
         incremental.saved(context.store, context.workspace, pair_id)
 
     return review.decide(
@@ -328,9 +330,11 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
 def review_undo(context: Context, request: Empty) -> dict[str, Any]:
     """Take back the acting user's last decision."""
     from curate import incremental, review
+    from curate.facts import classes
 
     done = review.undo(context.store, context.actor)
     if done["verdict"] == "edit":
+        classes.scan_revision(context.store, done["pair_id"])
         incremental.saved(context.store, context.workspace, done["pair_id"])
     return done
 

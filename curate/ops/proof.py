@@ -389,7 +389,10 @@ def models_list(context: Context, request: ModelsRequest) -> dict[str, Any]:
         "SELECT * FROM models WHERE ? IS NULL OR task = ? ORDER BY created_ts DESC",
         [request.task, request.task],
     )
-    return {"models": [plain(row) for row in rows]}
+    from curate.facts import stale
+
+    known = stale.of_models(context.store, context.workspace, rows)
+    return {"models": [plain(row) | {"stale": known[row["name"]]["warning"]} for row in rows]}
 
 
 class ModelRequest(Request):
@@ -401,9 +404,13 @@ def models_show(context: Context, request: ModelRequest) -> dict[str, Any]:
     """The run record of a model version: data, recipe, hashes, losses, gate."""
     folder = model_folder(context, request.model)
     gate_file = folder / "gate.json"
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    from curate.facts import stale
+
     return {
         "model": request.model,
-        "run": json.loads((folder / "run.json").read_text("utf-8")),
+        "stale": stale.knowledge(context.store, context.workspace, run["snapshot"]["id"]),
+        "run": run,
         "gate": json.loads(gate_file.read_text("utf-8")) if gate_file.exists() else None,
     }
 

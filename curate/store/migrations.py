@@ -180,6 +180,23 @@ CREATE TABLE pair_scores (
     note VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (pair_id, rev, metric));
 """,
     ),
+    (
+        5,
+        "facts that expire: where completions carry them, and what people said of each",
+        """
+-- curate.facts: places only, the words stay in revision_text; class: null (open), timeless, expires, slot
+CREATE TABLE facts (
+    fact_id VARCHAR PRIMARY KEY, pair_id VARCHAR NOT NULL, rev INTEGER NOT NULL, start INTEGER NOT NULL,
+    stop INTEGER NOT NULL, kind VARCHAR NOT NULL, suggestion VARCHAR NOT NULL, suggested DATE, class VARCHAR,
+    expires DATE, slot VARCHAR, decided_by VARCHAR, decided_seq BIGINT, ts TIMESTAMP NOT NULL);
+CREATE INDEX facts_pair ON facts (pair_id);
+CREATE TABLE fact_scans (
+    pair_id VARCHAR, rev INTEGER, rules VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (pair_id, rev));
+-- curate.review.set_expiry: what somebody said of the whole pair; pairs.expires is the earliest of it and its facts
+CREATE TABLE stated_expiries (pair_id VARCHAR PRIMARY KEY, expires TIMESTAMP NOT NULL);
+INSERT INTO stated_expiries SELECT pair_id, expires FROM pairs WHERE expires IS NOT NULL;
+""",
+    ),
 ]
 
 LATEST = MIGRATIONS[-1][0]

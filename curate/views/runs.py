@@ -57,6 +57,9 @@ def _models(rows: list[dict[str, Any]]) -> None:
             "by": "By",
         },
     )
+    for row in rows:
+        if row.get("released") and row.get("stale"):
+            parts.notice("bad", f"{row['name']}: {row['stale']}")
     waiting = [row["name"] for row in rows if not row.get("released")]
     if not waiting or not parts.allowed("promote"):
         return

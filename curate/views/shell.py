@@ -15,6 +15,7 @@ from curate.errors import GoldpairError
 from curate.users import Actor
 from curate.views import (
     duplicates,
+    facts,
     gallery,
     importing,
     insight,
@@ -58,6 +59,7 @@ def pages() -> dict[str, list[Any]]:
         "Decide": [
             st.Page(review.render, title="Review", icon=":material/rate_review:", url_path="review"),
             st.Page(pairs.render, title="Pairs", icon=":material/list_alt:", url_path="pairs"),
+            st.Page(facts.render, title="Facts", icon=":material/event_busy:", url_path="facts"),
             st.Page(insight.render, title="Insight", icon=":material/insights:", url_path="insight"),
         ],
         "Prove": [
