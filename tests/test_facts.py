@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -276,7 +277,8 @@ def register(store: Store, workspace: Workspace, name: str, snapshot_id: str, re
     )
     store.write(
         lambda tx: tx.execute(
-            "INSERT INTO models (name, task, hash, snapshot_id, path, released, created_ts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO models (name, task, hash, snapshot_id, path, released, created_ts) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             [name, TASK, "0" * 64, snapshot_id, name, released, utcnow()],
         )
     )
@@ -440,15 +442,13 @@ class Facts(RuleBasedStateMachine):
             ("slot", {"slot": "s"}),
         ]
         cls, fields = more[how]
-        try:
+        with contextlib.suppress(RefusedError):  # an expired pair takes no edit
             decide(self.store, facts[which % len(facts)]["fact_id"], cls, who, **fields)
-        except RefusedError:
-            pass  # an expired pair takes no edit
 
     @rule(text=st.sampled_from(TEXTS))
     def edit(self, text: str) -> None:
         item = review.item(self.store, actor(self.store, "annotator"), self.pair)
-        try:
+        with contextlib.suppress(RefusedError, UsageError):
             review.decide(
                 self.store,
                 actor(self.store, "annotator"),
@@ -458,8 +458,6 @@ class Facts(RuleBasedStateMachine):
                 completion=text,
                 rescan=rescan(self.store),
             )
-        except (RefusedError, UsageError):
-            pass
 
     @rule(who=st.sampled_from(["reviewer", "reviewer2", "annotator"]))
     def undo(self, who: str) -> None:
