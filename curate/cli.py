@@ -798,6 +798,18 @@ def users_token(
     _print(_client(workspace, user).call("users.token", user=name), as_json)
 
 
+@users_app.command("link", epilog=example("goldpair users link asha --subject 00u1a2b3"))
+def users_link(
+    name: Annotated[str, typer.Argument(help="A user of this workspace.")],
+    subject: Annotated[str, typer.Option(help="Who they are at the provider: the claim sub.")],
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a user sign in through the OpenID Connect provider of goldpair.toml; their groups then decide the role."""
+    _print(_client(workspace, user).call("users.link", name=name, subject=subject), as_json)
+
+
 @audit_app.command(
     "verify", epilog=example("goldpair audit verify", "goldpair audit verify --file store-copy.duckdb")
 )
