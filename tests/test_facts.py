@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -88,7 +89,7 @@ def decide(store: Store, fact: str, cls: str, who: str = "reviewer", **more: Any
 
 
 def test_the_scan_finds_places_and_keeps_no_words(store: Store) -> None:
-    fee, window, plain = add_pairs(store, PAIRS)
+    fee, window, _ = add_pairs(store, PAIRS)
     assert look(store) == 2 and look(store) == 0  # a text is read once by the same rules
     assert {(f["pair_id"], f["words"], f["class"]) for f in listed(store)} == {
         (fee, "Rs 129", "open"),
@@ -96,10 +97,7 @@ def test_the_scan_finds_places_and_keeps_no_words(store: Store) -> None:
     }
     assert classes.counts(store, TASK)["unread"] == 0
     columns = json.dumps(store.rows("SELECT * FROM facts"), default=str)
-    assert (
-        "129" not in columns.replace(fee, "").replace(window, "").replace(plain, "")
-        or "Rs 129" not in columns
-    )
+    assert "Rs 129" not in columns and "10 days" not in columns
 
 
 def test_an_expired_pair_drops_out_of_the_next_snapshot_and_is_named_there(
@@ -276,7 +274,8 @@ def register(store: Store, workspace: Workspace, name: str, snapshot_id: str, re
     )
     store.write(
         lambda tx: tx.execute(
-            "INSERT INTO models (name, task, hash, snapshot_id, path, released, created_ts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO models (name, task, hash, snapshot_id, path, released, created_ts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [name, TASK, "0" * 64, snapshot_id, name, released, utcnow()],
         )
     )
@@ -440,15 +439,13 @@ class Facts(RuleBasedStateMachine):
             ("slot", {"slot": "s"}),
         ]
         cls, fields = more[how]
-        try:
+        with contextlib.suppress(RefusedError):  # an expired pair takes no edit
             decide(self.store, facts[which % len(facts)]["fact_id"], cls, who, **fields)
-        except RefusedError:
-            pass  # an expired pair takes no edit
 
     @rule(text=st.sampled_from(TEXTS))
     def edit(self, text: str) -> None:
         item = review.item(self.store, actor(self.store, "annotator"), self.pair)
-        try:
+        with contextlib.suppress(RefusedError, UsageError):
             review.decide(
                 self.store,
                 actor(self.store, "annotator"),
@@ -458,8 +455,6 @@ class Facts(RuleBasedStateMachine):
                 completion=text,
                 rescan=rescan(self.store),
             )
-        except (RefusedError, UsageError):
-            pass
 
     @rule(who=st.sampled_from(["reviewer", "reviewer2", "annotator"]))
     def undo(self, who: str) -> None:
@@ -497,8 +492,8 @@ def test_every_interleaving_keeps_the_earliest_day(tmp_path: Path) -> None:
         run_state_machine_as_test(
             Facts,
             settings=settings(
-                max_examples=12,
-                stateful_step_count=12,
+                max_examples=5,
+                stateful_step_count=10,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),

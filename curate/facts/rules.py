@@ -81,6 +81,26 @@ def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
         for match in w.LIMIT.finditer(s.text):
             group = "value" if match["value"] else "value2"
             yield "rate", match.start(group), match.end(group)
+    if w.SET_BY.search(s.text) and not (
+        about.clinical or about.sum or w.SCIENCE.search(s.text) or w.COOKING.search(s.text)
+    ):
+        for match in w.THRESHOLD.finditer(s.text):
+            group = "value" if match["value"] else "value2"
+            if not w.PERIOD.fullmatch(match[group]):
+                yield "rate", match.start(group), match.end(group)
+    if w.AGE_WORDS.search(s.text) and not about.clinical:
+        for match in w.LEGAL_AGE.finditer(s.text):
+            yield "rate", match.start("age"), match.end("age")
+    if (
+        w.GUIDELINE.search(s.text)
+        and (w.CLINICAL.search(s.text) or w.HOSPITAL.search(s.text))
+        and re.search(
+            r"\b(?:guidelines?|recommend(?:s|ed)\s+(?:by|a|that|for)|ADA|WHO|ICMR|NICE|AHA|CDC|advisory)\b",
+            s.text,
+        )
+    ):
+        for match in w.GUIDELINE_VALUE.finditer(s.text):
+            yield "rate", match.start("value"), match.end("value")
     for pattern in (w.EXCHANGE, w.BARE_RATE):
         for match in pattern.finditer(s.text):
             yield "rate", match.start(), match.end()
@@ -154,10 +174,12 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                 continue
             if about.sum and w.SUPPOSE.search(s.text):
                 continue
+            promised = bool(others) and (w.SPEAKS.search(s.text) or w.BY_STATUTE.search(s.text))
             before = s.text[: match.start()]
             after = s.text[match.end() : match.end() + 40]
             if not (
-                (w.BOUND.search(before[-26:]) and re.search(r"[\w)(:,=|]\W*$", before[-26:]))
+                promised
+                or (w.BOUND.search(before[-26:]) and re.search(r"[\w)(:,=|]\W*$", before[-26:]))
                 or re.match(
                     r"[\s-]*(?:['’]s?\s+)?(?:return|refund|exchange|warranty|guarantee|notice|trial|probation|window|grace|validity|lock-in|money-back|free|deadline|waiting|cooling|replacement|policy|leave|moratorium|of\s+(?:\w+\s+){0,2}(?:leave|notice|delivery|receipt|purchase|joining)|from|after|before|to)\b",
                     after,
@@ -169,7 +191,11 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                 r"one\s+day\b(?!\s+(?:of|notice|deliver))|\W*an?\s|.*(?:million|billion|thousand)\s+years",
                 match.group(),
                 re.I,
-            ) and not re.search(r"\b(?:after|within|for)\s+$", s.text[: match.start()], re.I):
+            ) and not re.search(
+                r"\b(?:after|within|for|in|takes?|than|under|about|of|every|first)\s+$",
+                s.text[: match.start()],
+                re.I,
+            ):
                 continue
         yield "period", match.start(), match.end()
 
@@ -222,6 +248,8 @@ def _statutes(s: Sentence, about: Text) -> Iterator[Hit]:
     for match in w.PROVISION.finditer(s.text):
         what = match["what"].lower()
         rest = s.text[: match.start()] + " " + s.text[match.end() :]
+        if about.program or (about.agreed and not w.LEGAL.search(s.text[match.end() : match.end() + 60])):
+            continue
         if match["number"][0] in "IVX" and what not in ("article", "chapter", "part", "title", "schedule"):
             continue
         if what in (
@@ -347,15 +375,19 @@ def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
 def _versions(s: Sentence, about: Text) -> Iterator[Hit]:
     if s.past and not w.NEEDS.search(s.text):
         return
-    for pattern in (w.PRODUCT, w.VERSION):
+    for pattern in (w.PRODUCT, w.LOWER_PRODUCT, w.VERSION, w.FORM):
         for match in pattern.finditer(s.text):
             if w.STABLE_VERSIONS.search(match.group().strip()):
                 continue
             yield "version", match.start(), match.end()
 
+    if about.program or w.PRODUCT.search(s.text):
+        for match in w.IN_VERSION.finditer(s.text):
+            yield "version", match.start("n"), match.end("n")
+
 
 def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or about.clinical:
+    if s.question or s.past or (about.clinical and not w.HOSPITAL.search(s.text)):
         return
     opening = [m for m in w.OPENING.finditer(s.text)]
     mine = w.SELF.search(s.text) and not re.search(r"\b(?:open|hours|clos)", s.text)
@@ -383,6 +415,11 @@ def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
         for match in w.OPEN_DAYS.finditer(s.text):
             if re.match(r"(?:open|closed|avail|work|shut|operat)", match.group(), re.I) or opening:
                 yield "hours", match.start(), match.end()
+    if opening and not mine and not w.STORY.search(s.text) and not about.program:
+        for pattern in (w.SPELT_HOURS, w.WEEKLY):
+            for match in pattern.finditer(s.text):
+                group = "at" if pattern is w.SPELT_HOURS and match["at"] else 0
+                yield "hours", match.start(group), match.end(group)
     if w.TRANSIT.search(s.text):
         for match in w.EVERY_SO.finditer(s.text):
             yield "hours", match.start(), match.end()
@@ -437,15 +474,17 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
     figures = bool(re.search(r"\d", s.text))
     if w.NOW_IDIOM.search(s.text) or (w.LOOK_UP.search(s.text) and not figures):
         return
-    if w.SELF.search(s.text) and not (figures and re.search(r"[$₹£€%]|\bRs\b", s.text)):
-        return
-    if about.clinical or (
-        w.CLINICAL.search(s.text)
-        and re.search(r"\b(?:patient|denies|reports|takes|taking|mg|presents)\b", s.text, re.I)
-    ):
+    patient = re.search(
+        r"\b(?:patient|pt|denies|reports|takes|taking|mg|presents|medications?|pain)\b", s.text, re.I
+    )
+    if (about.clinical or (w.CLINICAL.search(s.text) and patient)) and not w.HOSPITAL.search(s.text):
         return
     for match in w.NOW.finditer(s.text):
         word = " ".join(match.group().lower().split())
+        if w.SELF.search(s.text[max(0, match.start() - 28) : match.start()]) or w.SELF.search(
+            s.text[match.end() : match.end() + 14]
+        ):
+            continue
         if "_" in s.text[max(0, match.start() - 1) : match.end() + 1]:
             continue
         weak = word in w.NOW_WEAK or word.startswith(("last ", "next ", "coming "))
@@ -472,11 +511,12 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
         for pattern in (w.NOW_DOES, w.IS_NOW):
             for match in pattern.finditer(s.text):
                 at = match.start() + match.group().lower().index("now")
-                yield "now", at, at + 3
+                if not w.SELF.search(s.text[max(0, at - 28) : at]):
+                    yield "now", at, at + 3
 
 
 def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.code or w.NOW_IDIOM.search(s.text):
+    if s.code or about.program or w.NOW_IDIOM.search(s.text):
         return
     for match in w.CHANNEL.finditer(s.text):
         if re.match(r"[\d\s()+-]+$", match.group()) and sum(c.isdigit() for c in match.group()) < 8:
@@ -487,7 +527,7 @@ def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code or about.clinical or about.agreed or w.SELF.search(s.text):
+    if s.question or s.past or s.code or about.program or about.agreed or w.SELF.search(s.text):
         return
     if w.LOOK_UP.search(s.text) and re.search(r"\b(?:whether|if)\b", s.text):
         return

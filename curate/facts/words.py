@@ -147,9 +147,8 @@ PROVISION = _re(
     r"\s?(?P<number>\d{1,4}[A-Z]{0,3}(?:\(\w{1,4}\)){0,4}(?:\s?(?:,|and|or|to|–|-)\s?\d{1,4}[A-Z]{0,2}(?:\(\w{1,4}\)){0,3}){0,4}|[IVX]{1,5}\b)"
 )
 LEGAL = _re(
-    r"\b(?:Acts?|Code|IPC|Cr\.?P\.?C|CPC|BNSS?|Constitution|Regulations?|GDPR|CCPA|HIPAA|DPDP|statut\w+|law|laws|legal|legislation|U\.?S\.?C|"
-    r"C\.?F\.?R|Convention|Treaty|Charter|Directive|Rules|court|offence|offense|Companies|Penal|Contract\s+Act|Income[- ]tax|"
-    r"Adhiniyam|Sanhita|Bill|Ordinance|SEBI|RBI|prohibit\w*|punish\w*|entitle[sd]?|void|deduction|Parliament|tribunal|tax|exempt\w*)\b",
+    r"(?<!\w)(?:(?-i:Acts?|Code|Rules|Constitution|Regulations?|Convention|Treaty|Charter|Directive|Bill|Ordinance|Companies|Penal|Parliament)|IPC|Cr\.?P\.?C|CPC|BNSS?|GDPR|CCPA|HIPAA|DPDP|statut\w+|laws?|"
+    r"legal|legislation|U\.?S\.?C|C\.?F\.?R|court|offence|offense|Income[- ]tax|Adhiniyam|Sanhita|SEBI|RBI|prohibit\w*|punish\w*|entitle[sd]?|deduction|tribunal|tax|exempt\w*)(?!\w)",
 )
 OWN_PARTS = _re(
     r"\b(?:of|in|to|under)\s+this\s+(?:agreement|contract|deed|document|report|manual|guide|policy|form|book|page|note|appointment)\b"
@@ -264,6 +263,16 @@ VERSION = _re(
     r"|(?<=release\s)(?:is\s+|was\s+)?v?\d+(?:\.\d+)+|(?<=firmware\s)(?:is\s+(?:at\s+)?)?v?\d+(?:\.\d+)+|(?<![\w.$₹£€-])\d{1,3}\.\d{1,4}\.\d{1,5}(?![\w.%/-])"
     r"|\b(?:end\s+of\s+(?:life|support)|end-of-life|EOL)\b|\bdeprecated\s+(?:in|since|as\s+of)\b|\bLTS\s+(?:release|version)\b"
 )
+LOWER_PRODUCT = re.compile(
+    r"(?<![\w.-])(?:python|java|node|numpy|pandas|polars|pytest|ruff|openjdk|gnucobol|cobc|pip|django|flask|postgres|mysql|redis|ubuntu|debian|android|windows|macos|kernel|docker|git|go|rust|php|ruby|perl|cobol|cuda|torch|"
+    r"transformers|scikit-learn|sklearn|spacy|duckdb|sqlite|openssl)\s+v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?\+?(?![\w%])"
+)
+IN_VERSION = re.compile(
+    r"\b(?:since|before|until|from|with|as\s+of|after|in|on)\s+(?P<n>\d\.\d{1,2}(?:\.\d{1,2})?)(?=\s*(?:[,.;:)]\s|[,.;:)]?$|\s(?:and|or|it|the|this|on|onwards|you|is|there|that)\b))"
+)
+FORM = _re(
+    r"\b(?:Form|ITR|Annexure)[\s-]\d{1,3}[A-Z]{0,2}(?:\s+(?:\(?(?:revised|version|rev\.?|edition)[^.,;\n]{0,20}))|\b(?:revision|rev\.|edition)\s+\d{1,2}(?:\.\d)?\b|\bCOBOL[- ](?:2002|2014|2023)\b"
+)
 NEEDS = _re(r"\b(?:needs?|requires?|lacks?|supports?|ships?|works?|has|uses?|is|install|upgrade|since)\b")
 STABLE_VERSIONS = re.compile(
     r"(?:Python\s?[23]|Windows\s?(?:3\.1|95|98|2000)|C\+\+\s?(?:98|11)|Xbox\s?360|PlayStation\s?[12]|R\s?\d)$"
@@ -275,6 +284,14 @@ _CLOCK = r"(?:(?:[01]?\d|2[0-3])(?:[:.][0-5]\d)?\s?(?:a\.?m\b\.?|p\.?m\b\.?|hrs\
 _SURE = r"(?:(?:[01]?\d|2[0-3])(?:[:.][0-5]\d)?\s?(?:a\.?m\b\.?|p\.?m\b\.?|hrs\b|o['’]clock)|(?:[01]?\d|2[0-3]):[0-5]\d|noon|midnight)"
 CLOCK_RANGE = _re(rf"(?<![\w:.]){_CLOCK}\s?(?:-|–|—|to|until|till|and)\s?{_SURE}(?!\w)")
 CLOCK = _re(rf"(?<![\w:.]){_SURE}(?!\w)")
+_HOUR = "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)(?:[- ]thirty)?"
+SPELT_HOURS = _re(
+    rf"\b{_HOUR}\s+(?:to|till|until)\s+{_HOUR}\b|\b(?:opens?|closes?|shuts?|starts?|begins?|leaves|departs|until|till|from)\s+(?:at\s+)?(?P<at>(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?{_HOUR})\b(?!\s+(?:days?|weeks?|months?|years?|hours?|minutes?|people|of|more|per|percent|other|and|to|pages?|items?))"
+)
+WEEKLY = _re(
+    rf"\b(?:every|each|alternate)\s+(?:(?:first|second|third|last|other|alternate)\s+)?(?:{WEEKDAY}|weekday|weekend|morning|evening|night)\b(?:(?:,|\s+and|\s+or)\s+{WEEKDAY}s?)*"
+    rf"|\bon\s+(?:{WEEKDAY}s|weekdays|weekends|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\s+(?:mornings?|evenings?|afternoons?|nights?))(?:(?:,|\s+and|\s+or|\s+to)\s+{WEEKDAY}s?)*"
+)
 OPENING = _re(
     r"\b(?:open(?:s|ing|ed)?|clos(?:e|es|ed|ing)|hours|timings?|available|office|line|lines|desk|counters?|stores?|shops?|branch(?:es)?|clinic|OPD|helpline|"
     r"helpdesk|support|service|bank|library|museum|weekdays?|weekends?|Mon(?:day)?s?|Tue(?:sday)?s?|Wed(?:nesday)?s?|Thu(?:rsday)?s?|Fri(?:day)?s?|Sat(?:urday)?s?|"
@@ -354,7 +371,7 @@ NOT_NAMES = frozenset(
     "August September October November December Human Resources Company Employer Employee Board Section Act In On At By For From To With As Of".split()
 )
 FORMER = _re(
-    r"\b(?:former|ex-|late|first|second|third|was|were|served|had\s+been|became|elected\s+in|assassinated|historical|fictional|novel|film|died|until\s+(?:1\d|20[01])\d|"
+    r"\b(?:former|ex-|late|the\s+(?:first|second|third)|was|were|served|had\s+been|became|elected\s+in|assassinated|historical|fictional|novel|film|died|until\s+(?:1\d|20[01])\d|"
     r"1[0-9]\d\d|ancient|emperor|dynasty|wrote|played|reigned|used\s+to)\b"
 )
 
@@ -376,6 +393,22 @@ COUNT = _re(
 
 # --- limits, ways to reach somebody, what can be had -----------------------------------------------------------
 
+THRESHOLD = _re(
+    rf"\b(?:limit(?:ed)?|cap(?:ped)?|maximum|minimum|ceiling|threshold|quota|allowance|cut-?off)\b(?:\s+(?:\w+\s+){{0,4}}?(?:is|of|at|to|are|stands\s+at|remains)|:)\s+(?:about\s+|only\s+)?(?P<value>(?:{FIGURE}|{SPELT})(?:\s?(?:{SCALE}|%|[a-z]{{1,12}}))?)"
+    rf"|\b(?:no\s+more\s+than|not\s+more\s+than|not\s+exceed(?:ing)?|at\s+most|at\s+least|up\s+to|fewer\s+than|more\s+than)\s+(?P<value2>(?:{FIGURE}|{SPELT})\s+[a-z]{{2,14}})"
+)
+LEGAL_AGE = _re(
+    r"\b(?:age\s+(?:of|is)|aged|at|turn|turns|over|under|below|above)\s+(?P<age>1[4-9]|2[015]|5[058]|6[0-8]|eighteen|twenty-one|sixty)\b(?!\s?(?:%|per|km|minutes|hours|days|°|degrees|rupees|dollars|[:.]\d))"
+)
+AGE_WORDS = _re(
+    r"\b(?:legal(?:ly)?|law|retire\w*|vote|voting|drive|driving|drink\w*|marry|marriage|pension\w*|eligib\w+|minimum\s+age|licen[cs]e|consent|superannuation|senior\s+citizens?|majority)\b"
+)
+GUIDELINE = _re(
+    r"\b(?:guidelines?|recommend(?:s|ed|ation)|ADA|WHO|ICMR|NICE|AHA|CDC|protocol|schedule|advis(?:es|ory)|position\s+statement|threshold|target)\b"
+)
+GUIDELINE_VALUE = _re(
+    rf"(?:below|under|above|over|less\s+than|more\s+than|at\s+least|<|>|≥|≤|target\s+(?:is|of)|threshold\s+(?:is|of)|every|at|from\s+age|of|is)\s?(?P<value>(?:{FIGURE})(?:\s?/\s?\d+)?(?:\s?(?:%|mmHg|mg/dL|mmol/L|years?|months?|weeks?|mg|units?|percent))?)"
+)
 LIMIT = _re(
     rf"(?:\b(?:up\s+to|at\s+most|maximum\s+of|max(?:imum)?|limit(?:ed)?\s+(?:of|to|is)|cap(?:ped)?\s+(?:of|at)|at\s+least|minimum\s+of|more\s+than|over|exceed\w*|fewer\s+than|less\s+than|"
     rf"allows?|allowance\s+(?:of|is))\s+)(?P<value>(?:{FIGURE}|{SPELT})\s?(?P<unit>GB|MB|TB|kg|kilos?|grams?|ml|litres?|liters?|items?|employees|workers|persons?|people|users?|seats?|devices?|files?|requests?|"
@@ -401,14 +434,15 @@ DIALLED = _re(
 AVAILABLE = _re(
     r"\b(?:(?:in|out\s+of|back\s+in|low\s+on)\s+stock|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
     r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
-    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
+    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:is|are|remains?)\s+(?:\w+\s)?(?:available|offered|stocked|suspended|withdrawn|sold\s+(?:at|in|by|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
+    r"(?:\d+|few|no)\s+(?:\w+\s)?(?:left|remaining)\s+(?:in|at)|due\s+back|back\s+on\s+the\s+menu|off\s+the\s+menu|we\s+(?:now\s+|only\s+|also\s+)?(?:stock|sell|offer|ship\s+to|deliver\s+to|serve)\s+(?!you\b)\w+|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
 )
 
 # --- now ----------------------------------------------------------------------------------------------------
 
 _UNIT = r"(?:week|month|quarter|year|season|semester|term|weekend|fortnight|summer|winter|spring|autumn|monsoon|fiscal|festive\s+season|Diwali|Christmas|Eid|Holi|morning|evening)"
 NOW = _re(
-    rf"\b(?:currently|at\s+present|at\s+the\s+moment|presently|nowadays|these\s+days|right\s+now|to\s+date|until\s+further\s+notice|for\s+the\s+time\s+being|for\s+now|still\s+(?:in|on)\s+(?:beta|development|progress|testing|draft|trial|waitlist)|"
+    rf"\b(?:currently|at\s+present|at\s+the\s+time\s+of\s+writing|lately|in\s+recent\s+(?:weeks|months|years)|as\s+we\s+speak|for\s+the\s+moment|(?:earlier|later)\s+this\s+\w+|from\s+(?:today|now\s+on)|as\s+it\s+stands|at\s+the\s+moment|presently|nowadays|these\s+days|right\s+now|to\s+date|until\s+further\s+notice|for\s+the\s+time\s+being|for\s+now|still\s+(?:in|on)\s+(?:beta|development|progress|testing|draft|trial|waitlist)|"
     rf"as\s+of\s+(?:now|today|this\s+\w+|writing|the\s+(?:time\s+of\s+writing|latest\s+\w+)|(?:early\s+|late\s+|mid-?)?(?:{_MONTH}|20\d\d|v?\d+\.\d+)|last\s+\w+)|as\s+(?:at|on)\s+(?:date|today)|as\s+things\s+stand|"
     rf"this\s+{_UNIT}(?:['’]s)?|(?:next|coming)\s+{_UNIT}(?:['’]s)?|last\s+(?:week|month|quarter|year)(?:['’]s)?|"
     rf"latest|newest|most\s+recent(?:ly)?|up[- ]to[- ]date|so\s+far\s+this\s+\w+|ongoing|upcoming|limited[- ]time|while\s+(?:stocks?|supplies)\s+lasts?|"
@@ -501,7 +535,10 @@ PROGRAM = _re(
     r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
 )
 OF_THE_WORLD = _re(
-    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|real|outside|check|changes?|changed|revised|effective|since)\b"
+    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|real|outside|check|changes?|changed|revised|effective|since)\b"
+)
+HOSPITAL = _re(
+    r"\b(?:OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insurance|ambulance|schedule)\b"
 )
 SOAP = re.compile(r"(?:^|\s)(?:[SOAP]|Subjective|Objective|Assessment|Plan):\s")
 STORY = _re(
