@@ -359,9 +359,15 @@ def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
         end = match.end("y4") if match["y4"] else match.end()
         yield "date", start, end
     if not s.past:
-        if w.DUE.search(s.text) and w.PRESENT.search(s.text) and not w.HOLIDAY.search(s.text):
+        if (
+            w.DUE.search(s.text)
+            and (w.PRESENT.search(s.text) or not w.PAST.search(s.text))
+            and not w.HOLIDAY.search(s.text)
+        ):
             for match in w.IN_MONTH.finditer(s.text):
                 yield "date", match.start("month"), match.end("month")
+            for match in w.ORDINAL.finditer(s.text):
+                yield "date", match.start("day"), match.end("day")
         for match in w.ON_WEEKDAY.finditer(s.text):
             if (
                 re.search(r"\b(?:Black|Good|Ash|Easter|Palm)\s*$", s.text[: match.start()])
@@ -428,15 +434,17 @@ def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
 def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
     if s.question or s.past or about.agreed:
         return
-    former = w.FORMER.search(s.text)
-    if former and not re.search(r"\b(?:since|currently|now|current|incumbent|is\s+the|is\s+our)\b", s.text):
-        return
+    former = w.FORMER.search(s.text) and not re.search(
+        r"\b(?:since|currently|now|current|incumbent|is\s+the|is\s+our)\b", s.text
+    )
     if re.search(
-        r"\b(?:was|were)\s+(?:the|a|an)\s+(?:first|second|third|last|only|16th|\d+(?:st|nd|rd|th))\b", s.text
+        r"\b(?:was|were)\s+(?:the|a|an)\s+(?:first|second|third|last|only|\d+(?:st|nd|rd|th))\b", s.text
     ):
         return
     for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.DUTY, w.DUTY_IS, w.LED_BY, w.TITLED):
         for match in pattern.finditer(s.text):
+            if former and not (pattern is w.OFFICE_IS and re.search(r"\s(?:is|remains)\s", match.group())):
+                continue
             name = match["name"].strip()
             first = name.split()[0].rstrip(".")
             if first in w.NOT_NAMES or re.search(rf"^(?:{w.TITLE})$", name, re.I):
@@ -448,7 +456,7 @@ def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
             if pattern is w.TITLED and w.PAST.search(s.text) and not w.PRESENT.search(s.text):
                 continue
             yield "office", match.start(), match.end()
-    for match in w.INCUMBENT.finditer(s.text):
+    for match in w.INCUMBENT.finditer("" if former else s.text):
         if re.match(r"new\s", match.group(), re.I) and not re.search(r"\b(?:is|has)\b", s.text):
             continue
         if not w.LOOK_UP.search(s.text):
@@ -507,6 +515,8 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
         if s.past and word not in ("currently", "as of now", "at present"):
             continue
         yield "now", match.start(), match.end()
+    for match in w.CURRENT.finditer("" if s.past or w.SELF.search(s.text) else s.text):
+        yield "now", match.start("now"), match.end("now")
     if not (s.past or about.program):
         for pattern in (w.NOW_DOES, w.IS_NOW):
             for match in pattern.finditer(s.text):
@@ -527,11 +537,13 @@ def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code or about.program or about.agreed or w.SELF.search(s.text):
+    if s.question or s.past or s.code or about.program or about.agreed:
         return
     if w.LOOK_UP.search(s.text) and re.search(r"\b(?:whether|if)\b", s.text):
         return
     for match in w.AVAILABLE.finditer(s.text):
+        if w.SELF.search(s.text[max(0, match.start() - 28) : match.start()]):
+            continue
         yield "availability", match.start(), match.end()
 
 

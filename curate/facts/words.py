@@ -116,7 +116,7 @@ TERMS = _re(
     r"approv\w+|settle\w*|credit(?:ed|s)?|reimburs\w+|report(?:ed|ing)?|complain\w*|dispute[sd]?|wait(?:ing)?\s+(?:time|list|period)|lock-in|"
     r"tenure|polic(?:y|ies)|moratorium|quarantine|check-?(?:in|out)|book(?:ed|ing|ings)?|points|vouchers?|gift\s+cards?|coupons?|"
     r"passwords?|sessions?|loans?|EMIs?|repay\w*|deposit\w*|hold|pick(?:ed)?[- ]?up|collect(?:ed|ion)?|install\w*|servic(?:e|ed|ing)|booster|"
-    r"submit\w*|submission|pay(?:ment|ments|able|s)?|paid|offers?|stored|kept|keep|backups?|logs?|verif\w+|activat\w+|entitle\w*|eligib\w+|"
+    r"submit\w*|submission|pay(?:ment|ments|able|s)?|paid|offers?|stored|kept|keep|backups?|logs?|verif\w+|answer\w*|activat\w+|entitle\w*|eligib\w+|"
     r"contract|term|stay|overtime|working\s+(?:hours|week)|shift|cool(?:ing)?-?off|rollover|memberships?|plan|turnaround|lead\s+time|takes?|"
     r"reach(?:es)?|clear(?:s|ed)?|transfer\w*|update[sd]?|release[sd]?|cycle|review(?:ed)?|course|sentence|imprison\w*|mandat\w+|must|bill(?:ed|ing)?)\b"
 )
@@ -219,6 +219,9 @@ DUE = _re(
 IN_MONTH = re.compile(
     rf"\b(?:in|by|until|till|from|before|since|after|early|late|mid|next|this)[\s-]+(?P<month>{_MONTH})(?!\s+\d)"
 )
+ORDINAL = _re(
+    r"\b(?:by|on|until|till|before|from|after)\s+(?P<day>the\s+(?:3[01]|[12]?\d)(?:st|nd|rd|th))\b(?!\s+(?:century|floor|time|anniversary|birthday|place|page|line|row|day\b))"
+)
 HOLIDAY = _re(
     r"\b(?:Christmas|Independence\s+Day|Republic\s+Day|New\s+Year'?s?|Valentine\w*|Halloween|birthday|birth|born|Gandhi\s+Jayanti|anniversary|every\s+year|"
     r"each\s+year|celebrated?|observed|falls\s+on|commemorat\w+|solstice|equinox|leap\s+(?:day|year)|Pi\s+Day|Fool'?s?|Labou?r\s+Day|Women'?s\s+Day|"
@@ -271,7 +274,7 @@ IN_VERSION = re.compile(
     r"\b(?:since|before|until|from|with|as\s+of|after|in|on)\s+(?P<n>\d\.\d{1,2}(?:\.\d{1,2})?)(?=\s*(?:[,.;:)]\s|[,.;:)]?$|\s(?:and|or|it|the|this|on|onwards|you|is|there|that)\b))"
 )
 FORM = _re(
-    r"\b(?:Form|ITR|Annexure)[\s-]\d{1,3}[A-Z]{0,2}(?:\s+(?:\(?(?:revised|version|rev\.?|edition)[^.,;\n]{0,20}))|\b(?:revision|rev\.|edition)\s+\d{1,2}(?:\.\d)?\b|\bCOBOL[- ](?:2002|2014|2023)\b"
+    r"\b(?:Form|ITR)[\s-]\d{1,3}[A-Z]{0,2}\b|\b(?:revision|rev\.|edition)\s+\d{1,2}(?:\.\d)?\b|\bCOBOL[- ](?:2002|2014|2023)\b"
 )
 NEEDS = _re(r"\b(?:needs?|requires?|lacks?|supports?|ships?|works?|has|uses?|is|install|upgrade|since)\b")
 STABLE_VERSIONS = re.compile(
@@ -286,7 +289,7 @@ CLOCK_RANGE = _re(rf"(?<![\w:.]){_CLOCK}\s?(?:-|–|—|to|until|till|and)\s?{_S
 CLOCK = _re(rf"(?<![\w:.]){_SURE}(?!\w)")
 _HOUR = "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)(?:[- ]thirty)?"
 SPELT_HOURS = _re(
-    rf"\b{_HOUR}\s+(?:to|till|until)\s+{_HOUR}\b|\b(?:opens?|closes?|shuts?|starts?|begins?|leaves|departs|until|till|from)\s+(?:at\s+)?(?P<at>(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?{_HOUR})\b(?!\s+(?:days?|weeks?|months?|years?|hours?|minutes?|people|of|more|per|percent|other|and|to|pages?|items?))"
+    rf"\b{_HOUR}\s+(?:to|till|until)\s+{_HOUR}\b(?!\s+(?:days?|weeks?|months?|years?|hours?|minutes?|people|of|per|percent))|\b(?:opens?|closes?|shuts?|starts?|begins?|leaves|departs|until|till|from|goes\s+at|runs\s+at|comes\s+at|again\s+at|meets\s+at|is\s+at)\s+(?:at\s+)?(?P<at>(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?{_HOUR})\b(?!\s+(?:days?|weeks?|months?|years?|hours?|minutes?|people|of|more|per|percent|other|and|to|pages?|items?))"
 )
 WEEKLY = _re(
     rf"\b(?:every|each|alternate)\s+(?:(?:first|second|third|last|other|alternate)\s+)?(?:{WEEKDAY}|weekday|weekend|morning|evening|night)\b(?:(?:,|\s+and|\s+or)\s+{WEEKDAY}s?)*"
@@ -295,7 +298,7 @@ WEEKLY = _re(
 OPENING = _re(
     r"\b(?:open(?:s|ing|ed)?|clos(?:e|es|ed|ing)|hours|timings?|available|office|line|lines|desk|counters?|stores?|shops?|branch(?:es)?|clinic|OPD|helpline|"
     r"helpdesk|support|service|bank|library|museum|weekdays?|weekends?|Mon(?:day)?s?|Tue(?:sday)?s?|Wed(?:nesday)?s?|Thu(?:rsday)?s?|Fri(?:day)?s?|Sat(?:urday)?s?|"
-    r"Sun(?:day)?s?|daily|every\s+day|visit(?:ing)?|call|reach|staffed|operat\w+|reception|pool|gym|kitchen|serve[sd]?|breakfast|lunch|dinner|check-?(?:in|out)|"
+    r"Sun(?:day)?s?|daily|every\s+day|visit\w*|evenings?|mornings?|afternoons?|call|reach|staffed|operat\w+|reception|pool|gym|kitchen|serve[sd]?|breakfast|lunch|dinner|check-?(?:in|out)|"
     r"cut-?off|lane|market|temple|park|gate|trading|session|chat|team|agents?|counter|train|bus|metro|ferry|flight|shuttle|tram|departs?|departure|leaves|"
     r"first|last\s+(?:entry|orders?|train|bus))\b"
 )
@@ -416,7 +419,7 @@ LIMIT = _re(
     rf"|(?P<value2>(?:{FIGURE}|{SPELT})\s+or\s+(?:more|fewer|less)(?:\s+(?:\w+\s){{0,2}}?(?:employees|workers|persons|people|women|members|staff|students|users|years))?)\b"
 )
 SET_BY = _re(
-    r"\b(?:Acts?|law|legal\w*|statut\w+|rules?|polic(?:y|ies)|plan|account|free\s+tier|tier|limit\w*|allowance|quota|baggage|luggage|cabin|threshold|ceiling|eligib\w+|applies|apply|covers?|requires?|must|per\s+(?:order|customer|user|"
+    r"\b(?:Acts?|law|legal\w*|statut\w+|rules?|polic(?:y|ies)|fl(?:y|ies)|bags?|plan|account|free\s+tier|tier|limit\w*|allowance|quota|baggage|luggage|cabin|threshold|ceiling|eligib\w+|applies|apply|covers?|requires?|must|per\s+(?:order|customer|user|"
     r"person|day|month|year|household)|we|our|us|members?|upload\w*|storage|establishments?|committee|GDPR|GST|licen[cs]e|driv\w+|vot\w+)\b"
 )
 CHANNEL = _re(
@@ -432,7 +435,7 @@ DIALLED = _re(
     r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code)\b[^.!?\n\d]{0,40}(?P<number>\d{4,6})(?![\w%,]|\.\d)"
 )
 AVAILABLE = _re(
-    r"\b(?:(?:in|out\s+of|back\s+in|low\s+on)\s+stock|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
+    r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
     r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
     r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:is|are|remains?)\s+(?:\w+\s)?(?:available|offered|stocked|suspended|withdrawn|sold\s+(?:at|in|by|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
     r"(?:\d+|few|no)\s+(?:\w+\s)?(?:left|remaining)\s+(?:in|at)|due\s+back|back\s+on\s+the\s+menu|off\s+the\s+menu|we\s+(?:now\s+|only\s+|also\s+)?(?:stock|sell|offer|ship\s+to|deliver\s+to|serve)\s+(?!you\b)\w+|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
@@ -452,6 +455,10 @@ NOW = _re(
     rf"today['’]s\s+(?:price|rate|date|weather|special|offer|menu|temperature|deal|forecast|gold|score)s?|"
     rf"(?:today|tonight|tomorrow)(?!['’]s)|current(?=\s+(?:price|rate|fee|offer|version|status|policy|temperature|score|standings|season|sale|promotion|discount|limit|rules?|guidelines?|law|record|inventory|stock|"
     rf"market|balance|model|release|edition|law|slab|interest|repo|tenure|waiting|wait|minimum|maximum|financial|fiscal|government|schedule|timetable|plan|lead|world|holder|champion)))\b"
+)
+CURRENT = _re(
+    r"(?:\b(?:the|our|its|their|your|a)|['’]s)\s+(?P<now>current)\s+(?!(?:location|directory|user|line|record|value|row|node|index|character|page|medications?|problem|complaint|position|state|element|item|flows?|runs?|density|"
+    r"account|affairs|events?|through|in|of|is|source|illness|symptoms?)\b)\w+"
 )
 NOW_DOES = _re(
     r"\bnow\s+(?:open|available|costs?|is|are|includes?|requires?|offers?|have|has|accepts?|supports?|ships?|delivers?|live|in\s+(?:its|beta|stock|force|effect)|at|stands?|takes?|charges?|"
@@ -503,7 +510,7 @@ DEFINITION = _re(
 )
 SUPPOSE = _re(
     r"\b(?:suppose|imagine|let['’]s\s+say|let\s+us\s+say|say\s+you|for\s+example,?\s+if|hypothetical\w*|word\s+problem|once\s+upon|in\s+a\s+story|pretend|"
-    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?)\b"
+    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
 )
 SUM = _re(
     r"\d\s?[×*+÷=]\s?[$₹£€]?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
