@@ -166,7 +166,7 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                     re.I,
                 ):
                     continue
-                if about.clinical:
+                if about.clinical and not w.DESK.search(s.text):
                     continue
             if w.STORY.search(s.text) and not re.search(
                 r"\b(?:refund\w*|warrant\w*|polic\w+|notice|valid\w*|must|shall)\b", s.text, re.I
@@ -174,7 +174,7 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                 continue
             if about.sum and w.SUPPOSE.search(s.text):
                 continue
-            promised = bool(others) and (w.SPEAKS.search(s.text) or w.BY_STATUTE.search(s.text))
+            promised = bool(others)
             before = s.text[: match.start()]
             after = s.text[match.end() : match.end() + 40]
             if not (
@@ -318,7 +318,7 @@ def _name_start(text: str, at: int) -> int:
 
 
 def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or about.clinical or _their_own(s, about):
+    if s.question or (about.clinical and not w.DESK.search(s.text)) or _their_own(s, about):
         return
     near = about.today.year - 1
     for match in w.DATE.finditer(s.text):
@@ -526,7 +526,7 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.code or about.program or w.NOW_IDIOM.search(s.text):
+    if s.code or (about.program and not w.OF_THE_WORLD.search(s.text)) or w.NOW_IDIOM.search(s.text):
         return
     for match in w.CHANNEL.finditer(s.text):
         if re.match(r"[\d\s()+-]+$", match.group()) and sum(c.isdigit() for c in match.group()) < 8:
@@ -537,7 +537,13 @@ def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code or about.program or about.agreed:
+    if (
+        s.question
+        or s.past
+        or s.code
+        or about.agreed
+        or (about.program and not w.OF_THE_WORLD.search(s.text))
+    ):
         return
     if w.LOOK_UP.search(s.text) and re.search(r"\b(?:whether|if)\b", s.text):
         return

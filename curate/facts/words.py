@@ -358,7 +358,7 @@ AS_OFFICE = re.compile(
 )
 DUTY = re.compile(
     rf"(?:^|[.;:,]\s|\b(?i:ask|contact|see|call|find|email|write\s+to|speak\s+to|talk\s+to|reach|meet)\s+)(?P<name>{_HONORIFIC}{_NAME})"
-    r"\s+(?:handles|looks\s+after|is\s+(?:now\s+|currently\s+)?(?:in\s+charge\s+of|responsible\s+for|on\s+(?:call|duty|leave)|your|our|the\s+(?:contact|person|one)|acting)|covers\s+(?:for|the)|oversees|manages|coordinates|chairs|supervises|"
+    r"\s+(?:handles|looks\s+after|is\s+(?:now\s+|currently\s+)?(?:in\s+charge\s+of|responsible\s+for|on\s+(?:call|duty|leave)|your|our|the\s+(?:contact|person)|acting)|covers\s+(?:for|the)|oversees|manages|coordinates|chairs|supervises|"
     r"in\s+(?:accounts|HR|billing|payroll|admin|IT|legal|finance|operations)|at\s+the\s+(?:desk|counter|front)|from\s+(?:HR|accounts|billing|payroll|IT))\b"
 )
 DUTY_IS = re.compile(
@@ -429,15 +429,15 @@ CHANNEL = _re(
     r"|(?<![\w.,$₹£€+-])(?:\+\d{8,13}|1800\d{6,7}|[6-9]\d{9})(?![\w%])"
     r"|(?<![\w@.])@[a-z][\w.]{2,30}"
     r"|\b(?:live|app|web|in-app|online|support)\s+chat\b|\bchat\s+(?:with\s+us|in\s+the\s+app|on\s+(?:our|the)\s+(?:site|website|app))\b|\bWhatsApp(?!\s+(?:is\s+owned|was))\b|\b(?:help|contact|feedback|complaint)\s+form\b"
-    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b"
+    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b|\b(?:self-service|employee|patient|customer|HR|member)\s+portal\b|\b(?:room|counter|desk|window)\s+(?:no\.?\s+)?\d{1,4}[A-Z]?\b"
 )
 DIALLED = _re(
-    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code)\b[^.!?\n\d]{0,40}(?P<number>\d{4,6})(?![\w%,]|\.\d)"
+    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code|ambulance)\b[^.!?\n\d]{0,40}(?P<number>\d{3,6})(?![\w%,]|\.\d)"
 )
 AVAILABLE = _re(
     r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
     r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
-    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:is|are|remains?)\s+(?:\w+\s)?(?:available|offered|stocked|suspended|withdrawn|sold\s+(?:at|in|by|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
+    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:un)?available|suspended|withdrawn|phased\s+out|rolled\s+out|not\s+yet\s+(?:out|open|supported|live|released)|(?:is|are|remains?)\s+(?:\w+\s)?(?:offered|stocked|sold\s+(?:at|in|by|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
     r"(?:\d+|few|no)\s+(?:\w+\s)?(?:left|remaining)\s+(?:in|at)|due\s+back|back\s+on\s+the\s+menu|off\s+the\s+menu|we\s+(?:now\s+|only\s+|also\s+)?(?:stock|sell|offer|ship\s+to|deliver\s+to|serve)\s+(?!you\b)\w+|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
 )
 
@@ -542,10 +542,13 @@ PROGRAM = _re(
     r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
 )
 OF_THE_WORLD = _re(
-    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|real|outside|check|changes?|changed|revised|effective|since)\b"
+    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since)\b"
 )
 HOSPITAL = _re(
     r"\b(?:OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insurance|ambulance|schedule)\b"
+)
+DESK = _re(
+    r"\b(?:lab|reports?\s+(?:take|is|are|come)|insur\w+|claim\w*|pharmacy|visit(?:ors?|ing)|appointments?|waiting|booking|OPD|hospital|approval|ward|clinic|camp|guidelines?|slots?|package|refund\w*)\b"
 )
 SOAP = re.compile(r"(?:^|\s)(?:[SOAP]|Subjective|Objective|Assessment|Plan):\s")
 STORY = _re(
