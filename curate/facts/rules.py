@@ -73,6 +73,8 @@ def _money(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
+    for match in w.MULTIPLE.finditer("" if s.question or s.past else s.text):
+        yield "rate", match.start(), match.end()
     if s.question or s.past or s.code or _their_own(s, about):
         return
     if w.SET_BY.search(s.text) and not (
@@ -132,7 +134,7 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
         or w.IDIOM.search(s.text)
     ):
         return
-    for match in w.SAME_DAY.finditer(s.text):
+    for match in w.SAME_DAY.finditer(s.text if w.TERMS.search(s.text) else ""):
         yield "period", match.start(), match.end()
     for match in w.PERIOD.finditer(s.text):
         if match["unit"].startswith(("minute", "min")) and not re.search(
@@ -387,6 +389,33 @@ def _versions(s: Sentence, about: Text) -> Iterator[Hit]:
                 continue
             yield "version", match.start(), match.end()
 
+    if w.ASKS_VERSION.search(s.text) and (about.program or w.PRODUCT.search(s.text) or "pip" in s.text):
+        for match in w.ANY_VERSION.finditer(s.text):
+            if not w.STABLE_VERSIONS.search(match.group()) and match.group().split()[0].lower() not in (
+                "from",
+                "in",
+                "by",
+                "at",
+                "of",
+                "to",
+                "than",
+                "is",
+                "about",
+                "section",
+                "since",
+                "with",
+                "and",
+                "or",
+                "on",
+                "the",
+                "until",
+                "before",
+                "after",
+                "version",
+                "rate",
+                "x",
+            ):
+                yield "version", match.start(), match.end()
     if about.program or w.PRODUCT.search(s.text):
         for match in w.IN_VERSION.finditer(s.text):
             yield "version", match.start("n"), match.end("n")
@@ -441,7 +470,7 @@ def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
         r"\b(?:was|were)\s+(?:the|a|an)\s+(?:first|second|third|last|only|\d+(?:st|nd|rd|th))\b", s.text
     ):
         return
-    for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.DUTY, w.DUTY_IS, w.LED_BY, w.TITLED):
+    for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.RUNS, w.DUTY, w.DUTY_IS, w.LED_BY, w.TITLED):
         for match in pattern.finditer(s.text):
             if former and not (pattern is w.OFFICE_IS and re.search(r"\s(?:is|remains)\s", match.group())):
                 continue

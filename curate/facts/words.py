@@ -105,8 +105,7 @@ PERIOD = _re(
     r"(?P<unit>minutes?|mins?|hours?|hrs?|days?|nights?|weeks?|fortnights?|months?|years?)\b(?!\s+(?:old|ago)\b)(?!-old)"
 )
 SAME_DAY = _re(
-    r"\b(?:same|next)[- ](?:business\s+|working\s+)?day(?=\s+(?:delivery|shipping|dispatch|service|pickup|refund|"
-    r"settlement))|\b(?:the\s+)?(?:next|same)\s+(?:business|working)\s+day\b"
+    r"\b(?:same|next)[- ]day\b(?!\s+(?:he|she|I|it\s+rained))|\b(?:the\s+)?(?:next|same|following)\s+(?:business|working)\s+day\b|\bovernight(?=\s+(?:delivery|shipping|dispatch|courier|service))"
 )
 TERMS = _re(
     r"\b(?:return(?:s|ed|able|ing)?|refund(?:s|ed|able|ing)?|exchang\w+|deliver\w*|ship(?:s|ped|ping|ment)?|dispatch\w*|arriv\w+|warrant\w+|"
@@ -270,6 +269,12 @@ LOWER_PRODUCT = re.compile(
     r"(?<![\w.-])(?:python|java|node|numpy|pandas|polars|pytest|ruff|openjdk|gnucobol|cobc|pip|django|flask|postgres|mysql|redis|ubuntu|debian|android|windows|macos|kernel|docker|git|go|rust|php|ruby|perl|cobol|cuda|torch|"
     r"transformers|scikit-learn|sklearn|spacy|duckdb|sqlite|openssl)\s+v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?\+?(?![\w%])"
 )
+ANY_VERSION = re.compile(
+    r"(?<![\w.-])[A-Za-z][\w-]{1,20}\s+v?\d{1,3}\.\d{1,3}(?:\.\d{1,4})?(?:\+|\.x)?(?![\w%.]\d|%|\s?(?:%|percent|million|billion|lakh|crore|times|kg|GB|MB|km|hours|seconds|per))"
+)
+ASKS_VERSION = _re(
+    r"\b(?:versions?|install\w*|needs?|requires?|upgrad\w+|releases?d?|since|library|package|pip|pinned|supports?|supported|compil\w+|compiler|works?\s+(?:with|on|from|in)|tested|added\s+in|as\s+of|newer|later)\b"
+)
 IN_VERSION = re.compile(
     r"\b(?:since|before|until|from|with|as\s+of|after|in|on)\s+(?P<n>\d\.\d{1,2}(?:\.\d{1,2})?)(?=\s*(?:[,.;:)]\s|[,.;:)]?$|\s(?:and|or|it|the|this|on|onwards|you|is|there|that)\b))"
 )
@@ -298,7 +303,7 @@ WEEKLY = _re(
 OPENING = _re(
     r"\b(?:open(?:s|ing|ed)?|clos(?:e|es|ed|ing)|hours|timings?|available|office|line|lines|desk|counters?|stores?|shops?|branch(?:es)?|clinic|OPD|helpline|"
     r"helpdesk|support|service|bank|library|museum|weekdays?|weekends?|Mon(?:day)?s?|Tue(?:sday)?s?|Wed(?:nesday)?s?|Thu(?:rsday)?s?|Fri(?:day)?s?|Sat(?:urday)?s?|"
-    r"Sun(?:day)?s?|daily|every\s+day|visit\w*|evenings?|mornings?|afternoons?|call|reach|staffed|operat\w+|reception|pool|gym|kitchen|serve[sd]?|breakfast|lunch|dinner|check-?(?:in|out)|"
+    r"Sun(?:day)?s?|daily|every\s+day|visit\w*|evenings?|mornings?|afternoons?|maintenance|batch|window|job|cron|scheduler|nightly|downtime|call|reach|staffed|operat\w+|reception|pool|gym|kitchen|serve[sd]?|breakfast|lunch|dinner|check-?(?:in|out)|"
     r"cut-?off|lane|market|temple|park|gate|trading|session|chat|team|agents?|counter|train|bus|metro|ferry|flight|shuttle|tram|departs?|departure|leaves|"
     r"first|last\s+(?:entry|orders?|train|bus))\b"
 )
@@ -361,6 +366,9 @@ DUTY = re.compile(
     r"\s+(?:handles|looks\s+after|is\s+(?:now\s+|currently\s+)?(?:in\s+charge\s+of|responsible\s+for|on\s+(?:call|duty|leave)|your|our|the\s+(?:contact|person)|acting)|covers\s+(?:for|the)|oversees|manages|coordinates|chairs|supervises|"
     r"in\s+(?:accounts|HR|billing|payroll|admin|IT|legal|finance|operations)|at\s+the\s+(?:desk|counter|front)|from\s+(?:HR|accounts|billing|payroll|IT))\b"
 )
+RUNS = re.compile(
+    rf"(?P<name>{_NAME})\s+(?:still\s+|now\s+|currently\s+|also\s+)?(?:runs|owns|chairs|heads|leads|captains|coaches|presides\s+over|rules|governs|hosts|presents|edits)\s+(?:the\s+|our\s+)?(?:[A-Z]\w+|team|country|company|show|state|city|side|ministry|ward|unit|department)"
+)
 DUTY_IS = re.compile(
     rf"\b(?i:contact|contact\s+person|point\s+of\s+contact|supervisor|coordinator|on\s+(?:call|duty)(?:\s+(?:today|tonight|this\s+week))?|consultant|surgeon|matron|account\s+manager|in\s+charge|representative|administrator|officer|trustee|secretary)"
     rf"\s*(?:is|:|,|will\s+be)\s+{_HONORIFIC}(?P<name>{_NAME})"
@@ -400,6 +408,9 @@ THRESHOLD = _re(
     rf"\b(?:limit(?:ed)?|cap(?:ped)?|maximum|minimum|ceiling|threshold|quota|allowance|cut-?off)\b(?:\s+(?:\w+\s+){{0,4}}?(?:is|of|at|to|are|stands\s+at|remains)|:)\s+(?:about\s+|only\s+)?(?P<value>(?:{FIGURE}|{SPELT})(?:\s?(?:{SCALE}|%|[a-z]{{1,12}}))?)"
     rf"|\b(?:no\s+more\s+than|not\s+more\s+than|not\s+exceed(?:ing)?|at\s+most|at\s+least|up\s+to|fewer\s+than|more\s+than)\s+(?P<value2>(?:{FIGURE}|{SPELT})\s+[a-z]{{2,14}})"
 )
+MULTIPLE = _re(
+    r"\b(?:twice|double|thrice|triple|(?:one\s+and\s+a\s+half|1\.5|2|two)\s+times)\s+(?:the\s+|his\s+|her\s+|their\s+|your\s+)?(?:ordinary|normal|usual|regular|basic|daily|hourly)\s+(?:rates?|wages?|pay|salary)\b"
+)
 LEGAL_AGE = _re(
     r"\b(?:age\s+(?:of|is)|aged|at|turn|turns|over|under|below|above)\s+(?P<age>1[4-9]|2[015]|5[058]|6[0-8]|eighteen|twenty-one|sixty)\b(?!\s?(?:%|per|km|minutes|hours|days|°|degrees|rupees|dollars|[:.]\d))"
 )
@@ -429,10 +440,10 @@ CHANNEL = _re(
     r"|(?<![\w.,$₹£€+-])(?:\+\d{8,13}|1800\d{6,7}|[6-9]\d{9})(?![\w%])"
     r"|(?<![\w@.])@[a-z][\w.]{2,30}"
     r"|\b(?:live|app|web|in-app|online|support)\s+chat\b|\bchat\s+(?:with\s+us|in\s+the\s+app|on\s+(?:our|the)\s+(?:site|website|app))\b|\bWhatsApp(?!\s+(?:is\s+owned|was))\b|\b(?:help|contact|feedback|complaint)\s+form\b"
-    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b|\b(?:self-service|employee|patient|customer|HR|member)\s+portal\b|\b(?:room|counter|desk|window)\s+(?:no\.?\s+)?\d{1,4}[A-Z]?\b"
+    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b|(?<!\w)#[a-z][\w-]{2,30}(?=[^.\n]{0,40}\b(?:Slack|Teams|channel|Discord)\b)|\b(?:on|in|via|through|our|the)\s+(?:Slack|Discord|Telegram|Teams|Signal|Messenger)\b|\b(?:DM|message|email|text|ring|phone|call)\s+us\b|\bDMs\b|\bmailing\s+list\b|\b(?:self-service|employee|patient|customer|HR|member)\s+portal\b|\b(?:room|counter|desk|window)\s+(?:no\.?\s+)?\d{1,4}[A-Z]?\b"
 )
 DIALLED = _re(
-    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code|ambulance)\b[^.!?\n\d]{0,40}(?P<number>\d{3,6})(?![\w%,]|\.\d)"
+    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code|ambulance|bleep|pager|page|fax|switchboard|phone\s+line)\b[^.!?\n\d]{0,40}(?P<number>\d{3,6})(?![\w%,]|\.\d)"
 )
 AVAILABLE = _re(
     r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
@@ -542,10 +553,10 @@ PROGRAM = _re(
     r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
 )
 OF_THE_WORLD = _re(
-    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since)\b"
+    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|API|server|service|bank|IRS|HMRC|tax(?:es)?|quota|maintenance|retention|retained|kept|provider|portal|limit|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since)\b"
 )
 HOSPITAL = _re(
-    r"\b(?:OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insurance|ambulance|schedule)\b"
+    r"\b(?:guidance|advice|first-line|recommend\w*|evidence|standard\s+of\s+care|national|WHO|programme|protocol|course|reception|desk|theatre|appointment\w*|opens?|closes?|closed|OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insurance|ambulance|schedule)\b"
 )
 DESK = _re(
     r"\b(?:lab|reports?\s+(?:take|is|are|come)|insur\w+|claim\w*|pharmacy|visit(?:ors?|ing)|appointments?|waiting|booking|OPD|hospital|approval|ward|clinic|camp|guidelines?|slots?|package|refund\w*)\b"
