@@ -147,6 +147,7 @@ def _restore_text(tx: Tx, user: str, pair_id: str, before: Mapping[str, Any], un
         ("system, history, prompt, completion, metadata", "revision_text"),
         ("sha256, detector_version, policy_hash, open_findings, ts", "scans"),
         ("field, start, stop, entity_type, surrogate", "surrogates"),
+        ("suggestion_id, changed", "suggestion_uses"),
     ):
         tx.execute(
             f"INSERT INTO {table} (pair_id, rev, {columns}) SELECT pair_id, ?, {columns} FROM {table}"

@@ -5,7 +5,7 @@ named beside each table does), nor how they are written (`curate.store`).
 
 Rules of the schema:
 
-* Text lives apart (`record_text`, `revision_text`, `surrogates`, `comments`), is written once and never
+* Text lives apart (`record_text`, `revision_text`, `surrogates`, `comments`, `suggestions`), is written once and never
   updated; erasing a person deletes it there and nowhere else. `events` hold ids and salted digests only.
 * `pair_state` is narrow, because DuckDB rewrites wide rows on update. It is a cache: replaying `events` gives
   it again. It is written by `Tx.transition` alone. Its status column has no index: updating an indexed column
@@ -156,6 +156,32 @@ CREATE TABLE preferences (
     ),
     (
         3,
+        "what models suggest, beside the pairs",
+        """
+-- curate.suggestions: asked is the hash of system, history and prompt; a row is text and is erased with its pair
+CREATE TABLE suggestions (
+    suggestion_id VARCHAR PRIMARY KEY, pair_id VARCHAR NOT NULL, asked VARCHAR NOT NULL, model VARCHAR NOT NULL,
+    completion VARCHAR NOT NULL, metric VARCHAR, score DOUBLE, scores VARCHAR NOT NULL, job_id VARCHAR NOT NULL,
+    ts TIMESTAMP NOT NULL);
+CREATE INDEX suggestions_pair ON suggestions (pair_id);
+-- revisions that began as a suggestion; changed: the person wrote something else before saving
+CREATE TABLE suggestion_uses (
+    pair_id VARCHAR, rev INTEGER, suggestion_id VARCHAR NOT NULL, changed BOOLEAN NOT NULL,
+    PRIMARY KEY (pair_id, rev));
+""",
+    ),
+    (
+        4,
+        "what the task's scorers say of revisions",
+        """
+-- curate.scores: numbers of one revision; score is NULL where the scorer could not judge, and note says why
+CREATE TABLE pair_scores (
+    pair_id VARCHAR, rev INTEGER, metric VARCHAR, version VARCHAR NOT NULL, score DOUBLE, critical INTEGER NOT NULL,
+    note VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (pair_id, rev, metric));
+""",
+    ),
+    (
+        5,
         "facts that expire: where completions carry them, and what people said of each",
         """
 -- curate.facts: places only, the words stay in revision_text; class: null (open), timeless, expires, slot
