@@ -498,3 +498,26 @@ def test_every_interleaving_keeps_the_earliest_day(tmp_path: Path) -> None:
                 suppress_health_check=list(HealthCheck),
             ),
         )
+
+
+def test_the_support_pack_shows_what_its_second_sheet_changes() -> None:
+    """Every eighth record: claims that the first sheet bears out and the second does not, and nothing that it keeps."""
+    folder = Path(__file__).parent.parent / "data" / "tasks" / "support-bot"
+    new = policy.read((folder / "policy-2026-10.toml").read_text("utf-8"))
+    old = policy.sheet_before(folder, new)
+    assert (old.version, new.version) == ("2026-04", "2026-10")
+    changed = {row["fact"] for row in policy.differences(old, new)}
+    assert {"returns.fashion", "delivery.fee", "refund.card"} <= changed
+    found = []
+    for line in (folder / "records.jsonl").read_text("utf-8").splitlines()[::8]:
+        try:
+            row = json.loads(line)
+        except ValueError:  # planted
+            continue
+        if (
+            isinstance(row, dict)
+            and isinstance(row.get("prompt"), str)
+            and isinstance(row.get("completion"), str)
+        ):
+            found += policy.touched(row["prompt"], row["completion"], old, new)
+    assert len(found) >= 10 and {claim["fact"] for claim in found} <= {*changed, ""}
