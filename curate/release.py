@@ -48,7 +48,8 @@ def evaluate(
     for name in spec["suites"]:
         suite = next(s for s in pack.suites if s.name == name)
         out = workspace.evals / pack.name / f"{who}--{suite.name}"
-        arms = _arms(workspace, pack, spec, model)
+        sheet = pack_folder / suite.facts if suite.facts else None
+        arms = _arms(workspace, pack, spec, model, sheet)
         for before in sorted(("baselines", "sample-baselines"), reverse=bool(limit)):
             _take_over(workspace.evals / pack.name / f"{before}--{suite.name}", out)
 
@@ -117,7 +118,9 @@ def _take_over(baselines: Path, out: Path) -> None:
         shutil.copytree(baselines, out, dirs_exist_ok=True)
 
 
-def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]:
+def _arms(
+    workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Path | None, sheet: Path | None
+) -> list[Any]:
     from evals.arms import Arm
     from evals.generate import LocalModel
 
@@ -126,7 +129,7 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
 
     base = load(_base_of(model, pack))
     arms = [
-        Arm(kind, kind, generator=None if kind == "retrieval" else base, shots=pack.gate.few_shot)
+        Arm(kind, kind, None if kind == "retrieval" else base, shots=pack.gate.few_shot, sheet=sheet)
         for kind in spec["baselines"]
     ]
     arms += [Arm(name, "file", outputs=Path(path)) for name, path in spec["outputs"].items()]
@@ -137,7 +140,10 @@ def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Pat
             # Weights load when first asked: a predecessor whose answers are kept costs no memory.
             same = own == _base_of(model, pack)
             arms.append(Arm(name, "model", generator=(base if same else load(own)).with_adapter(folder)))
-        arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
+        tuned = base.with_adapter(model)
+        arms.append(Arm("tuned", "model", generator=tuned))
+        if sheet is not None:
+            arms.append(Arm("tuned_with_facts", "model_facts", generator=tuned, sheet=sheet))
     return arms
 
 

@@ -73,6 +73,7 @@ class Suite(Strict):
     slices: list[str] = []
     agreement: str | None = None  # JSONL of answers labelled blind by people, to check the scorer against
     params: dict[str, Any] = {}
+    facts: str | None = None  # policy sheet whose passages the retrieval_facts arms put into the prompt
     gold: Gold = Gold()
 
 
@@ -85,7 +86,7 @@ class Waiver(Strict):
     pairs: list[str] = []  # only these pairs (or sources); the whole check when empty
 
 
-Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
+Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "retrieval_facts"]
 
 
 class Retention(Strict):

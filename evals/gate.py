@@ -1,7 +1,7 @@
 """The gate: does this run show what was promised before it?
 
 Covers: the promotion verdict of one eval run with every check behind it, the preflight verdict, the power check, the
-one sentence that says whether fine-tuning was worth it.
+one sentence that says whether fine-tuning was worth it (`evals.worth`).
 Does not cover: the statistics themselves (`evals.stats`), running (`evals.run`), who may override (`curate.ops`).
 
 PASS promotes. FAIL means that the evidence is against it. INCONCLUSIVE means that there is not enough evidence, and
@@ -32,6 +32,7 @@ from evals.stats import (
     plan_pairs,
     superiority,
 )
+from evals.worth import worth_it
 
 JUMP = 4.0  # standard errors upward that stop for a look: a broken extractor raises scores, too
 INFRASTRUCTURE_LIMIT = 0.02  # share of answers that may be missing for the machine's reasons
@@ -140,7 +141,7 @@ def decide(
     return Decision(
         verdict=verdict,
         checks=checks,
-        worth_it=_declared_words(run) + _worth_it(run, candidate, beaten, verdict),
+        worth_it=worth_it(run, gate, candidate, beaten, verdict),
         suite=run.suite.name,
         candidate=candidate,
         missing=max(missing) if missing else None,
@@ -534,76 +535,3 @@ def _scorer(
             **dict(agreement or {}),
         },
     ]
-
-
-def _worth_it(run: EvalRun, candidate: str, beaten: Mapping[str, Mapping[str, Any]], verdict: str) -> str:
-    """Fine-tune, stay with prompting, use retrieval, or not decidable: one sentence with its numbers."""
-    if not beaten:
-        return "Not decidable: no baseline was run beside the candidate."
-
-    def strongest(verdict: str) -> str | None:
-        """The best baseline of those with this verdict."""
-        names = [name for name, check in beaten.items() if check["verdict"] == verdict]
-        return max(names, key=lambda name: (sum(run.primary(name).values()), name)) if names else None
-
-    def lead_over(name: str) -> str:
-        check = beaten[name]
-        low, high = check["interval"]
-        return (
-            "no pairs" if check["estimate"] is None else f"{check['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]"
-        )
-
-    if failed := strongest(FAIL):
-        advice = "Use retrieval" if run.kind(failed).startswith("retrieval") else "Stay with prompting"
-        return (
-            f"{advice}: {candidate} has no advantage worth having over {failed} "
-            f"({lead_over(failed)}){_cost(run, candidate, failed)}."
-        )
-    if undecided := strongest(INCONCLUSIVE):
-        other = "retrieval" if run.kind(undecided).startswith("retrieval") else "prompting"
-        missing = beaten[undecided].get("missing")
-        more = f"; about {missing} more eval rows would tell" if missing else ""
-        return (
-            f"Not decidable between fine-tuning and {other}: {candidate} against {undecided} is "
-            f"{lead_over(undecided)}{more}."
-        )
-    best = strongest(PASS)
-    assert best is not None
-    what = "Fine-tuning" if run.kind(candidate) == "model" else "It"
-    lead = f"{what} pays" if verdict == PASS else f"{what} beats the baselines, but the gate is not passed"
-    gap = lead_over(best)
-    return f"{lead}: {candidate} leads the best baseline, {best}, by {gap}{_cost(run, candidate, best)}."
-
-
-def _declared_words(run: EvalRun) -> str:
-    if not run.meta.get("demo"):
-        return ""
-    e = run.meta["eval"]
-    return f"Not decided, under the declared demo override; what {e['rows']} of {e['of']} eval rows show: "
-
-
-def _cost(run: EvalRun, candidate: str, baseline: str) -> str:
-    """Tokens and seconds an answer of both, and after how many answers the training has paid for itself."""
-
-    def per_answer(arm: str) -> tuple[float, float]:
-        described = run.meta["arms"][arm]
-        rows = max(1, described["rows"])
-        tokens = described["prompt_tokens"] + described["completion_tokens"]
-        return tokens / rows, described["seconds"] / rows
-
-    mine, theirs = per_answer(candidate), per_answer(baseline)
-    if not mine[0]:
-        return ""
-    text = (
-        f", at {mine[0]:.0f} tokens and {mine[1]:.2f} s an answer against {theirs[0]:.0f} and {theirs[1]:.2f}"
-    )
-    seconds = (run.meta.get("training") or {}).get("seconds")
-    if seconds:
-        saved = theirs[1] - mine[1]
-        text += f"; training took {seconds:.0f} s"
-        text += (
-            f", earned back after {seconds / saved:.0f} answers"
-            if saved > 0
-            else " and saves no time an answer"
-        )
-    return text

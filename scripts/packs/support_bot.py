@@ -255,7 +255,7 @@ def _noise(prompt: str, rng: random.Random) -> str:
         lambda t: t.lower().rstrip("?!."),
         lambda t: f"Hi, {t[0].lower()}{t[1:]}",
         lambda t: t.rstrip("?!.") + " ??",
-        lambda t: f"{t} pls reply",
+        lambda t: f"{t} pls",
         lambda t: re.sub(r"\byou\b", "u", t).replace("please", "pls") + "!",
         lambda t: f"Hello team. {t} Thanks",
     ]
