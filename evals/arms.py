@@ -1,8 +1,9 @@
 """Arms: the ways to answer an eval row that are compared with each other.
 
 Covers: the prompts of zero-shot, few-shot (the same examples for every row, or the nearest of each row) and model
-arms, the retrieval arm that copies the nearest approved completion, the arms that read a policy sheet (its passages nearest
-to the question stand in the prompt, of the untuned or of the tuned model), and outputs that another system wrote (a file).
+arms, the retrieval arm that copies the nearest approved completion, the arms that read a policy sheet (its passages
+nearest to the question stand in the prompt of the untuned or of the tuned model), and outputs that another system wrote
+(a file).
 Does not cover: decoding (`evals.generate`), running and scoring (`evals.run`).
 
 Every arm answers the same rows under the same system message: `pack.system`, the row's history, the row's prompt.
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from evals.generate import Generator
 
 Kind = Literal[
-    "zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "retrieval_facts", "model", "model_facts", "file"
+    "zero_shot",
+    "few_shot",
+    "retrieval",
+    "retrieval_few_shot",
+    "retrieval_facts",
+    "model",
+    "model_facts",
+    "file",
 ]
 FACTS = ("retrieval_facts", "model_facts")  # kinds that need a policy sheet
 ASKING = ("zero_shot", "few_shot", "retrieval_few_shot", "model", *FACTS)  # kinds that need a generator
@@ -267,9 +275,14 @@ def passages(sheet: Path) -> list[tuple[str, str]]:
         known = read_sheet(sheet.name, sheet.parent)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    told = [(" ".join([fact.topic, *fact.keywords, fact.text]), fact.text) for fact in known.facts if fact.text]
+    told = [
+        (" ".join([fact.topic, *fact.keywords, fact.text]), fact.text) for fact in known.facts if fact.text
+    ]
     return told + [
-        (" ".join([topic.topic, *topic.cues]), f"Questions about {topic.topic} are handed over to a colleague.")
+        (
+            " ".join([topic.topic, *topic.cues]),
+            f"Questions about {topic.topic} are handed over to a colleague.",
+        )
         for topic in known.hand_over
     ]
 
@@ -278,7 +291,9 @@ def _with_facts(arm: Arm, pack: TaskPack, rows: Sequence[EvalRow]) -> Prepared:
     """The sheet's passages nearest to what the customer said, behind the system message of each row."""
     assert arm.generator is not None and arm.sheet is not None
     known = passages(arm.sheet)
-    asked = ["\n".join([*(t["content"] for t in row.history if t["role"] == "user"), row.prompt]) for row in rows]
+    asked = [
+        "\n".join([*(t["content"] for t in row.history if t["role"] == "user"), row.prompt]) for row in rows
+    ]
     questions = []
     for row, found in zip(rows, nearest([words for words, _ in known], asked, PASSAGES), strict=True):
         told = "\n".join(f"- {known[number][1]}" for number, score in found if score > 0)

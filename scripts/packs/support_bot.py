@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (lines of an intake read better whole)
 """Builds the pack ``data/tasks/support-bot`` from its hand-written parts: ``python -m scripts.packs.support_bot``.
 
 Covers: reading the parts in ``scripts/packs/support_bot``, identifiers and noise drawn with a seed (names, order numbers,
@@ -128,7 +129,7 @@ def build() -> dict[str, str]:
         for reason, draft in item.drafts:
             competing = _row(item, draft, who, next(sources), rng)
             rows.append(competing)
-            decisions.append(_decision(competing, user, "reject", rng, reason=reason))
+            decisions.append(_rejection(competing, user, reason, rng))
         labels = _labels(item, rng)
         if item.raw:
             text = item.completion.format_map(who)
@@ -141,12 +142,14 @@ def build() -> dict[str, str]:
     for item in read_part("rejects"):
         row = _row(item, item.drafts[0][1], people(), next(sources), rng)
         rows.append(row)
-        decisions.append(_decision(row, "reviewer-1", "reject", rng, reason=item.drafts[0][0]))
-    plain = [row for row in rows if row["_item"].completion and not row["_item"].drafts and not row["_item"].raw]
+        decisions.append(_rejection(row, "reviewer-1", item.drafts[0][0], rng))
+    plain = [
+        row for row in rows if row["_item"].completion and not row["_item"].drafts and not row["_item"].raw
+    ]
     plain = [row for row in plain if not row["_item"].history and len(row["prompt"]) > 30]
     for row in rng.sample(plain, DOUBLED):
         double = {**row, "prompt": _noise(row["prompt"], rng), "source": next(sources)}
-        double["_key"] = _key()
+        double["_key"] = f"{double['source']}|{rng.random()}"
         rows.append(double)
         doubles.append({"kind": "duplicate", "records": [row["_key"], double["_key"]], "keep": row["_key"],
                         "user": rng.choice(["reviewer-1", "reviewer-2"])})  # fmt: skip
@@ -181,15 +184,6 @@ def build() -> dict[str, str]:
 
 # --- rows -----------------------------------------------------------------------------------------------------------
 
-_count = 0
-
-
-def _key() -> str:
-    """A name for a row until the rows are in their order."""
-    global _count
-    _count += 1
-    return f"k{_count}"
-
 
 def _row(item: Item, completion: str, who: dict[str, str], source: str, rng: random.Random) -> dict[str, Any]:
     prompt, completion = item.prompt.format_map(who), completion.format_map(who)
@@ -198,20 +192,25 @@ def _row(item: Item, completion: str, who: dict[str, str], source: str, rng: ran
         meta["owes"] = item.owes
     row: dict[str, Any] = {"source": source}
     if item.history:
-        turns = [*item.history, {"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
+        turns = [
+            *item.history,
+            {"role": "user", "content": prompt},
+            {"role": "assistant", "content": completion},
+        ]
         row |= {"messages": turns}
     else:
         row |= {"prompt": prompt, "completion": completion}
-    return row | {"meta": meta, "_key": _key(), "_item": item}
+    return row | {"meta": meta, "_key": f"{source}|{rng.random()}", "_item": item}
 
 
-def _decision(
-    row: dict[str, Any], user: str, verdict: str, rng: random.Random, **more: str
-) -> dict[str, Any]:
-    labels = {"voice": rng.choice([1, 2]) if more["reason"] == "off_brand" else rng.choice([3, 4]), "policy": "broken"}
-    if more["reason"] in ("off_brand", "off_topic", "malformed"):
+def _rejection(row: dict[str, Any], user: str, reason: str, rng: random.Random) -> dict[str, Any]:
+    labels = {
+        "voice": rng.choice([1, 2]) if reason == "off_brand" else rng.choice([3, 4]),
+        "policy": "broken",
+    }
+    if reason in ("off_brand", "off_topic", "malformed"):
         labels["policy"] = "kept"
-    return {"record": row["_key"], "user": user, "verdict": verdict, **more, "labels": labels}
+    return {"record": row["_key"], "user": user, "verdict": "reject", "reason": reason, "labels": labels}
 
 
 def _labels(item: Item, rng: random.Random) -> dict[str, Any]:

@@ -244,8 +244,8 @@ def _heard(text: str, words: Sequence[str]) -> int:
 def judge(claim: Claim, text: str, question: str, sheet: Sheet, day: date) -> tuple[bool, str]:
     """Whether the sheet bears a claim out, and the words of the fact that does or comes nearest.
 
-    It may rest on the fact that question and sentence are about, or on one whose keyword stands next to it: an answer may
-    say more than was asked.
+    It may rest on the fact that question and sentence are about, or on one whose keyword stands next to it: an answer
+    may say more than was asked.
     """
     begin, end = next(((a, b) for a, b in sentences(text) if a <= claim.start < b), (0, len(text)))
     around = text[begin:end]

@@ -1,9 +1,9 @@
 """Support answers: is every promise on the dated policy sheet, and is handed over what must be?
 
 Covers: times, fees, shares, who pays and channels against the sheet in force, stale versions, questions that a person
-must answer, whether the answer tells what was asked for, the steps of an answer in their order, brand voice, readability;
-with the words in question and the nearest fact. Does not cover: whether a promise without number, payer or channel is kept, politeness beyond the
-markers, truth of the sheet. See the card (README.md).
+must answer, whether the answer tells what was asked for, the steps of an answer in their order, brand voice,
+readability; with the words in question and the nearest fact. Does not cover: whether a promise without number, payer or
+channel is kept, politeness beyond the markers, truth of the sheet. See the card (README.md).
 """
 
 import json
@@ -52,8 +52,8 @@ class PolicyFacts(evaluate.Metric):
     "hand_over", or the ids of the facts that it has to tell (white space between them), or nothing. ``histories``: per
     answer the turns before the question as JSON, of which the customer's belong to what was asked.
 
-    ``joint`` is voice x relevance x supported x hand_over: ``supported`` is 1 without a critical claim, ``relevance`` the
-    share of the expected facts that are told (where none is named: 1 if the answer takes up the question's subject).
+    ``joint`` is voice x relevance x supported x hand_over: ``supported`` is 1 without a critical claim, ``relevance``
+    the share of the expected facts that are told (none named: 1 if the answer takes up the question's subject).
 
     Returns ``score``, a mean per part (`WEIGHTS`), ``reading_ease``, a count per kind of hit (`COUNTERS`),
     ``answers_with_critical``, and per item ``scores``, ``subscores``, ``evidence``.
@@ -88,7 +88,7 @@ class PolicyFacts(evaluate.Metric):
         day = date.fromisoformat(as_of) if as_of else None
         versions = _per_answer(policies, len(predictions), pack_dir)
         judged = [
-            _judge(text or "", question or "", _before(history), sheets, day, expected)
+            _judge(text or "", question or "", sheets, day, _before(history), expected)
             for text, question, history, sheets, expected in zip(
                 predictions, questions, histories, versions, expects, strict=True
             )
@@ -141,7 +141,7 @@ def _before(history):
     return "".join(f"{turn['content']}\n" for turn in turns if turn["role"] == "user")
 
 
-def _judge(whole, last, before, sheets, day, expected):
+def _judge(whole, last, sheets, day, before="", expected=""):
     text, question = whole[:LONGEST], before + last
     sheet = in_force(sheets, day)
     day = day or sheet.valid_from
@@ -195,7 +195,9 @@ def _judge(whole, last, before, sheets, day, expected):
     score = round(sum(subscores[name] * weight for name, weight in WEIGHTS.items()), 9)
     subscores["relevance"] = there * relevance
     subscores["supported"] = there * float(wrong == 0)
-    subscores["joint"] = math.prod(subscores[name] for name in ("voice", "relevance", "supported", "hand_over"))
+    subscores["joint"] = math.prod(
+        subscores[name] for name in ("voice", "relevance", "supported", "hand_over")
+    )
     evidence = [
         {"kind": kind, "span": whole[start:end], "start": start, "end": end, "support": support[:300], "critical": kind in CRITICAL}  # noqa: E501
         for kind, start, end, support in dict.fromkeys(hits)
