@@ -184,7 +184,12 @@ def hands_over(text: str) -> tuple[int, int] | None:
 
 def says(text: str, word: str) -> bool:
     """Whether a text holds a word or phrase of the sheet, as the beginning of words."""
-    return re.search(rf"(?<!\w){re.escape(word.casefold())}", text.casefold()) is not None
+    return _beginning(word.casefold()).search(text.casefold()) is not None
+
+
+@lru_cache(maxsize=16_384)  # a sheet has more keywords than the cache of `re` holds
+def _beginning(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}")
 
 
 def _range(fact: Fact) -> tuple[str, float, float] | None:
@@ -283,7 +288,7 @@ def _nearest(scored: list[tuple[int, Fact]], claim: Claim, text: str, begin: int
     behind: list[tuple[int, Fact]] = []
     for _, fact in scored:
         for word in fact.keywords:
-            for match in re.finditer(rf"(?<!\w){re.escape(word)}", text[begin:end], re.IGNORECASE):
+            for match in _beginning(word.casefold()).finditer(text[begin:end].casefold()):
                 if begin + match.end() <= claim.start:
                     before.append((begin + match.end(), fact))
                 else:
