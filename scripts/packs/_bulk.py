@@ -91,14 +91,20 @@ def compiled(judge: Judge, program: Program) -> bytes:
     done = judge.tools.run(
         Job(
             "command",
-            args=("/usr/bin/cobc", "-x", *(["-free"] if program.free else []), "-o", "/w/bulk",
-                  *(f"/w/{name}" for name in sources)),
+            args=(
+                "/usr/bin/cobc",
+                "-x",
+                *(["-free"] if program.free else []),
+                "-o",
+                "/w/bulk",
+                *(f"/w/{name}" for name in sources),
+            ),
             files={name: body.encode() for name, body in sources.items()},
             collect=("bulk",),
             env={"COB_CFLAGS": "-pipe -fsigned-char -w -O0"},
             limits=COMPILE,
             may_fork=True,
-        )  # fmt: skip
+        )
     )
     if done.code != 0 or not done.files.get("bulk"):
         raise SourceError(done.stderr.decode("utf-8", "replace")[:500])
@@ -228,9 +234,13 @@ def translated(judge: Judge, program: Program, code: str, some: Sequence[Case]) 
         raw = {name: base64.b64decode(data) for name, data in files.items()}
         found.append(
             Outcome(
-                "exited", 1 if error else 0, stdout=base64.b64decode(stdout), stderr=error.encode(),
-                returned=base64.b64decode(returned), files=raw,
-            )  # fmt: skip
+                "exited",
+                1 if error else 0,
+                stdout=base64.b64decode(stdout),
+                stderr=error.encode(),
+                returned=base64.b64decode(returned),
+                files=raw,
+            )
         )
     return found
 
@@ -252,12 +262,15 @@ def compare(judge: Judge, ready: Ready, code: str, some: Sequence[Case]) -> tupl
             if one.code or not levels[judge.level]:
                 wrong.append(
                     {
-                        "lines": case.lines, "fields": dict(case.fields),
+                        "lines": case.lines,
+                        "fields": dict(case.fields),
                         "files": {n: d.decode("latin-1") for n, d in _files(program, case).items()},
-                        "expected": want.stdout.decode("latin-1"), "got": one.stdout.decode("latin-1"),
-                        "returned": one.returned.decode(), "error": one.stderr.decode()[-400:],
+                        "expected": want.stdout.decode("latin-1"),
+                        "got": one.stdout.decode("latin-1"),
+                        "returned": one.returned.decode(),
+                        "error": one.stderr.decode()[-400:],
                         "expected_files": {n: d.decode("latin-1") for n, d in want.files.items()},
                         "got_files": {n: d.decode("latin-1") for n, d in one.files.items()},
-                    }  # fmt: skip
+                    }
                 )
     return judged, wrong
