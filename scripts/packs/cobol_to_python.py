@@ -273,58 +273,108 @@ def _decided(
 
 
 def prove(inputs: int, only: list[str], seconds: float) -> None:
-    """Judge every pair on ``inputs`` fresh inputs beside its frozen ones; what is proven already is left alone."""
-    from evals.cobol.inputs import domain_of
+    """Run every pair on at least ``inputs`` inputs, an eval item through the scorer as well; goes on where it stopped.
+
+    Inputs and comparison are the scorer's own; programs that take arguments run one process an input, the others many
+    inputs a process (`scripts.packs._bulk`).
+    """
     from evals.cobol.judge import Judge
 
+    settings = tomllib.loads((PACK / "task.toml").read_text("utf-8"))["suites"][0]["params"]
     proof = json.loads(PROOF.read_text("utf-8")) if PROOF.exists() else {}
     known: dict[str, Any] = proof.get("programs", {})
-    wanted = [part for part in parts() if not only or part.name in only]
     started, failed = time.monotonic(), []
-    with Judge(fresh=inputs) as judge:
-        for part in wanted:
+    with Judge(search=settings["search"], most_mutants=settings["mutants"], fresh=settings["fresh"]) as judge:
+        for part in parts():
             done = known.get(part.name, {})
-            if not only and done.get("sha256") == part.digest and done.get("asked", 0) >= inputs:
+            fresh = done.get("sha256") == part.digest and done.get("inputs", 0) >= min(
+                inputs, done["possible"]
+            )
+            if part.name not in only if only else fresh:
                 continue
             if time.monotonic() - started > seconds:
                 print("time is over; run it again to go on")
                 break
             begun = time.monotonic()
-            verdict = judge.judge(part.python, part.cobol, domain_of(part.domains))
-            ready = judge.prepare(part.cobol, domain_of(part.domains))
-            entry = {
-                "sha256": part.digest, "class": verdict.kind, "asked": inputs, "inputs": verdict.inputs,
-                "exact": round(verdict.levels.get("exact", 0.0), 4), "mutants": ready.mutants,
-                "killable": ready.killable, "killed": ready.killed, "may_gate": verdict.may_gate,
-            }  # fmt: skip
-            flag = "" if verdict.kind == "equal" and (verdict.may_gate or part.split == "train") else "  <<<"
-            print(f"{part.name:9} {verdict.kind} {verdict.inputs} inputs, mutants {ready.killed}/{ready.killable} "
-                  f"of {ready.mutants}, {time.monotonic() - begun:.1f} s{flag}", flush=True)  # fmt: skip
-            if verdict.kind != "equal":
+            entry, wrong = _proof_of(judge, part, inputs)
+            print(f"{part.name:9} {entry} {time.monotonic() - begun:.1f} s", flush=True)
+            if wrong:
                 failed.append(part.name)
-                print("   ", verdict.reason, json.dumps(verdict.counter, indent=1)[:1500])
-            elif not only:
-                known[part.name] = entry
-                _write_proof(known)
+                print(json.dumps(wrong[0], indent=1)[:1500])
+                continue
+            known[part.name] = entry
+            _write_proof(known, settings)
     print(f"{len(known)} of {len(parts())} proven; failed now: {', '.join(failed) or 'none'}")
 
 
-def _write_proof(known: dict[str, Any]) -> None:
+def _proof_of(judge: Any, part: Part, inputs: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    from evals.cobol.inputs import cases, domain_of
+    from evals.cobol.judge import Ready
+    from evals.cobol.source import read
+    from scripts.packs import _bulk
+
+    domain, program = domain_of(part.domains), read(part.cobol)
+    entry: dict[str, Any] = {"sha256": part.digest, "split": part.split, "inputs": 0}
+    wrong: list[dict[str, Any]] = []
+    for seed in range(SEED, SEED + 6):
+        made = cases(program, domain, seed, inputs)
+        if _bulk.possible(program):
+            judged, differs = _bulk.compare(judge, Ready(program=program), part.python, made)
+        else:
+            judged, differs = _one_by_one(judge, part, made)
+        entry["inputs"] += judged
+        wrong += differs
+        if len(made) < inputs:  # there are no more inputs than these
+            entry["possible"] = judged
+        if wrong or entry["inputs"] >= min(inputs, entry.get("possible", inputs)):
+            break
+    entry["class"] = "wrong_output" if wrong else "equal"
+    if part.split == "eval":
+        verdict = judge.judge(part.python, part.cobol, domain)
+        ready = judge.prepare(part.cobol, domain)
+        entry |= {
+            "class": verdict.kind, "mutants": ready.mutants, "killable": ready.killable, "killed": ready.killed,
+            "frozen": len(ready.frozen), "may_gate": verdict.may_gate,
+        }  # fmt: skip
+        if verdict.kind != "equal" or not verdict.may_gate:
+            wrong.append({"verdict": verdict.kind, "reason": verdict.reason, "may_gate": verdict.may_gate})
+    return entry, wrong
+
+
+def _one_by_one(judge: Any, part: Part, made: list[Any]) -> tuple[int, list[dict[str, Any]]]:
+    from evals.cobol.build import executable
+    from evals.cobol.judge import Ready
+    from evals.cobol.source import read
+
+    program = read(part.cobol)
+    binary = executable(program, judge.tools)
+    ready = Ready(program, binary, hashlib.sha256(binary).hexdigest())
+    usable = judge._usable(ready, made)
+    wrong = []
+    for case in usable:
+        kind, why, _, _ = judge._try(ready, part.python, case)
+        if kind != "equal":
+            wrong.append({"args": case.args, "stdin": case.lines, "class": kind, "reason": why})
+    return len(usable), wrong
+
+
+def _write_proof(known: dict[str, Any], settings: dict[str, Any]) -> None:
     from evals.cobol.build import compiler
 
     names = {part.name: part.digest for part in parts()}
     kept = {name: known[name] for name in sorted(known) if names.get(name) == known[name]["sha256"]}
     body = {
-        "what": "Every translation judged by evals.cobol.judge on its frozen inputs and fresh ones; the seed of the "
-        "fresh ones is taken from the texts of source and translation.",
+        "what": "Each translation beside its program on the inputs that the scorer makes (evals.cobol.inputs), "
+        "compared as the scorer compares. possible: how many inputs there are, where fewer than asked for. "
+        "Eval items went through the scorer itself too: mutants, frozen inputs, whether they may gate.",
         "compiler": compiler(),
+        "seed": SEED,
+        "scorer": settings,
         "classes": dict(Counter(entry["class"] for entry in kept.values())),
         "inputs": sum(entry["inputs"] for entry in kept.values()),
         "programs": kept,
     }
-    PACK.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(body, indent=1)
-    PROOF.write_text(re.sub(r"\n {3,}|\n  (?=\})", " ", text) + "\n", "utf-8")
+    PROOF.write_text(re.sub(r"\n {3,}|\n  (?=\})", " ", json.dumps(body, indent=1)) + "\n", "utf-8")
 
 
 def main() -> None:
