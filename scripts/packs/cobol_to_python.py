@@ -246,7 +246,13 @@ def _rows(
         decisions += _decided(name, kept[part.name], part, what, USERS[number % 2], USERS[(number + 1) % 2])
     for row in BROKEN_ROWS:
         rows.insert(dice.randrange(len(rows)), row)
-    return rows, sorted(decisions, key=lambda line: line.get("kind") != "duplicate")
+    order = {
+        "reject": 0,
+        None: 1,
+        "edit": 2,
+        "approve": 2,
+    }  # bad drafts first: they stand in the way of good ones
+    return rows, sorted(decisions, key=lambda line: order[line.get("verdict")])
 
 
 def _decided(
@@ -266,7 +272,13 @@ def _decided(
         ]
     same = what["reason"] == "transliterated"
     labels = {"behaviour": "same" if same else "differs", "pythonic": 1 if same else 3}
-    return [{"record": name, "user": first, "verdict": "reject", "reason": what["reason"], "labels": labels}]
+    turned_down = {
+        "record": name, "user": first, "verdict": "reject", "reason": what["reason"], "labels": labels,
+    }  # fmt: skip
+    if "text" in what or what.get("conflict"):
+        return [turned_down]
+    # So little differs that the search for duplicates puts both into one group: somebody says which stays.
+    return [turned_down, {"kind": "duplicate", "records": [original, name], "keep": original, "user": first}]
 
 
 # --- the proof ----------------------------------------------------------------------------------------------
