@@ -158,9 +158,8 @@ def _gold_of(folder: Path, pack_folder: Path, pack: TaskPack, suite: Suite) -> C
     pairs = contract.load_rows(folder, "train").to_dicts()
     rows = [_as_eval_row(pair, suite) for pair in pairs]
     try:
-        result = score_texts(
-            suite.metric, rows, [pair["completion"] for pair in pairs], suite.params, pack_folder
-        )
+        params = suite.params | suite.gold.params
+        result = score_texts(suite.metric, rows, [pair["completion"] for pair in pairs], params, pack_folder)
         subscores = result.get("subscores") or [{}] * len(pairs)
         primary = [
             primary_of(suite, float(score), sub)

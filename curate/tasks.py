@@ -60,6 +60,9 @@ class Gold(Strict):
         0.0, ge=0, lt=1
     )  # of the pairs that may fail without a waiver: the scorer's own errors
     expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
+    params: dict[
+        str, Any
+    ] = {}  # over the suite's own, where judging gold may be cheaper than judging answers
 
 
 class Suite(Strict):
