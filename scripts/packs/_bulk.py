@@ -1,14 +1,15 @@
 """Many inputs through one pair in two processes: what makes a thousand inputs a program affordable.
 
 Covers: a COBOL driver that calls the program once an input and cancels it after each, a Python harness that executes
-the translation once an input, both in the sandbox; comparing with the scorer's own rules. Programs that take arguments
-or set an exit code are run one by one instead, as the scorer does.
+the translation once an input, both in the sandbox; comparing with the scorer's own rules. Arguments reach
+the program through the environment, which stores them into a field as ACCEPT FROM ARGUMENT-VALUE does.
 Does not cover: verdicts of record. `evals.cobol.judge` gives those, on its frozen and fresh inputs, one process each.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ real = sys.stdout
 for case in work["cases"]:
     for name, data in case["files"].items():
         open(name, "wb").write(base64.b64decode(data))
-    sys.argv = ["program.py"]
+    sys.argv = ["program.py", *case["args"]]
     sys.stdin = io.TextIOWrapper(io.BytesIO(base64.b64decode(case["stdin"])), "utf-8", "surrogateescape")
     raw = io.BytesIO()
     sys.stdout = io.TextIOWrapper(raw, "utf-8", "surrogateescape")
@@ -79,14 +80,16 @@ print(json.dumps(out))
 """
 
 
-def possible(program: Program) -> bool:
-    """Whether one process can take many inputs of this program."""
-    return not (program.args or program.command_line or program.sets_code)
-
-
 def compiled(judge: Judge, program: Program) -> bytes:
     """The program behind a driver that calls it once an input. Raises `SourceError`."""
     text = re.sub(r"\bSTOP\s+RUN\b", "GOBACK", program.text, flags=re.I)
+    number = itertools.count()
+    text = re.sub(
+        r"\bFROM\s+(?:ARGUMENT-VALUE|COMMAND-LINE)\b",
+        lambda m: f'FROM ENVIRONMENT "GP_ARG{next(number)}"',
+        text,
+        flags=re.I,
+    )
     sources = {"bulk.cob": _driver(program), "program.cob": text}
     done = judge.tools.run(
         Job(
@@ -113,6 +116,9 @@ def compiled(judge: Judge, program: Program) -> bytes:
 
 def _driver(program: Program) -> str:
     before, after = [], []
+    for n in range(1 if program.command_line else len(program.args)):
+        before += ["MOVE SPACES TO GP-LINE", "ACCEPT GP-LINE", f'DISPLAY "GP_ARG{n}" UPON ENVIRONMENT-NAME']
+        before += ["DISPLAY GP-LINE UPON ENVIRONMENT-VALUE"]
     for name in {file.assigned: None for file in program.files}:
         own = f'STRING GP-CASE "-{name}" X"00" DELIMITED BY SIZE INTO GP-PATH'
         before += [f'CALL "CBL_DELETE_FILE" USING "{name}"', own]
@@ -188,7 +194,9 @@ def _run(
         body = some[n].stdin
         if program.linkage:
             body = "".join(f"{row}\n" for row in _driver_lines(program, some[n])).encode()
-        lines.append(b"\x01%04d\n" % n + body)
+        given = [" ".join(some[n].args)] if program.command_line else some[n].args
+        words = "".join(f"{word}\n" for word in given).encode()
+        lines.append(b"\x01%04d\n" % n + words + body)
         files |= {f"{n:04d}-{name}": data for name, data in _files(program, some[n]).items()}
         collect += [f"{n:04d}-{name}" for name in _collected(program)]
     stdin = b"".join(lines) + b"\x01LAST\n" + b"\x01ENDS\n" * 60
@@ -220,6 +228,7 @@ def translated(judge: Judge, program: Program, code: str, some: Sequence[Case]) 
                 "stdin": b64(b"" if program.linkage else case.stdin),
                 "files": {name: b64(data) for name, data in _files(program, case).items()},
                 "fields": dict(case.fields),
+                "args": case.args,
             }
             for case in some
         ],
@@ -262,6 +271,7 @@ def compare(judge: Judge, ready: Ready, code: str, some: Sequence[Case]) -> tupl
             if one.code or not levels[judge.level]:
                 wrong.append(
                     {
+                        "args": case.args,
                         "lines": case.lines,
                         "fields": dict(case.fields),
                         "files": {n: d.decode("latin-1") for n, d in _files(program, case).items()},

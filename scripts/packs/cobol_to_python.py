@@ -287,8 +287,7 @@ def _decided(
 def prove(inputs: int, only: list[str], seconds: float) -> None:
     """Run every pair on at least ``inputs`` inputs, an eval item through the scorer as well; goes on where it stopped.
 
-    Inputs and comparison are the scorer's own; programs that take arguments run one process an input, the others many
-    inputs a process (`scripts.packs._bulk`).
+    Inputs and comparison are the scorer's own, the runner takes many inputs a process (`scripts.packs._bulk`).
     """
     from evals.cobol.judge import Judge
 
@@ -330,10 +329,7 @@ def _proof_of(judge: Any, part: Part, inputs: int) -> tuple[dict[str, Any], list
     wrong: list[dict[str, Any]] = []
     for seed in range(SEED, SEED + 6):
         made = cases(program, domain, seed, inputs)
-        if _bulk.possible(program):
-            judged, differs = _bulk.compare(judge, Ready(program=program), part.python, made)
-        else:
-            judged, differs = _one_by_one(judge, part, made)
+        judged, differs = _bulk.compare(judge, Ready(program=program), part.python, made)
         entry["inputs"] += judged
         wrong += differs
         if len(made) < inputs:  # there are no more inputs than these
@@ -351,23 +347,6 @@ def _proof_of(judge: Any, part: Part, inputs: int) -> tuple[dict[str, Any], list
         if verdict.kind != "equal" or not verdict.may_gate:
             wrong.append({"verdict": verdict.kind, "reason": verdict.reason, "may_gate": verdict.may_gate})
     return entry, wrong
-
-
-def _one_by_one(judge: Any, part: Part, made: list[Any]) -> tuple[int, list[dict[str, Any]]]:
-    from evals.cobol.build import executable
-    from evals.cobol.judge import Ready
-    from evals.cobol.source import read
-
-    program = read(part.cobol)
-    binary = executable(program, judge.tools)
-    ready = Ready(program, binary, hashlib.sha256(binary).hexdigest())
-    usable = judge._usable(ready, made)
-    wrong = []
-    for case in usable:
-        kind, why, _, _ = judge._try(ready, part.python, case)
-        if kind != "equal":
-            wrong.append({"args": case.args, "stdin": case.lines, "class": kind, "reason": why})
-    return len(usable), wrong
 
 
 def _write_proof(known: dict[str, Any], settings: dict[str, Any]) -> None:
