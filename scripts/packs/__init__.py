@@ -1,1 +1,1 @@
-"""Builders of the shipped task packs: one module a pack, its hand-written parts in the folder beside it."""
+"""Builders of the shipped task packs: from the parts in the folder of a task to its files in ``data/tasks``."""
