@@ -379,6 +379,25 @@ def test_scorer_that_lacks_its_column_is_named(tmp_path):
         score_texts("exact_match", eval_rows, ["a", "b"])
 
 
+def test_an_optional_column_comes_from_the_metadata(monkeypatch):
+    """`domains` of a pair or an eval row reach code_equivalence, as JSON; without them the column is left out."""
+    scorer, seen = evals.metric("code_equivalence"), []
+
+    def compute(**columns):
+        seen.append(columns)
+        return {"scores": [1.0] * len(columns["predictions"])}
+
+    monkeypatch.setattr(scorer, "compute", compute)
+    monkeypatch.setattr(evals, "metric", lambda name: scorer)
+    eval_rows = rows(2)
+    score_texts("code_equivalence", eval_rows, ["a", "b"])
+    eval_rows[1].metadata["domains"] = {"N": {"max": 5}}
+    score_texts("code_equivalence", eval_rows, ["a", "b"])
+    assert "domains" not in seen[0]
+    assert seen[1]["domains"] == ["", '{"N": {"max": 5}}']
+    assert seen[1]["sources"] == [row.prompt for row in eval_rows]
+
+
 def test_output_files_are_checked_line_by_line(tmp_path):
     path = tmp_path / "out.jsonl"
     path.write_text('{"id": "a", "text": "one"}\n\n{"id": "b", "completion": "two"}\n')

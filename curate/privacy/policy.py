@@ -44,7 +44,9 @@ class Policy(GroupPolicy, BaseModel):
     ``fast`` only about pieces with a capitalised word on no list; ``rules`` leaves it out. ``entities``: types looked for, all by default. ``rules``: per type, the
     action (replace by a surrogate, mask with asterisks, keep, generalise: an age from 90 becomes ``90+``, a PIN
     code its first three digits) and its own thresholds. Findings below ``threshold`` are dropped; findings below
-    ``review_below`` stay open until a person decides. ``allow``: strings that are never personal here; ``deny``:
+    ``review_below`` stay open until a person decides. ``code``: texts are programs, so that names, places, dates and
+    the like count only in comments, string literals and the paragraphs that name people (`curate.privacy.code`);
+    numbers of cards, accounts and papers count everywhere. ``allow``: strings that are never personal here; ``deny``:
     strings that always are, each with its type. Both match whole words, whatever the case. What is said of groups of
     people (`curate.groups`) finds nothing, so it is no part of the hash.
     """
@@ -56,6 +58,7 @@ class Policy(GroupPolicy, BaseModel):
     rules: dict[str, EntityRule] = {}
     threshold: float = Field(0.5, ge=0, le=1)
     review_below: float = Field(0.6, ge=0, le=1)
+    code: bool = False
     allow: list[str] = []
     deny: dict[str, str] = {}
     models: list[ModelSlot] = []
