@@ -46,6 +46,8 @@ _COMMON = (
         "gandhi jayanti first second third "
         "agreement's service rules standing orders annexures preamble recitals background signed "
         "executed registrar companies "
+        "mondays tuesdays wednesdays thursdays fridays saturdays sundays french german bengali kannada tamil telugu "
+        "malayalam marathi gujarati punjabi odia urdu konkani assamese sanskrit "
         "she he they his her their there these those here note yours sincerely truly".split()
     )
     | NUMBER_WORDS
