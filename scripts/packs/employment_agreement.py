@@ -77,7 +77,6 @@ _SOCIAL = "Code on Social Security, 2020"
 ALWAYS = {
     "epf": "Employees' Provident Funds and Miscellaneous Provisions Act, 1952",
     "posh": "Sexual Harassment of Women at Workplace (Prevention, Prohibition and Redressal) Act, 2013",
-    "dpdp": "Digital Personal Data Protection Act, 2023",
     "contract": "Indian Contract Act, 1872",
     "copyright": "Copyright Act, 1957",
     "arbitration": "Arbitration and Conciliation Act, 1996",
@@ -85,6 +84,9 @@ ALWAYS = {
 }
 # What was law before the labour codes of 21 November 2025 and the Income-tax Act of 1 April 2026, and since.
 OLD = {
+    # The Digital Personal Data Protection Act, 2023 had its assent by then, but none of it was in force.
+    "dpdp": "Information Technology (Reasonable Security Practices and Procedures and Sensitive Personal Data or "
+    "Information) Rules, 2011",
     "esi": "Employees' State Insurance Act, 1948",
     "gratuity": "Payment of Gratuity Act, 1972",
     "maternity": "Maternity Benefit Act, 1961",
@@ -96,6 +98,7 @@ OLD = {
     "social2": "Employees' State Insurance Act, 1948 and the Maternity Benefit Act, 1961",
 }
 NEW = {
+    "dpdp": "Digital Personal Data Protection Act, 2023",
     "esi": _SOCIAL,
     "gratuity": _SOCIAL,
     "maternity": _SOCIAL,

@@ -89,7 +89,7 @@ _BODY = {
 _NUMBER = (
     r"(?:(?:article|clause|section|part|schedule)\s+(?:\d{1,2}|[IVXL]{1,6}|[A-Z])\b[\s.:)–—-]*"
     r"|§\s*\d{1,2}[.):]?\s*|"
-    r"\d{1,2}(?:\.\d{1,2})+[.)]?\s+|\(?(?:\d{1,2}|[ivxl]{1,6}|[A-Za-z])[.)]\s*|\d{1,2}\s+(?=[A-Z]))"
+    r"\d{1,2}(?:\.\d{1,2})+[.)]?\s+|\(?(?:\d{1,2}|[ivxl]{1,6}|[A-Za-z])[.)]\s*|\d{1,2}\s+(?=(?-i:[A-Z])))"
 )
 _HEAD = re.compile(rf"^(?P<marks>[ \t>#*•|_-]*)(?P<number>{_NUMBER})?(?P<bold>[*_ \t]*)", re.IGNORECASE)
 _END = re.compile(r"[.:](?=\s|\*|$)|\s+[–—-]\s+|\*\*|\|")

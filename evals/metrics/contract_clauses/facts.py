@@ -127,6 +127,7 @@ _KEYS = {
         re.I,
     ),
 }
+_LENGTH = re.compile(r"\b(?:notice|prob(?:ation)?|trial|term)\b", re.I)  # "₹20,000, notice a fortnight"
 _NO_PROBATION = re.compile(
     r"\b(?:no|nil|without)\s+probation|\bprobation\w*(?:\s+period)?\s*(?::|is|-|–)?\s*(?:nil|none"
     r"|not applicable)|\bnot (?:be |serve )?"
@@ -228,7 +229,8 @@ def _per(text: str, period: Period, money: list[Money]) -> bool:
     own = text[period.start : period.end]
     if not re.match(r"an?\s", own, re.I) or re.search(r"['’]s?$", own):  # "a month's notice" is a length
         return False
-    return any(0 <= period.start - m.end <= 45 and "\n" not in text[m.end : period.start] for m in money)
+    between = (text[m.end : period.start] for m in money if 0 <= period.start - m.end <= 45)
+    return any("\n" not in words and not _LENGTH.search(words) for words in between)
 
 
 def _by_key(text: str, periods: list[Period], reach: int = 45) -> dict[str, list[Period]]:
