@@ -248,7 +248,7 @@ def draft(request: Request, house: House, seed: str = "", change: dict[str, str]
     ``notice`` …); a clause's name in it replaces the clause's text, an empty one leaves the clause out.
     """
     change = change or {}
-    slots = _slots(request, house) | {name: text for name, text in change.items() if name not in house.clauses}
+    slots = _slots(request, house, change)
     pick = random.Random(f"{request.id}:{house.name}:{seed}")
     order = pick.choice(house.orders)
     chosen = {name: _pick(house.clauses[name], request.tags, pick) for name in house.clauses}
@@ -258,7 +258,7 @@ def draft(request: Request, house: House, seed: str = "", change: dict[str, str]
         if name == "extra":
             if request.extra is None:
                 continue
-            title, text = request.extra
+            title, text = request.extra[0], _in_terms(request.extra[1], request.house, house.name)
         elif name in change:
             if not change[name]:
                 continue
@@ -294,13 +294,13 @@ def _pick(wordings: list[Wording], tags: frozenset[str], pick: random.Random) ->
     return fitting[int(drawn * len(fitting))]
 
 
-def _slots(request: Request, house: House) -> dict[str, str]:
-    facts = {name: request.facts.get(name) or house.silent[_KEY.get(name, name)] for name in (*FACTS, "co", "city")}
+def _slots(request: Request, house: House, change: dict[str, str]) -> dict[str, str]:
+    known = request.facts | {name: change[name] for name in (*FACTS, "co", "role") if name in change}
+    facts = {name: known.get(name) or house.silent[_KEY.get(name, name)] for name in (*FACTS, "co", "city")}
     state = request.state
     law = OLD if "old" in request.tags else NEW
     hours_act = law["works"] if "factory" in request.tags else SHOPS[state]
-    role = request.facts["role"]
-    honorific = "Colleague" if "who" not in request.facts else facts["who"].removeprefix("Dr. ")
+    role = known["role"]
     notice = facts["notice"]
     more = ""
     if "fixedterm" in request.tags:
@@ -315,21 +315,22 @@ def _slots(request: Request, house: House) -> dict[str, str]:
         "state": state,
         "hours_act": hours_act,
         "role": f"{'an' if role[0] in 'AEIO' else 'a'} {role}" if house.name in _ARTICLE else role,
-        "dear": honorific if "who" not in request.facts else _courtesy(facts["who"]),
+        "dear": facts["who"] if "who" in known else "Colleague",
         "brand": request.facts.get("brand", " ".join(facts["co"].split()[:2])),
         "short": request.facts.get("short", "Employee"),
         "short_l": request.facts.get("short", "Employee").lower(),
         "notice_p": notice if notice[-1] in "])>}_" else notice + ("’" if notice.endswith("s") else "’s"),
         "term": request.facts.get("term", ""),
         "probx": more,
-        "payx": f" {request.pay_more}" if request.pay_more else "",
+        "payx": f" {_in_terms(request.pay_more, request.house, house.name)}" if request.pay_more else "",
         "duty": request.duty,
         "duty_you": request.duty,
-        "hours": f"{request.hours} " if request.hours else "",
+        "hours": f"{_in_terms(request.hours, request.house, house.name)} " if request.hours else "",
         "conf": request.secrets,
         "work": request.works,
         "data": request.data,
     }
+    slots |= {name: text for name, text in change.items() if name not in house.clauses and name not in known}
     for name in ("conf", "work", "data", "prob", "pay", "notice"):
         slots[name.capitalize()] = slots[name][0].upper() + slots[name][1:]
     slots["Role"] = role
@@ -341,8 +342,26 @@ _KEY = {"who": "name"}
 _ARTICLE = frozenset({"plain", "startup", "quill", "banyan", "institution"})
 
 
-def _courtesy(name: str) -> str:
-    return name
+# what the houses call the two parties, for words that were written for another house
+PARTIES = {
+    "ledger": ("the Company", "the Employee"),
+    "article": ("the Employer", "the Employee"),
+    "particulars": ("the Firm", "the Holder"),
+    "shopfloor": ("the Management", "the Worker"),
+    "memo": ("Employer", "Appointee"),
+    "startup": ("", "the Team Member"),
+}
+
+
+def _in_terms(text: str, own: str, other: str) -> str:
+    """Words that speak of one house's parties, in another's terms."""
+    if own == other or not {own, other} <= PARTIES.keys():
+        return text
+    for before, after in zip(PARTIES[own], PARTIES[other], strict=True):
+        if before and after:
+            text = text.replace(before, after)
+            text = text.replace(before[0].upper() + before[1:], after[0].upper() + after[1:])
+    return text
 
 
 def _fill(text: str, slots: dict[str, str]) -> str:
@@ -370,3 +389,224 @@ def train_requests() -> list[Request]:
 
 def eval_requests() -> list[Request]:
     return read_requests(PARTS / "eval.txt", "ea-e")
+
+
+# --- the intake: rows, drafts that compete, copies, broken lines -------------------------------------------------
+
+REVIEWERS = ("reviewer-1", "reviewer-2", "reviewer-3")
+CHANGES = frozenset({"note", "cut", "front", "back", "sample", "q", "swap"})
+
+
+@dataclass
+class Change:
+    """What a draft of ``pairs of lines`` does wrong: ``@ record house reason``, then one change a line."""
+
+    record: str
+    house: str
+    reason: str
+    fields: dict[str, str]
+
+    @property
+    def slots(self) -> dict[str, str]:
+        return {name: value for name, value in self.fields.items() if name not in CHANGES}
+
+
+def read_changes(path: Path) -> list[Change]:
+    found: list[Change] = []
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("@ "):
+            record, house, reason = (*line[2:].split(), "", "")[:3]
+            found.append(Change(record, house, reason, {}))
+        elif line.strip():
+            found[-1].fields.update([_field(line)])
+    return found
+
+
+def _field(line: str) -> tuple[str, str]:
+    key, _, value = line.partition(":")
+    return key, value.removeprefix(" ").replace("\\n", "\n")
+
+
+def spoil(request: Request, house: House, change: Change, seed: str) -> str:
+    """A draft with a change's mistakes in it."""
+    text = draft(request, house, seed, change.slots)
+    if "cut" in change.fields:
+        ends = [match.end() for match in re.finditer(r"\S+", text)]
+        text = text[: ends[int(change.fields["cut"]) - 1]]
+    if change.fields.get("sample") == "no":
+        text = "\n".join(line for line in text.split("\n") if not re.search("sample|specimen", line, re.I))
+    for pair in filter(None, change.fields.get("swap", "").split("; ")):
+        before, after = pair.split(" => ")
+        if before not in text:
+            raise ValueError(f"{change.record}: {before!r} is not in the draft")
+        text = text.replace(before, after)
+    return change.fields.get("front", "") + text + change.fields.get("back", "")
+
+
+def lone_requests() -> list[tuple[Request, Change]]:
+    """Requests whose only draft is bad, from ``lone.txt``: a request's fields and a change's in one."""
+    request_fields = {"f", "d", "s", "x", "h", "px", "t"}
+    path, found = PARTS / "lone.txt", []
+    source = ""
+    blocks: list[dict[str, str]] = []
+    for line in path.read_text("utf-8").splitlines():
+        if line.startswith("@@ "):
+            source = line[3:]
+        elif line.startswith("@ "):
+            blocks.append({"@": line[2:]})
+        elif line.strip():
+            blocks[-1].update([_field(line)])
+    for number, block in enumerate(blocks, 301):
+        house, reason = block["@"].split()
+        name = f"ea-{number}"
+        fields = {key: value for key, value in block.items() if key in request_fields | {"q"}}
+        request = _request(name, source, {**fields, "@": house})
+        rest = {key: value for key, value in block.items() if key not in request_fields | {"@", "q"}}
+        found.append((request, Change(name, house, reason, rest)))
+    return found
+
+
+def _row(name: str, request: Request, prompt: str, completion: str, style: str) -> dict[str, Any]:
+    channel = request.source.split("-")[0]
+    meta = {"style": style, "state": request.state, "engagement": engagement(request), "channel": channel}
+    return {"id": name, "source": request.source, "prompt": prompt, "completion": completion, "meta": meta}
+
+
+def engagement(request: Request) -> str:
+    """What kind of post it is, for slices."""
+    for tag, name in (
+        ("apprentice", "apprentice"),
+        ("fixedterm", "fixed term"),
+        ("norules", "school"),
+        ("factory", "works and care"),
+        ("small", "small employer"),
+    ):
+        if tag in request.tags:
+            return name
+    return "shop and office"
+
+
+def gaps(request: Request) -> str:
+    """How much the request leaves open."""
+    return ("none", "one", "some", "some")[len(request.silent)] if len(request.silent) < 4 else "most"
+
+
+@dataclass
+class Pack:
+    """Lines of the three files that are built."""
+
+    records: list[str]
+    evals: list[str]
+    decisions: list[str]
+
+
+def build() -> Pack:
+    """Everything from the parts; the same parts give the same bytes."""
+    styles, requests = houses(), train_requests()
+    by_id = {request.id: request for request in requests}
+    edits = {change.record: change for change in read_changes(PARTS / "edits.txt")}
+    rows: list[dict[str, Any]] = []
+    copies: list[dict[str, Any]] = []
+    told: list[dict[str, Any]] = []
+    pick = random.Random(9)
+    for request in requests:
+        house = styles[request.house]
+        good = draft(request, house)
+        first, second = pick.sample(REVIEWERS, 2)
+        labels = {
+            "gaps": "marked" if request.silent else "none",
+            "law": "as dated" if "old" in request.tags else "current",
+        }
+        approval = {"record": request.id, "user": first, "verdict": "approve", "labels": labels}
+        if request.id in edits:
+            change = edits[request.id]
+            rows.append(
+                _row(request.id, request, request.text, spoil(request, house, change, ""), house.name)
+            )
+            told += [
+                {"record": request.id, "user": second, "verdict": "edit", "completion": good}
+                | {"comment": change.fields["note"]},
+                approval,
+            ]
+            continue
+        rows.append(_row(request.id, request, request.text, good, house.name))
+        told.append(approval)
+    refused: list[dict[str, Any]] = []
+    for number, change in enumerate(read_changes(PARTS / "rivals.txt"), 201):
+        request = by_id[change.record]
+        text = spoil(request, styles[change.house], change, "rival")
+        rows.append(_row(f"ea-{number}", request, request.text, text, change.house))
+        refused.append(_rejection(f"ea-{number}", change, pick))
+    for request, change in lone_requests():
+        text = spoil(request, styles[change.house], change, "")
+        rows.append(_row(request.id, request, request.text, text, change.house))
+        refused.append(_rejection(request.id, change, pick))
+    for number, change in enumerate(read_changes(PARTS / "twins.txt"), 401):
+        request = by_id[change.record]
+        text = spoil(request, styles[request.house], change, "")
+        rows.append(_row(f"ea-{number}", request, change.fields["q"], text, request.house))
+        user = pick.choice(REVIEWERS)
+        line = {
+            "kind": "duplicate",
+            "records": [request.id, f"ea-{number}"],
+            "keep": request.id,
+            "user": user,
+        }
+        copies.append(line)
+    pick.shuffle(rows)
+    records = [json.dumps(row, ensure_ascii=False) for row in rows]
+    for line in (PARTS / "broken.txt").read_text("utf-8").splitlines():
+        # behind the first row, whose id one of them takes again
+        records.insert(pick.randrange(records.index(_line_of(records, "ea-001")) + 1, len(records)), line)
+    decisions = [*copies, *sorted(refused, key=lambda line: line["record"]), *told]
+    return Pack(
+        records,
+        [json.dumps(row, ensure_ascii=False) for row in _eval_rows(styles)],
+        [json.dumps(line, ensure_ascii=False) for line in decisions],
+    )
+
+
+def _line_of(records: list[str], name: str) -> str:
+    return next(line for line in records if line.startswith(f'{{"id": "{name}", '))
+
+
+def _rejection(name: str, change: Change, pick: random.Random) -> dict[str, Any]:
+    return {
+        "record": name,
+        "user": pick.choice(REVIEWERS),
+        "verdict": "reject",
+        "reason": change.reason,
+        "comment": change.fields["note"],
+    }
+
+
+def _eval_rows(styles: dict[str, House]) -> Iterator[dict[str, Any]]:
+    for request in eval_requests():
+        yield {
+            "id": request.id,
+            "source": request.source,
+            "prompt": request.text,
+            "reference": draft(request, styles[request.house]),
+            "slice": {
+                "engagement": engagement(request),
+                "gaps": gaps(request),
+                "law": "as dated" if "old" in request.tags else "current",
+            },
+            "metadata": {"style": request.house, "state": request.state},
+        }
+
+
+def main() -> None:
+    """Write the pack's built files."""
+    pack = build()
+    for name, lines in (
+        ("records.jsonl", pack.records),
+        ("eval.jsonl", pack.evals),
+        ("decisions.jsonl", pack.decisions),
+    ):
+        (PACK / name).write_text("\n".join(lines) + "\n", "utf-8")
+        print(f"{name}: {len(lines)} lines")
+
+
+if __name__ == "__main__":
+    main()

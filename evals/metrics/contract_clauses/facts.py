@@ -36,7 +36,8 @@ _NAME_WORD = r"(?:[A-Z][’'][A-Z][a-z]+|[A-Z][a-z’'-]+|[A-Z]{3,}|[A-Z]\.)"
 _NAME = rf"{_NAME_WORD}(?:[ ]{_NAME_WORD}){{1,3}}"
 _NAMES = re.compile(rf"(?<![\w’']){_NAME}")
 _HONORIFIC = (
-    r"\b(?:Mr|Ms|Mrs|Miss|Dr|MR|MS|MRS|DR|Shri|SHRI|Smt|SMT|Kumari|Col|Capt|Prof|Sister|Father|Advocate|Adv)\b\.?[ ]+"
+    r"\b(?:Mr|Ms|Mrs|Miss|Dr|MR|MS|MRS|DR|Shri|SHRI|Smt|SMT|Kumari|Col|Capt|Prof|Sister|Father|Advocate|Adv)\b"
+    r"\.?[ ]+"
 )
 PERSON = (
     re.compile(rf"{_HONORIFIC}(?P<name>{_NAME_WORD}(?:[ ]{_NAME_WORD}){{0,3}})"),
@@ -61,37 +62,41 @@ ROLE_HEADS = frozenset(
     "operator mechanic electrician cook guard auditor editor buyer planner trainer".split()
 )
 #: words that begin with a capital in contracts and belong to no person
-NO_NAME = frozenset(
-    "private limited pvt ltd llp trust society company employer employee firm agreement employment "
-    "contract of the and "
-    "senior junior manager engineer officer executive designer analyst associate supervisor lead "
-    "head director nurse "
-    "accountant consultant developer architect assistant administrator technician representative "
-    "scientist teacher chef "
-    "driver pharmacist clerk specialist coordinator software data human resources accounts sales "
-    "marketing customer support "
-    "operations project product store warehouse branch site network security front office legal "
-    "research staff general "
-    "chief financial technology vice president india indian authorised authorized signatory rupees "
-    "lakh lakhs crore date "
-    "place signature signed witness january february march april may june july august september "
-    "october november december "
-    "monday tuesday wednesday thursday friday saturday sunday internal committee provident fund "
-    "state insurance gratuity "
-    "maternity benefit code social wages income tax section clause article schedule high court "
-    "courts draft please need "
-    "prepare joining salary ctc probation notice kindly hi add use total gross fixed pay first day "
-    "start commencement "
-    "hiring hire appoint engage recruit employ write make create employing recruiting new our for "
-    "to from with by at in on of a "
-    "an half yearly annual doj lpa inr rs hr ux ui it pgt icu bpo night term posh esi pf epf gst "
-    "tds hod ceo cto cfo coo "
-    "growth supply chain quality assurance business development content writer copywriter "
-    "dermatologist physics "
-    "mathematics chemistry biology english university college school hospital hospitals bank "
-    "services labs systems name candidate appointee person miss master advocate adv ca cs sister father rest "
-    "tbd tbc tba eod est ist asap fyi call also indian hindi".split()
-) | {word for place in STATE_OF for word in place.split()} | ROLE_HEADS
+NO_NAME = (
+    frozenset(
+        "private limited pvt ltd llp trust society company employer employee firm agreement employment "
+        "contract of the and "
+        "senior junior manager engineer officer executive designer analyst associate supervisor lead "
+        "head director nurse "
+        "accountant consultant developer architect assistant administrator technician representative "
+        "scientist teacher chef "
+        "driver pharmacist clerk specialist coordinator software data human resources accounts sales "
+        "marketing customer support "
+        "operations project product store warehouse branch site network security front office legal "
+        "research staff general "
+        "chief financial technology vice president india indian authorised authorized signatory rupees "
+        "lakh lakhs crore date "
+        "place signature signed witness january february march april may june july august september "
+        "october november december "
+        "monday tuesday wednesday thursday friday saturday sunday internal committee provident fund "
+        "state insurance gratuity "
+        "maternity benefit code social wages income tax section clause article schedule high court "
+        "courts draft please need "
+        "prepare joining salary ctc probation notice kindly hi add use total gross fixed pay first day "
+        "start commencement "
+        "hiring hire appoint engage recruit employ write make create employing recruiting new our for "
+        "to from with by at in on of a "
+        "an half yearly annual doj lpa inr rs hr ux ui it pgt icu bpo night term posh esi pf epf gst "
+        "tds hod ceo cto cfo coo "
+        "growth supply chain quality assurance business development content writer copywriter "
+        "dermatologist physics "
+        "mathematics chemistry biology english university college school hospital hospitals bank "
+        "services labs systems name candidate appointee person miss master advocate adv ca cs sister father rest "
+        "tbd tbc tba eod est ist asap fyi call also indian hindi".split()
+    )
+    | {word for place in STATE_OF for word in place.split()}
+    | ROLE_HEADS
+)
 _ROLE = re.compile(
     r"\b(?:appoint\w*|engage\w*|employ\w*|join\w*|serve|designated"
     r"|designation)\b[^.;\n]{0,70}?\b(?:as|position of|:)\s+"
@@ -570,4 +575,3 @@ def _roles(text: str, request: Request) -> list[Hit]:
             if set(words) & ROLE_HEADS:
                 hits.append(Hit("wrong_role", start, end, request.text[:160]))
     return hits
-
