@@ -381,7 +381,10 @@ def test_a_letter_that_speaks_of_signing_first_is_in_order(scorer):
         ("1. Appointment", "1. Post"),
         ("2. Duties", "2. Work to be done"),
         ("10. Intellectual property", "10. Who owns your work"),
+        ("10. Intellectual property", "10. Rights in your work"),
+        ("9. Confidentiality", "9. Secrets of the job"),
         ("13. Termination", "13. Leaving us"),
+        ("The laws of India;", "India's law applies between the parties, and it is the only one;"),
         ("13. Termination", "13. Parting"),
         ('(the "Employee").', 'referred to as "Employee".'),
         (

@@ -34,9 +34,9 @@ TITLES: dict[str, str] = {
     "posh": r"\bposh\b|\bsexual harassment\b|\bharassment[- ]free\b|\bdignity at work\b"
     r"|\brespect at work\b|\b(?:safe|respectful) "
     r"(?:and respectful )?workplace\b|\bworkplace conduct\b",
-    "confidentiality": r"\bconfidential|\bsecrecy\b|\bnon-?disclosure\b|\btrade secrets?\b",
+    "confidentiality": r"\bconfidential|\bsecre(?:cy|ts?)\b|\bnon-?disclosure\b",
     "ip": r"\bintellectual property\b|\bipr?\b|\binventions?\b|\bownership of (?:work|results)\b"
-    r"|\brights in (?:work|what)\b|\bworks made\b|\bwho owns\b",
+    r"|\brights in (?:your |the )?(?:work|what)\b|\bworks made\b|\bwho owns\b",
     "data_protection": r"\bdata (?:protection|privacy)\b|\bpersonal data\b|\bprivacy\b|\b(?:customer"
     r"|employee) data\b|\bpersonal information\b",
     "covenants": r"\bcovenants?\b|\bnon-?compet|\bnon-?solicit|\bcompet(?:ition|ing)\b|\bexclusiv"
@@ -177,10 +177,9 @@ def first_places(text: str, clauses: list[Clause]) -> dict[str, tuple[int, Claus
             *_, match = (None, *pattern.finditer(text))
         if match and (name not in found or match.start() < found[name][0]):
             found[name] = (match.start(), None)
-    if "parties" not in found:
-        named = _TWO_NAMED.search(text, 0, 1500)  # X ("A") and Y ("B"), or a table of both
-        if named:
-            found["parties"] = (named.start(), None)
+    named = _TWO_NAMED.search(text, 0, 1500)  # X ("A") and Y ("B"), or a table of both
+    if named and ("parties" not in found or named.start() < found["parties"][0]):
+        found["parties"] = (named.start(), None)
     if "signature" not in found:
         tail = max(0, len(text.rstrip()) - 300)
         blank = re.compile(r"(?:_{4,}|\.{5,})").search(text, tail)
