@@ -48,8 +48,10 @@ bench: setup     ## benchmarks; AREA=dedupe|privacy|training|... for one
 lint: setup      ## ruff and mypy only
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-docs: setup      ## regenerate docs/cli.md and docs/benchmarks.md
+docs: setup      ## regenerate what is made from code, results and packs
 	@$(BIN)/python -m scripts.gen_docs
+	@$(BIN)/python -m scripts.results
+	@$(BIN)/python -m scripts.pack_diversity
 
 lock:            ## resolve pyproject.toml anew into requirements.lock (then run make test)
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" sh scripts/lock.sh

@@ -2,9 +2,9 @@
 
 Covers: false promotion at the margin and power of `evals.stats.noninferiority` for pass/fail and continuous scores,
 independent and clustered, n = 50 to 1 000; beside it two gates in common use on the same draws: "no drop beyond the
-tolerance" and "not significantly worse"; how often preflight stops planted mistakes (`benchmarks._planted`). The same
+tolerance" and "not significantly worse"; whether learning curves hold what they state (`benchmarks._curves`). The same
 seeds give the same rates.
-Does not cover: models, time.
+Does not cover: models, time, planted mistakes (`benchmarks.planted`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import scipy
 from scipy import stats as oracle
 
-from benchmarks import _planted
+from benchmarks import _curves
 from evals.stats import MIN_CLUSTERS, noninferiority
 
 MARGIN, ALPHA = 0.03, 0.05
@@ -59,7 +59,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 bool(worst <= 0.03),
             )
         )
-    return [*rows, *_planted.rows(quick)]
+    return [*rows, *_curves.rows(quick)]
 
 
 def _rates(

@@ -4,3 +4,10 @@ Here live importing, privacy, near-duplicates, review, snapshots, jobs, users, a
 Not here: training (`train`) and evaluation (`evals`), which know of this room only `curate.contract`, `curate.tasks`
 and `curate.errors`. This package exports nothing by itself: name the module you mean.
 """
+
+import os
+
+# Threads of torch that wait for each other spin by default. Where cores are shared (a server beside a job, two jobs),
+# the one that spins takes the core of the one it waits for: seven times the CPU seconds, measured. Read by OpenMP when
+# torch is first imported, so it stands here, before everything.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

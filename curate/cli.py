@@ -261,21 +261,6 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-@app.command(epilog=example("goldpair demo", "goldpair demo --task sarcastic-bot --workspace demo --json"))
-def demo(
-    task: Annotated[str, typer.Option(help="Shipped task pack to run.")] = "sarcastic-bot",
-    workspace: Annotated[
-        Path, typer.Option("--workspace", "-w", help="Workspace to make or go on with.")
-    ] = Path("demo"),
-    as_json: JsonOption = False,
-) -> None:
-    """The whole loop on a shipped pack, from raw records to a verdict. Resumes where it stopped."""
-    from curate import demo as script
-
-    result = script.run(task, workspace, quiet=as_json)
-    _print(result, as_json, script.show)
-
-
 @app.command(epilog=example("goldpair serve --port 8501", "goldpair serve -w demo --host 127.0.0.1"))
 def serve(
     workspace: WorkspaceOption = None,
@@ -537,6 +522,9 @@ def clusters_decide(
 def review_next(
     task: TaskArgument,
     n: Annotated[int, typer.Option(min=1, max=50, help="How many.")] = 1,
+    order: Annotated[str, typer.Option(help="queue, score (lowest first) or score_high")] = "queue",
+    min_score: Annotated[float | None, typer.Option(help="Only pairs with at least this score.")] = None,
+    max_score: Annotated[float | None, typer.Option(help="Only pairs with at most this score.")] = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -554,7 +542,8 @@ def review_next(
         if not result["items"]:
             print("Your queue is empty.")
 
-    _print(_client(workspace, user).call("review.next", task=task, n=n), as_json, show)
+    asked = {"order": order, "min_score": min_score, "max_score": max_score}
+    _print(_client(workspace, user).call("review.next", task=task, n=n, **asked), as_json, show)
 
 
 @review_app.command(
@@ -574,6 +563,9 @@ def review_decide(
     label: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, e.g. tone=4")] = None,
     comment: Annotated[str | None, typer.Option(help="A note that stays with the pair.")] = None,
     client_id: Annotated[str | None, typer.Option(help="Repeat safely with the same id.")] = None,
+    suggestion: Annotated[
+        str | None, typer.Option(help="With edit: take this suggestion of a model.")
+    ] = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -594,6 +586,7 @@ def review_decide(
         labels=labels or None,
         comment=comment,
         client_id=client_id,
+        suggestion=suggestion,
     )
     _print(result, as_json)
 
@@ -879,7 +872,7 @@ def main() -> None:
         sys.exit(EXIT_ERROR)
 
 
-from curate import cli_keep, cli_proof, cli_team  # noqa: E402, F401  they register their verbs and take the helpers above
+from curate import cli_facts, cli_keep, cli_packs, cli_proof, cli_suggest, cli_team  # noqa: E402, F401  they register their verbs
 
 if __name__ == "__main__":
     from curate.cli import (

@@ -122,6 +122,51 @@ def train(
     _print(result, as_json)
 
 
+@app.command(
+    epilog=example("goldpair curve 3fa9", "goldpair curve 3fa9 --points 5 --seeds 3 --max-minutes 4 --json")
+)
+def curve(
+    snapshot: SnapshotArgument,
+    seeds: Annotated[int, typer.Option(min=1, max=10, help="Models for every part.")] = 2,
+    points: Annotated[
+        int, typer.Option(min=3, max=8, help="Parts, each twice the one before; 4 begins at 1/8.")
+    ] = 4,
+    max_minutes: Annotated[float | None, typer.Option(help="Training time of each model.")] = None,
+    recipe: RecipeOption = None,
+    set_: SetOption = None,
+    base_model: BaseOption = None,
+    no_wait: NoWait = False,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many more pairs? Train on parts of a snapshot, score each, fit a curve. Finished parts are kept."""
+    result = _job(
+        _client(workspace, user),
+        "curve",
+        as_json,
+        no_wait,
+        "curve",
+        snapshot=_place(snapshot),
+        seeds=seeds,
+        points=points,
+        max_minutes=max_minutes,
+        recipe=str(recipe.resolve()) if recipe else None,
+        set=set_ or [],
+        base_model=base_model,
+    )
+
+    def show(found: dict[str, Any]) -> None:
+        for name, suite in found.get("suites", {}).items():
+            columns = ["pairs", "seed", "score", "rows", "seconds"]
+            _show_table(sorted(suite["points"], key=lambda p: (p["pairs"], p["seed"])), columns)
+            print(f"{name}: {suite['sentence']}")
+        if no_wait:
+            print(f"job: {found['job']}")
+
+    _print(result, as_json, show)
+
+
 @app.command(epilog=example("goldpair reproduce sarcastic-bot-v1"))
 def reproduce(
     model: ModelArgument,
@@ -158,7 +203,8 @@ def eval_(
         str | None, typer.Option(help="Comma-separated arms, or none; else the pack's.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first eval rows; never enough for a gate.")
+        int | None,
+        typer.Option(min=1, help="Only so many eval rows, spread over slices; never enough for a gate."),
     ] = None,
     no_wait: NoWait = False,
     workspace: WorkspaceOption = None,
@@ -395,6 +441,36 @@ def models_list(
     """Model versions."""
     result = _client(workspace, user).call("models.list", task=task)
     _print(result, as_json, lambda r: _show_table(r["models"]))
+
+
+@models_app.command("versions", epilog=example("goldpair models versions sarcastic-bot"))
+def models_versions(
+    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Model versions, oldest first, with score and interval by suite, retention, verdict and release."""
+    result = _client(workspace, user).call("models.versions", task=task)
+
+    def show(found: dict[str, Any]) -> None:
+        rows = []
+        for v in found["versions"]:
+            kept = v["retention"]
+            row = {
+                "version": v["name"],
+                "verdict": v["verdict"],
+                "released": "yes" if v["released"] else "no",
+            }
+            row |= {"retention": f"{kept['tuned'] - kept['base']:+.3f}" if kept else None}
+            for suite, s in v["suites"].items():
+                row[suite] = (
+                    f"{s['mean']:.3f} [{s['interval'][0]:.3f}, {s['interval'][1]:.3f}], {s['rows']} of {s['of']} rows"
+                )
+            rows.append(row)
+        _show_table(rows, list(dict.fromkeys(key for row in rows for key in row)) or None)
+
+    _print(result, as_json, show)
 
 
 @models_app.command("show", epilog=example("goldpair models show sarcastic-bot-v1 --json"))

@@ -100,6 +100,8 @@ def review_bulk(
     label: Annotated[str | None, typer.Option(help="Only pairs with this label, NAME=VALUE.")] = None,
     author: Annotated[str | None, typer.Option(help="Only revisions of this author.")] = None,
     source: Annotated[str | None, typer.Option(help="Only pairs of this source.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Only pairs with at least this score.")] = None,
+    max_score: Annotated[float | None, typer.Option(help="Only pairs with at most this score.")] = None,
     workspace: WorkspaceOption = None,
     user: UserOption = None,
     as_json: JsonOption = False,
@@ -118,6 +120,8 @@ def review_bulk(
         label=label,
         author=author,
         source=source,
+        min_score=min_score,
+        max_score=max_score,
     )
 
     def show(result: dict[str, Any]) -> None:

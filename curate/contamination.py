@@ -114,20 +114,20 @@ def _telling(reference: str | None) -> str:
 def frozen_sets(pack_folder: Path, pack: TaskPack, runs: Path | None = None) -> dict[str, list[EvalRow]]:
     """Eval sets by name: of every suite, and as kept by earlier runs below ``runs`` where they differ from those."""
     found: dict[str, list[EvalRow]] = {}
-    known = set()
+    known: set[bytes] = set()
     for suite in pack.suites:
         found[f"suite {suite.name}"] = rows = load_eval(pack_folder, suite)
-        known.add(_same(rows))
+        known |= _same(rows)
     for path in sorted(runs.glob("*/eval.jsonl")) if runs is not None else ():
         rows = load_eval(path.parent, Suite(name=path.parent.name, metric="", eval=path.name))
-        if _same(rows) not in known:
-            known.add(_same(rows))
+        if not _same(rows) <= known:  # a sample of a set is no set of its own
+            known |= _same(rows)
             found[f"the eval set of run {path.parent.name}"] = rows
     return found
 
 
-def _same(rows: Sequence[EvalRow]) -> bytes:
-    return contract.canonical_json([row.model_dump(mode="json") for row in rows])
+def _same(rows: Sequence[EvalRow]) -> set[bytes]:
+    return {contract.canonical_json(row.model_dump(mode="json")) for row in rows}
 
 
 def in_words(hits: Sequence[Hit], evals: int, pairs: int) -> str:

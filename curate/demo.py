@@ -1,7 +1,8 @@
 """The whole loop on a shipped pack, without a question asked: raw records to a verdict on a tuned model.
 
-Covers: the order of the stages, replaying the pack's recorded decisions through the same rules as anybody's, an
-honest summary. Every stage is the operation that people use; a finished stage is not run again.
+Covers: the order of the stages, replaying the pack's recorded decisions through the same rules as anybody's, the
+short demo under the pack's declared override and the full run beside it in one workspace, an honest summary. Every
+stage is the operation that people use; a finished stage is not run again.
 Does not cover: any rule of its own. What the gate says is what the demo reports.
 """
 
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from curate import results
 from curate.client import Client, running_server
 from curate.errors import GoldpairError, NotFound, RefusedError
 from curate.tasks import find_pack, load_pack
@@ -21,36 +23,61 @@ from curate.workspace import Workspace
 
 LEAD = "admin"
 SHOWN = 4  # answers side by side in the summary
-STAGES = ("init", "import", "scan", "dedupe", "decisions", "snapshot", "preflight", "baselines", "train", "eval",
-          "gate", "report", "release")  # fmt: skip
+#: stages that the short demo and the full run share; each has the others for itself
+SHARED = ("init", "import", "scan", "dedupe", "decisions", "snapshot")
+STAGES = (*SHARED, "baselines", "preflight", "train", "eval", "gate", "report", "release")
 
 
 class _Demo:
-    """State of one demo run: what each stage returned and how long it took, kept in ``demo.json``."""
+    """State of one demo run: what each stage returned and how long it took, kept in ``demo-<task>.json``."""
 
-    def __init__(self, task: str, workspace: Workspace, quiet: bool) -> None:
+    def __init__(self, task: str, workspace: Workspace, quiet: bool, full: bool) -> None:
         self.task, self.workspace, self.quiet = task, workspace, quiet
         self.pack_folder = find_pack(task, workspace.tasks)
         self.pack = load_pack(self.pack_folder)
+        self.short = self.pack.demo is not None and not full
         self.client = Client(workspace, LEAD)
         self.path = workspace.root / f"demo-{task}.json"
         self.state: dict[str, Any] = (
             json.loads(self.path.read_text("utf-8")) if self.path.exists() else {"seconds": {}}
         )
+        self.own: dict[str, Any] = (
+            self.state.setdefault("short", {"seconds": {}}) if self.short else self.state
+        )
+        if "train" not in self.own:
+            self.own.pop("preflight", None)  # the other run may have written another one since
+        if "suites" not in self.own.get("gate", {}):
+            for name in ("gate", "report"):
+                self.own.pop(name, None)  # of an earlier Goldpair, which decided on the first suite alone
 
     def stage(self, name: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Run a stage unless it has finished before; remember its result and its seconds."""
-        if name in self.state:
+        kept = self.state if name in SHARED else self.own
+        if name in kept:
             self.say(f"{name:10} done before")
-            return self.state[name]
+            return kept[name]
         started = time.monotonic()
         result = run()
         seconds = round(time.monotonic() - started, 1)
-        self.state[name] = result
-        self.state["seconds"][name] = seconds
+        kept[name] = result
+        kept["seconds"][name] = seconds
         self.path.write_text(json.dumps(self.state, indent=1, ensure_ascii=False), "utf-8")
         self.say(f"{name:10} {_words(name, result)}  ({seconds:.0f} s)")
         return result
+
+    def result(self, name: str) -> dict[str, Any]:
+        """What a finished stage returned."""
+        return (self.state if name in SHARED else self.own)[name]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds of every stage of this run, the shared ones included."""
+        return {
+            name: kept["seconds"][name]
+            for name in STAGES
+            for kept in (self.state if name in SHARED else self.own,)
+            if name in kept["seconds"]
+        }
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -65,8 +92,14 @@ class _Demo:
         return {**started, **(status.get("result") or {})}
 
 
-def run(task: str, folder: Path, quiet: bool = False) -> dict[str, Any]:
-    """Run or go on with the demo in a workspace folder. Returns the summary."""
+def run(
+    task: str, folder: Path, quiet: bool = False, *, full: bool = False, result: Path | None = None
+) -> dict[str, Any]:
+    """Run or go on with the demo in a workspace folder. Returns the summary.
+
+    ``full`` leaves the pack's declared override aside; ``result`` gets the numbers as a file (`curate.results`).
+    Raises `RefusedError` when the preflight does not pass, but for what the declared override passes over.
+    """
     from curate import users
     from curate.store import Store
 
@@ -77,26 +110,51 @@ def run(task: str, folder: Path, quiet: bool = False) -> dict[str, Any]:
             users.ensure_owner(store, LEAD)
         finally:
             store.close()
-    demo = _Demo(task, workspace, quiet)
+    demo = _Demo(task, workspace, quiet, full)
+    demo.say(_what(demo))
     demo.stage("init", lambda: {"workspace": workspace.root.name})
     demo.stage("import", lambda: _import(demo))
     demo.stage("scan", lambda: _scan(demo))
     demo.stage("dedupe", lambda: _dedupe(demo))
     demo.stage("decisions", lambda: _decisions(demo))
     snapshot = demo.stage("snapshot", lambda: demo.job("freeze", "snapshot.create", task=task))["snapshot"]
-    preflight = demo.stage("preflight", lambda: demo.job("preflight", "preflight", snapshot=snapshot))
-    if preflight["verdict"] != "PASS":
+    # The one difference between both: the operations themselves know what the override allows.
+    how = {"snapshot": snapshot, "demo": demo.short}
+    demo.stage("baselines", lambda: demo.job("baselines", "eval", task=task, **how))
+    preflight = demo.stage("preflight", lambda: demo.job("preflight", "preflight", **how))
+    signed = preflight["override"] or {}
+    if preflight["verdict"] != "PASS" and not (demo.short and signed.get("demo")):
+        del demo.own["preflight"]
         reasons = [f"{c['name']}: {c['detail']}" for c in preflight["checks"] if c["verdict"] != "PASS"]
         raise RefusedError(f"The preflight is {preflight['verdict']}; nothing was trained.", reasons)
-    demo.stage("baselines", lambda: demo.job("baselines", "eval", task=task, snapshot=snapshot))
-    model = demo.stage("train", lambda: demo.job("train", "train", snapshot=snapshot))["model"]
-    run_id = demo.stage("eval", lambda: demo.job("eval", "eval", task=task, snapshot=snapshot, model=model))[
-        "run"
-    ]
-    demo.stage("gate", lambda: demo.client.call("gate", run=run_id))
-    demo.stage("report", lambda: demo.client.call("report", run=run_id))
+    model = demo.stage("train", lambda: demo.job("train", "train", **how))["model"]
+    runs = demo.stage("eval", lambda: demo.job("eval", "eval", task=task, model=model, **how))["runs"]
+    demo.stage("gate", lambda: _gate(demo, runs, model))
+    demo.stage("report", lambda: _report(demo, runs))
     demo.stage("release", lambda: _release(demo, model))
-    return _summary(demo)
+    summary = _summary(demo)
+    if result is not None:
+        results.write_result(
+            result, results.result_of(summary, demo.client.call("models.show", model=model)["run"])
+        )
+    return summary
+
+
+def _what(demo: _Demo) -> str:
+    declared = demo.pack.demo
+    if not demo.short or declared is None:
+        return f"Full run of {demo.task}."
+    held = [
+        f"{number:g} {unit}"
+        for number, unit in ((declared.train_minutes, "minutes"), (declared.max_steps, "steps"))
+        if number is not None
+    ]
+    training = f", training held to {' and '.join(held)}" if held else ""
+    return (
+        f"Short demo of {demo.task} under a declared override, signed by {declared.signed_by}: {declared.reason}\n"
+        f"At most {declared.eval_rows} eval rows a suite{training}; the verdict is INCONCLUSIVE, nothing is released. "
+        f"The run that counts: goldpair demo --task {demo.task} --full"
+    )
 
 
 # --- stages -------------------------------------------------------------------------------------------------
@@ -204,6 +262,19 @@ def _decide_pair(
     pair["rev"] = done["rev"]
 
 
+def _gate(demo: _Demo, runs: list[str], model: str) -> dict[str, Any]:
+    """Decide on every suite; the version's own verdict is the one over all of them."""
+    decisions = [demo.client.call("gate", run=name) for name in runs]
+    whole = demo.client.call("models.show", model=model)["gate"]
+    suites = [{key: d[key] for key in ("suite", "verdict", "worth_it")} for d in decisions]
+    return {"verdict": whole["verdict"], "worth_it": whole["worth_it"], "suites": suites}
+
+
+def _report(demo: _Demo, runs: list[str]) -> dict[str, Any]:
+    made = [demo.client.call("report", run=name) for name in runs]
+    return {**made[0], "reports": made}
+
+
 def _release(demo: _Demo, model: str) -> dict[str, Any]:
     try:
         return {"released": True, **demo.client.call("promote", model=model)}
@@ -226,49 +297,53 @@ def _words(name: str, result: dict[str, Any]) -> str:
         return ", ".join(f"{n} {verdict}" for verdict, n in sorted(result["outcome"].items()))
     if name == "snapshot":
         return f"{result['snapshot'][:12]}: {result['rows']}"
+    if name == "preflight" and result["override"]:
+        signed = result["override"]
+        return f"{result['verdict']}, passed over by {signed['user']}: {', '.join(signed['checks'])}"
     if name in ("preflight", "gate"):
         return result["verdict"]
     if name == "train":
         return result["model"]
     if name == "report":
-        return result["html"]
+        return ", ".join(made["html"] for made in result["reports"])
     if name == "release":
         return "released" if result["released"] else f"not released: {result['why']}"
     return ""
 
 
 def _summary(demo: _Demo) -> dict[str, Any]:
-    state = demo.state
     funnel = demo.client.call("overview", task=demo.task)["pairs"]
-    report = json.loads(Path(state["report"]["json"]).read_text("utf-8"))
+    imported, gate = demo.result("import"), demo.result("gate")
+    reports = [json.loads(Path(made["json"]).read_text("utf-8")) for made in demo.result("report")["reports"]]
     return {
         "task": demo.task,
+        "title": demo.pack.title,
+        "full": not demo.short,
+        "override": reports[0]["demo"],
         "rows": {
-            "in": sum(state["import"][part] for part in ("imported", "already_there", "quarantined")),
-            "quarantined": state["import"]["quarantined"],
+            "in": sum(imported[part] for part in ("imported", "already_there", "quarantined")),
+            "quarantined": imported["quarantined"],
             "duplicates": funnel.get("duplicate", 0),
             "rejected": funnel.get("rejected", 0),
             "held": funnel.get("held", 0),
             "undecided": funnel.get("ready", 0) + funnel.get("returned", 0),
             "approved": funnel.get("approved", 0),
         },
-        "quarantine": state["import"]["by_reason"],
-        "arms": {arm["name"]: {"mean": arm["mean"], "interval": arm["interval"]} for arm in report["arms"]},
-        "differences": {
-            item["arm"]: {"mean": item["estimate"], "interval": item["interval"]}
-            for item in report["differences"]
-        },
-        "agreement": report["agreement"],
+        "quarantine": imported["by_reason"],
+        "suites": [
+            results.suite_of(report) | {"report": made["html"]}
+            for report, made in zip(reports, demo.result("report")["reports"], strict=True)
+        ],
         "answers": [
             {"prompt": row["prompt"], "outputs": {answer["arm"]: answer["text"] for answer in row["answers"]}}
-            for row in report["examples"][:SHOWN]
+            for row in reports[0]["examples"][:SHOWN]
         ],
-        "model": state["train"]["model"],
-        "verdict": state["gate"]["verdict"],
-        "worth_it": state["gate"].get("worth_it", ""),
-        "released": state["release"]["released"],
-        "seconds": state["seconds"],
-        "report": state["report"]["html"],
+        "model": demo.result("train")["model"],
+        "verdict": gate["verdict"],
+        "worth_it": gate["worth_it"],
+        "released": demo.result("release")["released"],
+        "seconds": demo.seconds,
+        "report": demo.result("report")["html"],
     }
 
 
@@ -284,31 +359,52 @@ def show(summary: dict[str, Any]) -> None:
     print(f"{rows['in']} rows in: " + ", ".join(f"{n} {name}" for name, n in rows.items() if name != "in"))
     for reason, count in sorted(summary["quarantine"].items(), key=lambda item: -item[1]):
         print(f"    quarantined {count:3}  {reason}")
-    table = Table(box=None, pad_edge=False, title="Joint score on the frozen eval set", title_justify="left")
-    for column in ("arm", "mean", "95 % interval", "tuned minus it", "95 % interval"):
-        table.add_column(column)
-    for arm, score in summary["arms"].items():
-        gap = summary["differences"].get(arm)
-        table.add_row(
-            Text(arm),
-            f"{score['mean']:.3f}",
-            _interval(score["interval"]),
-            f"{gap['mean']:+.3f}" if gap else "",
-            _interval(gap["interval"], "+") if gap else "",
-        )
-    console.print(table)
+    for suite in summary["suites"]:
+        asked = f"{suite['asked']} of {suite['of']} rows"
+        title = f"Suite {suite['suite']}: {suite['primary']} of {suite['metric']}, {asked}"
+        table = Table(box=None, pad_edge=False, title=title, title_justify="left")
+        for column in (
+            "arm",
+            "mean",
+            "95 % interval",
+            "tuned minus it",
+            "95 % interval",
+            "examples that fitted",
+        ):
+            table.add_column(column)
+        for arm, score in suite["arms"].items():
+            gap = suite["differences"].get(arm)
+            table.add_row(
+                Text(arm),
+                "–" if score["mean"] is None else f"{score['mean']:.3f}",
+                "" if score["mean"] is None else _interval(score["interval"]),
+                f"{gap['mean']:+.3f}" if gap and gap["mean"] is not None else "",
+                _interval(gap["interval"], "+") if gap and gap["mean"] is not None else "",
+                f"{score['shots']} of {score['shots_wanted']}" if "shots" in score else "",
+            )
+        console.print(table)
+        if (suite["agreement"] or {}).get("kappa") is not None:
+            agreement = suite["agreement"]
+            print(
+                f"The scorer agrees with blind labels at kappa {agreement['kappa']:.2f} "
+                f"{_interval(agreement['interval'])} on {agreement['n']} answers."
+            )
+        console.print(Text(f"{suite['verdict']}. {suite['worth_it']}"))
+        print()
     for answer in summary["answers"]:
         console.print(Text(f"\n> {answer['prompt']}", style="bold"))
         for arm, text in answer["outputs"].items():
             console.print(Text(f"  {arm:10} {text}"))
     print()
-    if summary["agreement"]:
-        agreement = summary["agreement"]
+    if summary["full"]:
+        print(f"This was the full run. Verdict: {summary['verdict']}.")
+    else:
+        from evals.sample import demo_words
+
+        console.print(Text(f"This was the short demo, {demo_words(summary['override'])}."))
         print(
-            f"The scorer agrees with blind labels at kappa {agreement['kappa']:.2f} "
-            f"{_interval(agreement['interval'])} on {agreement['n']} answers."
+            f"Verdict: {summary['verdict']}. The run that counts: goldpair demo --task {summary['task']} --full"
         )
-    print(f"Verdict: {summary['verdict']}. {summary['worth_it']}")
     print(f"Model {summary['model']} is {'released' if summary['released'] else 'not released'}.")
     print(f"Took {sum(summary['seconds'].values()) / 60:.1f} minutes. Report: {summary['report']}")
     print("Next: make app, and look at Review and at Runs & reports.")

@@ -1,7 +1,7 @@
 """Forgetting a person: finding where they are, deleting it, and saying in writing what was done.
 
-Covers: records, pairs, quarantine, comments, snapshots, models, exports, failed jobs and eval runs of one workspace;
-the certificate. Deleting in the store itself is `curate.store.erasure`.
+Covers: records, pairs, quarantine, comments, suggestions, snapshots, models, exports, failed jobs and eval runs of one
+workspace; the certificate. Deleting in the store itself is `curate.store.erasure`.
 Does not cover: copies that left the workspace (exports are named so that people can ask for them), nor taking anything
 out of a trained model: models are listed for retraining.
 """
@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from curate import contract
+from curate import contract, learning
 from curate.contract import SPLITS, canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
@@ -39,6 +39,7 @@ class Found:
     pairs: list[str] = field(default_factory=list)
     quarantined: int = 0
     comments: int = 0
+    suggestions: int = 0
     snapshots: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     evals: list[str] = field(default_factory=list)
@@ -48,7 +49,7 @@ class Found:
 
     @property
     def nothing(self) -> bool:
-        return not (self.records or self.pairs or self.quarantined or self.comments)
+        return not (self.records or self.pairs or self.quarantined or self.comments or self.suggestions)
 
 
 def find(
@@ -88,6 +89,7 @@ def find(
     found = Found(records=sorted(records), pairs=sorted(pairs))
     found.quarantined = len(_quarantined(store, patterns))
     found.comments = len(_comments(store, patterns))
+    found.suggestions = len(_suggestions(store, patterns))
     found.snapshots = [folder.name for folder in _snapshots(workspace, pairs)]
     ids = {contract.load_manifest(workspace.snapshots / name).id for name in found.snapshots}
     for run_file in sorted(workspace.models.glob("*/run.json")):
@@ -97,6 +99,9 @@ def find(
         run = json.loads(run_file.read_text("utf-8"))
         if (run.get("snapshot") or {}).get("id") in ids:
             found.evals.append(run_file.parent.relative_to(workspace.evals).as_posix())
+    for name in sorted(ids):  # models and answers of its learning curves
+        for folder in sorted(workspace.evals.glob(f"*/{learning.PREFIX}{name[:12]}-*")):
+            found.evals.append(folder.relative_to(workspace.evals).as_posix())
     for row in store.rows("SELECT body FROM events WHERE kind = 'snapshot_exported' ORDER BY seq"):
         body = json.loads(row["body"])
         if body["snapshot"] in ids:
@@ -130,7 +135,9 @@ def forget(
     if found.records or found.pairs:
         store.erase(actor.user, pair_ids=found.pairs, record_ids=found.records, reason=reason)
     patterns = [_pattern(word) for word in words]
-    store.write(lambda tx: _scrub(tx, _quarantined(tx, patterns), _comments(tx, patterns)))
+    store.write(
+        lambda tx: _scrub(tx, _quarantined(tx, patterns), _comments(tx, patterns), _suggestions(tx, patterns))
+    )
     identity = uuid4().hex[:12]
     for name in found.snapshots:
         _withdraw(workspace.snapshots / name, identity)
@@ -230,8 +237,14 @@ def _comments(reader: Store | Tx, patterns: Sequence[re.Pattern[str]]) -> list[i
     return [row["id"] for row in rows if _says(patterns, [row["body"]])]
 
 
-def _scrub(tx: Tx, quarantined: Sequence[int], comments: Sequence[int]) -> None:
-    """The refused lines stay counted, without what they said."""
+def _suggestions(reader: Store | Tx, patterns: Sequence[re.Pattern[str]]) -> list[str]:
+    rows = reader.rows("SELECT suggestion_id AS id, completion FROM suggestions")
+    return [row["id"] for row in rows if _says(patterns, [row["completion"]])]
+
+
+def _scrub(tx: Tx, quarantined: Sequence[int], comments: Sequence[int], suggestions: Sequence[str]) -> None:
+    """The refused lines stay counted, without what they said; a model's suggestion goes."""
+    tx.execute("DELETE FROM suggestions WHERE list_contains(?, suggestion_id)", [list(suggestions)])
     tx.execute(
         "UPDATE quarantine SET excerpt = NULL, detail = NULL WHERE list_contains(?, rowid)",
         [list(quarantined)],

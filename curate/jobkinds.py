@@ -1,7 +1,7 @@
 """The kinds of long work: what each exports from the store, does without it, and brings back.
 
-Covers: scan, dedupe, freeze, preflight, train, eval, reproduce,
-export, ask, blame. Does not cover: how jobs run, survive and resume
+Covers: scan, facts, dedupe, freeze, preflight, train, eval, curve, reproduce, export, ask, blame, suggest,
+score. Does not cover: how jobs run, survive and resume
 (`curate.jobs`), nor the work itself, which each room owns. Heavy libraries are imported inside ``work``
 alone, so that they never load into the server.
 """
@@ -15,10 +15,11 @@ from typing import Any
 
 import polars as pl
 
-from curate import clusters, findings, incremental, jobs, users
+from curate import clusters, findings, incremental, jobs, scores, suggestions, users
+from curate.facts import classes, stale
 from curate.jobs import JobKind, register
-from curate.store import Store, Tx
-from curate.tasks import load_pack
+from curate.store import Store, Tx, utcnow
+from curate.tasks import Demo, load_pack
 from curate.workspace import Workspace
 
 Report = Callable[[dict[str, Any]], None]
@@ -78,6 +79,32 @@ def _scan_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
         actor = users.actor_for(store, job["actor"])
         return {"duplicates": {"job": jobs.start(store, actor, workspace, "dedupe", job["spec"])}}
     return {"duplicates": incremental.Watch.of(store).check(store, workspace, task)}
+
+
+# --- facts that expire --------------------------------------------------------------------------------------
+
+
+def _facts_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    _write_chunks(classes.export_for_scan(store, spec["task"]), folder)
+
+
+def _facts_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    return classes.scan_chunk(chunk, utcnow().date())
+
+
+def _facts_ingest(tx: Tx, workspace: Workspace, job: dict[str, Any], frame: pl.DataFrame) -> None:
+    classes.ingest(tx, frame)
+
+
+def _facts_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
+    task = job["spec"]["task"]
+    found = classes.counts(store, task)["kinds"]
+    totals = {name: sum(row[name] for row in found) for name in ("open", "timeless", "expires", "slot")}
+    return {
+        "facts": sum(totals.values()),
+        **totals,
+        "stale_models": stale.write_notes(store, workspace, task),
+    }
 
 
 # --- dedupe -------------------------------------------------------------------------------------------------
@@ -142,6 +169,16 @@ def _recipe(spec: dict[str, Any]) -> Any:
     return load_recipe(source, overrides)
 
 
+def _bounded(spec: dict[str, Any]) -> Any:
+    """The recipe, ended after the minutes that were asked for, and held to what a demo's override declares."""
+    demo = spec.get("demo") or {}
+    held = {
+        "max_minutes": demo.get("train_minutes") or spec["max_minutes"],
+        "max_steps": demo.get("max_steps"),
+    }
+    return _recipe(spec).model_copy(update={name: value for name, value in held.items() if value})
+
+
 def _base(spec: dict[str, Any]) -> str:
     return spec["base_model"] or load_pack(spec["pack"]).model.base
 
@@ -158,6 +195,7 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
         base_model=_base(spec),
         report=report,
         eval_runs=folder.parent.parent / "evals" / pack.name,
+        demo=Demo.model_validate(spec["demo"]) if spec.get("demo") else None,
     )
     return _result(result)
 
@@ -166,16 +204,13 @@ def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report:
     from train import fine_tune
 
     models = folder.parent.parent / "models"
-    recipe = _recipe(spec)
-    if spec["max_minutes"]:
-        recipe = recipe.model_copy(update={"max_minutes": spec["max_minutes"]})
-
     version = fine_tune(
         Path(spec["snapshot"]),
-        recipe,
+        _bounded(spec),
         models / spec["name"],
         base_model=_base(spec),
         progress=_steps(report),
+        demo=spec.get("demo"),
     )
     return _result({"model": version.name, "hash": version.hash})
 
@@ -215,6 +250,29 @@ def _eval_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: 
     result = _result(release.evaluate(workspace, spec, report, secrets))
     (folder / leak.FILE).unlink(missing_ok=True)
     return result
+
+
+def _curve_prepare(store: Store, workspace: Workspace, spec: dict[str, Any], folder: Path) -> None:
+    from curate import learning
+
+    points = learning.plan(Path(spec["snapshot"]), spec["points"], spec["seeds"])
+    for number in range(len(points)):
+        points.slice(number, 1).write_parquet(folder / "in" / f"{number:05d}.parquet")
+
+
+def _curve_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate import learning
+
+    workspace = Workspace(folder.parent.parent)
+    rows = learning.measure(workspace, spec, _bounded(spec), chunk.row(0, named=True), report)
+    return pl.DataFrame(rows)
+
+
+def _curve_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
+    from curate import learning
+
+    rows = pl.read_parquet(workspace.jobs / job["job_id"] / "out" / "*.parquet").to_dicts()
+    return learning.finish(workspace, job["spec"], rows)
 
 
 def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
@@ -274,14 +332,32 @@ def _step_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dic
 
 for kind in (
     JobKind("scan", _scan_prepare, _scan_work, ingest=_scan_ingest, finish=_scan_finish),
+    JobKind("facts", _facts_prepare, _facts_work, ingest=_facts_ingest, finish=_facts_finish, heavy=False),
     JobKind("dedupe", _dedupe_prepare, _dedupe_work, ingest=_dedupe_ingest, permission="dedupe"),
     JobKind("freeze", _freeze_prepare, _freeze_work, finish=_freeze_finish, permission="freeze"),
     JobKind("preflight", _step_prepare, _preflight_work, finish=_step_finish, permission="train"),
     JobKind("train", _step_prepare, _train_work, finish=_train_finish, permission="train"),
     JobKind("eval", _eval_prepare, _eval_work, finish=_step_finish, permission="evaluate"),
+    JobKind("curve", _curve_prepare, _curve_work, finish=_curve_finish, permission="train"),
     JobKind("reproduce", _step_prepare, _reproduce_work, finish=_step_finish, permission="train"),
     JobKind("export", _step_prepare, _export_work, finish=_step_finish, permission="promote"),
     JobKind("ask", _step_prepare, _ask_work, finish=_step_finish, permission="evaluate"),
+    JobKind(
+        "suggest",
+        suggestions.prepare,
+        suggestions.work,
+        ingest=suggestions.ingest,
+        finish=suggestions.finish,
+        permission="evaluate",
+    ),
+    JobKind(
+        "score",
+        scores.prepare,
+        scores.work,
+        ingest=scores.ingest,
+        finish=scores.finish,
+        permission="evaluate",
+    ),
     JobKind("blame", _step_prepare, _blame_work, finish=_step_finish, permission="evaluate"),
 ):
     register(kind)

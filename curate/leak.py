@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from evals.leak import Secret
 
 FILE = "secrets.enc"
-MOST = 40  # secrets tried on a model: half a minute on two cores for a small one
-ALTERNATIVES = 48
+MOST = 40  # secrets tried on a model: a minute on two cores for a small one
+ALTERNATIVES = 24
 TOO_COMMON = {"AGE", "PIN_CODE"}  # a band, not a value, stands in their place
 
 _SPANS = """

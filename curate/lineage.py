@@ -1,7 +1,7 @@
 """What lies between two model versions: their data, their recipes, their answers to the same questions.
 
-Covers: comparing any two versions, the difference of their snapshots, training noise where one recipe was run with
-several seeds, and writing both beside an eval run for its report.
+Covers: every version with what was measured on it, comparing any two versions, the difference of their snapshots,
+training noise where one recipe was run with several seeds, and writing both beside an eval run for its report.
 Does not cover: the verdict on a version (`evals.gate`), the report's pages (`evals.report`).
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,61 @@ def runs_of(workspace: Workspace, model: str) -> dict[str, Path]:
     """Suite -> folder of the model's eval run."""
     found = workspace.evals.glob(f"*/{Path(model).name}--*/run.json")
     return {path.parent.name.split("--", 1)[1]: path.parent for path in sorted(found)}
+
+
+def versions(workspace: Workspace, models: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The versions of the register's rows (``models``) with what was measured on each; scores nothing.
+
+    A version is its row and ``{"demo", "base", "seed", "retention": {"items", "base", "tuned"} | None, "suites": {name:
+    {"mean", "interval", "rows", "of", "eval", "scorer"}}}``; means with equal ``eval`` and ``scorer`` can be compared.
+    """
+    found = []
+    for row in models:
+        path = workspace.models / str(row["name"]) / "run.json"
+        run = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        suites, retention = {}, None
+        for suite, folder in runs_of(workspace, str(row["name"])).items():
+            stamp = tuple((folder / name).stat().st_mtime_ns for name in ("run.json", "scores.parquet"))
+            if (measured := _measured(folder, stamp)) is not None:
+                suites[suite] = measured
+            if (folder / "retention.json").is_file():
+                kept = json.loads((folder / "retention.json").read_text("utf-8"))
+                retention = {
+                    "items": len(kept["ids"]),
+                    **{who: statistics.fmean(kept[who]) for who in ("base", "tuned")},
+                }
+        found.append(
+            {
+                **row,
+                "demo": bool(run.get("demo")),
+                "base": run.get("base", {}).get("name"),
+                "seed": run.get("seeds", {}).get("all"),
+                "retention": retention,
+                "suites": suites,
+            }
+        )
+    return found
+
+
+@lru_cache(maxsize=256)
+def _measured(folder: Path, stamp: tuple[int, ...]) -> dict[str, Any] | None:
+    """The tuned arm of a run as its report shows it; None without such an arm. ``stamp``: of its files."""
+    from evals.run import EvalRun
+    from evals.stats import mean_interval
+
+    run = EvalRun.load(folder)
+    scores = run.primary("tuned") if "tuned" in run.arms else {}
+    if not scores:
+        return None
+    result = mean_interval(list(scores.values()), clusters=run.clusters(list(scores)))
+    return {
+        "mean": result.estimate,
+        "interval": list(result.interval),
+        "rows": len(run.rows),
+        "of": run.meta["eval"].get("of", len(run.rows)),
+        "eval": run.meta["eval"]["sha256"],
+        "scorer": run.meta["scorer"]["version"],
+    }
 
 
 def seeds(workspace: Workspace, model: str, suite: str) -> dict[str, Any]:

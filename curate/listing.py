@@ -14,6 +14,7 @@ import polars as pl
 from curate.errors import UsageError
 from curate.labels import STANDING_LABELS
 from curate.losses import SCHEMA
+from curate.scores import ORDERS, Ranking
 from curate.store import STATUSES, Store
 from curate.users import Actor, require
 
@@ -23,6 +24,7 @@ SORTS = {  # name -> ORDER BY; each ends in the id, so that pages never overlap
     "oldest": "s.updated_seq, s.pair_id",
     "source": "p.source, s.pair_id",
     "loss": "l.loss DESC NULLS LAST, s.pair_id",  # `curate.losses`
+    **{name: f"{order}, s.pair_id" for name, order in ORDERS.items()},
 }
 
 
@@ -39,6 +41,7 @@ def find_pairs(
     source: str | None = None,
     sort: str = "id",
     losses: pl.DataFrame | None = None,
+    ranking: Ranking | None = None,
     limit: int = 50,
     offset: int = 0,
 ) -> list[str]:
@@ -48,13 +51,16 @@ def find_pairs(
     text of the current revision, compared without case, in which nothing is a wildcard; ``label``: ``name=value``,
     its latest value (of a multi-choice label: one of its values), or ``name`` for any value; ``author`` of the
     current revision; ``source`` of the record; ``losses`` (`curate.losses.newest`) are what the order "loss" goes by:
-    the most surprising first, pairs without a loss of their current revision last. Raises `UsageError`.
+    the most surprising first, pairs without a loss of their current revision last; ``ranking`` bounds the score, and
+    the orders "score" and "score_high" go by its scorer. Raises `UsageError`.
     """
     require(actor, "read")
     if status is not None and status not in STATUSES:
         raise UsageError(f"No status {status!r}. Statuses: {', '.join(STATUSES)}.")
     if sort not in SORTS:
         raise UsageError(f"No order {sort!r}. Orders: {', '.join(SORTS)}.")
+    if sort in ORDERS and ranking is None:
+        raise UsageError(f"The order {sort!r} needs a scorer to go by.")
     joins, where = "", ["s.task = $task"]
     params: dict[str, Any] = {"task": task, "limit": limit, "offset": offset}
     for name, value in (("status", status), ("reason", reason)):
@@ -82,6 +88,10 @@ def find_pairs(
         )
         for param, column in (("lost", "pair_id"), ("lost_rev", "rev"), ("lost_after", "after")):
             params[param] = known[column].to_list()
+    if ranking is not None:
+        joins += ranking.join
+        where.append(f"true{ranking.where}")
+        params |= ranking.params
     if label:
         name, given, value = label.partition("=")
         params["name"] = name.strip()
@@ -110,12 +120,14 @@ def list_pairs(
     limit: int = 50,
     offset: int = 0,
     losses: pl.DataFrame | None = None,
+    ranking: Ranking | None = None,
     **filters: Any,
 ) -> list[dict[str, Any]]:
     """One page of `find_pairs`: state columns, author, source, external id, prompt, completion.
 
     With ``losses`` also ``loss_before``, ``loss_after`` and ``loss_model``, None for a pair whose current revision
-    was never learned. Ids first, then the wide rows of one page: several times faster deep in a long list.
+    was never learned; with a ``ranking`` also ``scorer``, ``score`` and ``critical``. Ids first, then the wide rows of
+    one page: several times faster deep in a long list.
     """
     ids = find_pairs(
         store,
@@ -126,6 +138,7 @@ def list_pairs(
         limit=limit,
         offset=offset,
         losses=losses,
+        ranking=ranking,
         **filters,
     )
     rows = store.rows(
@@ -146,4 +159,14 @@ def list_pairs(
         for row in rows:
             mine = known.get((row["pair_id"], row["rev"]), {})
             row |= {f"loss_{key}": mine.get(key) for key in ("before", "after", "model")}
+    if ranking is not None:
+        scored = store.rows(
+            "SELECT pair_id, rev, score, critical FROM pair_scores WHERE metric = $metric"
+            " AND pair_id IN (SELECT unnest($ids::VARCHAR[]))",
+            {"metric": ranking.metric, "ids": ids},
+        )
+        told = {(row["pair_id"], row["rev"]): row for row in scored}
+        for row in rows:
+            mine = told.get((row["pair_id"], row["rev"]), {})
+            row |= {"scorer": ranking.metric, "score": mine.get("score"), "critical": mine.get("critical")}
     return [by_id[pair] for pair in ids if pair in by_id]

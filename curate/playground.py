@@ -6,12 +6,12 @@ Covers: which voices share one base in memory, the turns of a talk, text that is
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
+from curate.release import base_of
 from curate.tasks import TaskPack
 from curate.workspace import Workspace
 
@@ -23,16 +23,13 @@ BASE = "base"
 
 def shared_base(models: Sequence[Path], pack: TaskPack) -> tuple[str, str]:
     """(base model, template) that all versions share; the pack's without versions. Raises `UsageError`."""
-    found = {
-        (str(run["base"]["name"]), str(run["recipe"].get("template", "model")))
-        for run in (json.loads((folder / "run.json").read_text("utf-8")) for folder in models)
-    }
+    found = {base_of(folder, pack) for folder in models}
     if len(found) > 1:
         raise UsageError(
             f"{', '.join(folder.name for folder in models)} stand on different bases: "
             f"{', '.join(sorted(name for name, _ in found))}. Ask those of one base at a time."
         )
-    return found.pop() if found else (pack.model.base, "model")
+    return found.pop() if found else base_of(None, pack)
 
 
 def voices(models: Sequence[Path], pack: TaskPack, *, base: bool, threads: int) -> dict[str, Generator]:

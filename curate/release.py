@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from curate import contamination, contract, lineage, users
+from curate import contamination, contract, learning, lineage, users
 from curate.errors import NotFound, RefusedError, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.tasks import Suite, TaskPack, find_pack, load_pack
@@ -40,12 +40,18 @@ def evaluate(
     pack = load_pack(pack_folder)
     model = Path(spec["model"]) if spec["model"] else None
     training = _training_cost(model)
+    limit, demo = spec.get("limit"), _declared(spec, model)
+    who = model.name if model else "baselines"
+    if limit and "steps" not in (demo or {}):
+        who = f"sample-{who}"  # a part of the rows must not stand where all of them are looked for
     runs: list[str] = []
     for name in spec["suites"]:
         suite = next(s for s in pack.suites if s.name == name)
-        out = workspace.evals / pack.name / f"{model.name if model else 'baselines'}--{suite.name}"
-        arms = _arms(workspace, pack, spec, model)
-        _take_over(workspace.evals / pack.name / f"baselines--{suite.name}", out)
+        out = workspace.evals / pack.name / f"{who}--{suite.name}"
+        sheet = pack_folder / suite.facts if suite.facts else None
+        arms = _arms(workspace, pack, spec, model, sheet)
+        for before in sorted(("baselines", "sample-baselines"), reverse=bool(limit)):
+            _take_over(workspace.evals / pack.name / f"{before}--{suite.name}", out)
 
         def progress(arm: str, done: int, total: int, number: int = len(runs)) -> None:
             report(
@@ -66,6 +72,8 @@ def evaluate(
             cache=workspace.cache / "generations",
             progress=progress,
             training=training,
+            limit=limit,
+            demo=demo,
         )
         contamination.keep_suspects(out, _learned_from(workspace, spec, model), pack, suite, pack_folder)
         if model is not None:
@@ -110,34 +118,42 @@ def _take_over(baselines: Path, out: Path) -> None:
         shutil.copytree(baselines, out, dirs_exist_ok=True)
 
 
-def _arms(workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Path | None) -> list[Any]:
+def _arms(
+    workspace: Workspace, pack: TaskPack, spec: dict[str, Any], model: Path | None, sheet: Path | None
+) -> list[Any]:
     from evals.arms import Arm
     from evals.generate import LocalModel
 
-    def load(name: str) -> LocalModel:
-        return LocalModel(name, threads=spec["threads"], precision="auto")
+    def load(name: str, template: str) -> LocalModel:
+        return LocalModel(name, threads=spec["threads"], precision="auto", template=template)
 
-    base = load(_base_of(model, pack))
+    stands_on = base_of(model, pack)
+    base = load(*stands_on)
     arms = [
-        Arm(kind, kind, generator=None if kind == "retrieval" else base, shots=pack.gate.few_shot)
+        Arm(kind, kind, None if kind == "retrieval" else base, shots=pack.gate.few_shot, sheet=sheet)
         for kind in spec["baselines"]
     ]
     arms += [Arm(name, "file", outputs=Path(path)) for name, path in spec["outputs"].items()]
     if model is not None:
         for name in spec["released"]:
             folder = workspace.models / name
-            own = _base_of(folder, pack)
+            own = base_of(folder, pack)
             # Weights load when first asked: a predecessor whose answers are kept costs no memory.
-            same = own == _base_of(model, pack)
-            arms.append(Arm(name, "model", generator=(base if same else load(own)).with_adapter(folder)))
-        arms.append(Arm("tuned", "model", generator=base.with_adapter(model)))
+            generator = base if own == stands_on else load(*own)
+            arms.append(Arm(name, "model", generator=generator.with_adapter(folder)))
+        tuned = base.with_adapter(model)
+        arms.append(Arm("tuned", "model", generator=tuned))
+        if sheet is not None:
+            arms.append(Arm("tuned_with_facts", "model_facts", generator=tuned, sheet=sheet))
     return arms
 
 
-def _base_of(model: Path | None, pack: TaskPack) -> str:
+def base_of(model: Path | None, pack: TaskPack) -> tuple[str, str]:
+    """Base model and chat template (``model`` or ``plain``) of a version, or of the pack: use must equal training."""
     if model is None:
-        return pack.model.base
-    return str(json.loads((model / "run.json").read_text("utf-8"))["base"]["name"])
+        return pack.model.base, str(pack.training.get("template", "model"))
+    run = json.loads((model / "run.json").read_text("utf-8"))
+    return str(run["base"]["name"]), str(run["recipe"].get("template", "model"))
 
 
 def _learned_from(workspace: Workspace, spec: dict[str, Any], model: Path | None) -> Path | None:
@@ -148,6 +164,16 @@ def _learned_from(workspace: Workspace, spec: dict[str, Any], model: Path | None
             if contract.load_manifest(manifest.parent).id == trained:
                 return manifest.parent
     return Path(spec["snapshot"]) if spec["snapshot"] else None
+
+
+def _declared(spec: dict[str, Any], model: Path | None) -> dict[str, Any] | None:
+    """The demo override that this run is under: asked for now, or the model was trained under one."""
+    if model is not None:
+        run = json.loads((model / "run.json").read_text("utf-8"))
+        if run.get("demo"):
+            return {**run["demo"], "steps": run["steps"], "planned_steps": run["planned_steps"]}
+    demo: dict[str, Any] | None = spec.get("demo")
+    return demo
 
 
 def _training_cost(model: Path | None) -> dict[str, Any] | None:
@@ -179,6 +205,10 @@ def decide(store: Store, workspace: Workspace, actor: users.Actor, run: Path) ->
             f"Run {run.name} has no tuned arm to decide on. Run `goldpair eval {pack.name} --model NAME`."
         )
     model = run.name.split("--")[0]
+    if not (workspace.models / model / "run.json").is_file():
+        raise UsageError(
+            f"Run {run.name} is no run of a model version, so there is nothing to decide; one with --limit never is."
+        )
     before = released_before(store, pack.name, model)
     decision = decide_run(
         run,
@@ -190,14 +220,54 @@ def decide(store: Store, workspace: Workspace, actor: users.Actor, run: Path) ->
     ).to_dict()
     text = json.dumps(decision, indent=2, ensure_ascii=False) + "\n"
     (run / "gate.json").write_text(text, "utf-8")
-    (workspace.models / model / "gate.json").write_text(text, "utf-8")
+    whole = _of_all_suites(run, pack, model, decision)
+    (workspace.models / model / "gate.json").write_text(
+        json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8"
+    )
 
     def write(tx: Tx) -> None:
-        tx.execute("UPDATE models SET verdict = ? WHERE name = ?", [decision["verdict"], model])
+        tx.execute("UPDATE models SET verdict = ? WHERE name = ?", [whole["verdict"], model])
         tx.event("gate_decided", actor.user, model=model, run=run.name, verdict=decision["verdict"])
 
     store.write(write)
     return decision
+
+
+def _of_all_suites(run: Path, pack: TaskPack, model: str, decision: dict[str, Any]) -> dict[str, Any]:
+    """A version's decision: its run's where the pack has one suite, else the worst of all, undecided ones included."""
+    if len(pack.suites) < 2:
+        return decision
+    checks: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    verdicts, worth, missing = [], [], []
+    for suite in pack.suites:
+        path = run.parent / f"{model}--{suite.name}" / "gate.json"
+        found = json.loads(path.read_text("utf-8")) if path.is_file() else None
+        if found is None:
+            detail = (
+                f"the gate has not decided on suite {suite.name}; run `goldpair gate {model}--{suite.name}`"
+            )
+            found = {
+                "verdict": "INCONCLUSIVE",
+                "worth_it": "",
+                "missing": None,
+                "reasons": [f"decided: {detail}"],
+            }
+            found["checks"] = [{"name": "decided", "verdict": "INCONCLUSIVE", "detail": detail}]
+        verdicts.append(found["verdict"])
+        checks += [check | {"name": f"{suite.name}: {check['name']}"} for check in found["checks"]]
+        reasons += [f"{suite.name}: {reason}" for reason in found["reasons"]]
+        worth += [f"{suite.name}: {found['worth_it']}"] if found["worth_it"] else []
+        missing += [found["missing"]] if found["missing"] else []
+    worst = next((v for v in ("FAIL", "INCONCLUSIVE") if v in verdicts), "PASS")
+    return decision | {
+        "verdict": worst,
+        "checks": checks,
+        "reasons": reasons,
+        "worth_it": " ".join(worth),
+        "suite": ", ".join(suite.name for suite in pack.suites),
+        "missing": max(missing, default=None),
+    }
 
 
 def released_before(store: Store, task: str, model: str | None) -> list[str]:
@@ -217,6 +287,7 @@ def report(workspace: Workspace, run: Path) -> dict[str, Any]:
     from evals.report import write_report
 
     lineage.write_context(workspace, run)
+    learning.lay_beside(workspace, run)
     gate = run / "gate.json"
     write_report(run, Decision.load(gate) if gate.exists() else None, run)
     model = workspace.models / run.name.split("--")[0]
@@ -277,6 +348,13 @@ def promote(
     if not (folder / "run.json").is_file():
         raise NotFound(f"No model {model!r}. `goldpair models list` shows them.")
     versions.load(folder)  # raises when a file differs from its record
+    demo = json.loads((folder / "run.json").read_text("utf-8")).get("demo")
+    if demo:
+        raise RefusedError(
+            f"{model} comes from a short demo under a declared override; nothing is released from it. Run "
+            f"`goldpair demo --task {folder.name.rpartition('-v')[0]} --full`, or train without it.",
+            [f"signed by {demo['signed_by']}: {demo['reason']}"],
+        )
     gate_file = folder / "gate.json"
     gate = json.loads(gate_file.read_text("utf-8")) if gate_file.exists() else None
     if not override and (gate is None or gate["verdict"] != "PASS"):
@@ -302,9 +380,16 @@ def promote(
         tx.event("model_released", actor.user, model=model, override=bool(override))
 
     store.write(write)
+    from curate.facts import stale
+
+    known = store.rows("SELECT * FROM models WHERE name = ?", [model])
+    for row in known:
+        stale.write_notes(store, workspace, row["task"])
+    learned = stale.of_models(store, workspace, known)
     return {
         "model": model,
         "released": True,
+        "stale": learned[model]["warning"] if model in learned else None,
         "verdict": gate["verdict"] if gate else None,
         "override": override,
     }

@@ -17,14 +17,16 @@ from typing import Any
 
 import duckdb
 
-from curate import overlap
+from curate import overlap, suggestions
 from curate.contract import canonical_json, pair_sha256
 from curate.errors import GoldpairError, NotFound, PermissionDenied, RefusedError, UsageError
+from curate.facts import classes
 from curate.labels import STANDING_LABELS, check_labels, missing_labels
 from curate.leases import LeaseBook
 from curate.listing import find_pairs, list_pairs
 from curate.rules import add_revisions, decoded, facts, in_words, settle, texts_of, void_approvals
 from curate.rules import blocking as _blocking
+from curate.scores import Ranking
 from curate.store import STATUSES, Store, Tx, utcnow
 from curate.tasks import TaskPack
 from curate.undo import undo
@@ -120,6 +122,8 @@ class Item:
     comments: list[dict[str, Any]] = field(default_factory=list)
     duplicates: list[dict[str, Any]] = field(default_factory=list)  # members of its clusters
     judgments: list[dict[str, Any]] = field(default_factory=list)  # of the blind look, once nobody is blind
+    suggestions: list[dict[str, Any]] = field(default_factory=list)  # of models, for the prompt as it is now
+    began: dict[str, Any] | None = None  # the suggestion that its newest taken revision began as
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,23 +142,32 @@ def guideline_version(pack_folder: Path | str) -> str:
 # --- looking ------------------------------------------------------------------------------------------
 
 
-def queue_counts(store: Store, actor: Actor, task: str) -> dict[str, int]:
-    """Pairs of a task by status, and ``for_me`` (what the actor's queue offers) and ``leased`` (by anybody
-    else).
+def queue_counts(store: Store, actor: Actor, task: str, *, ranking: Ranking | None = None) -> dict[str, int]:
+    """Pairs of a task by status, and ``for_me`` (what the actor's queue offers, within the ranking's bounds) and
+    ``leased`` (by anybody else).
     """
     require(actor, "read")
     rows = store.rows("SELECT status, count(*) AS n FROM pair_state WHERE task = ? GROUP BY status", [task])
     counts = dict.fromkeys(STATUSES, 0) | {row["status"]: row["n"] for row in rows}
     taken = LeaseBook.of(store).others(actor.user)
-    sql, params = _queue(actor, task, taken)
+    sql, params = _queue(actor, task, taken, ranking)
     mine = store.one(f"SELECT count(*) AS n FROM ({sql})", params) if may(actor, "annotate") else None
     return counts | {"for_me": mine["n"] if mine else 0, "leased": len(taken)}
 
 
-def next_items(store: Store, actor: Actor, task: str, n: int = 1, *, gold: float = 0.0) -> list[Item]:
+def next_items(
+    store: Store,
+    actor: Actor,
+    task: str,
+    n: int = 1,
+    *,
+    gold: float = 0.0,
+    ranking: Ranking | None = None,
+) -> list[Item]:
     """Lease and return the next ``n`` pairs for the actor; what they hold already comes first.
 
-    ``gold`` is the share of a reviewer's items that are hidden gold (`curate.overlap`).
+    With a ``ranking`` only pairs within its bounds come, in its order if it has one; what the actor held and is not
+    among them is given back. ``gold`` is the share of a reviewer's items that are hidden gold (`curate.overlap`).
 
     In front stands what was returned to the actor (to annotators also what no user wrote), and for
     adjudicators what was flagged; then ready pairs, for reviewers only those whose current revision is not
@@ -164,21 +177,27 @@ def next_items(store: Store, actor: Actor, task: str, n: int = 1, *, gold: float
     book = LeaseBook.of(store)
     skipped = book.skipped(actor.user)
     known = [*(pair for pair in book.held_by(actor.user) if pair not in skipped), *skipped]
-    sql, params = _queue(actor, task, book.others(actor.user))
+    ordered = ranking is not None and ranking.order is not None
+    if ordered:
+        known = skipped  # a lease does not come before a better place
+    sql, params = _queue(actor, task, book.others(actor.user), ranking)
     in_queue = f"SELECT pair_id FROM ({sql}) WHERE pair_id IN (SELECT unnest($known::VARCHAR[]))"
     still = {row["pair_id"] for row in store.rows(in_queue, params | {"known": known})} if known else set()
     got = book.claim(actor.user, [pair for pair in known if pair in still and pair not in skipped], n)
     while len(got) < n:
-        sql, params = _queue(actor, task, book.others(actor.user))
+        sql, params = _queue(actor, task, book.others(actor.user), ranking)
         fresh = store.rows(
             f"SELECT pair_id FROM ({sql}) WHERE pair_id NOT IN (SELECT unnest($known::VARCHAR[]))"
-            " ORDER BY place, updated_seq, pair_id LIMIT $n",
+            f" ORDER BY place, {'rank, ' if ordered else ''}updated_seq, pair_id LIMIT $n",
             params | {"known": [*known, *got], "n": n - len(got) + 32},  # more than needed: others claim too
         )
         if not fresh:
             got += book.claim(actor.user, [pair for pair in skipped if pair in still], n - len(got))
             break
         got += book.claim(actor.user, [row["pair_id"] for row in fresh], n - len(got))
+    if ranking is not None:
+        for pair in set(book.held_by(actor.user)).difference(got):
+            book.release(actor.user, pair)
     hidden = overlap.next_gold(store, actor, task, gold) if got else None
     if hidden:
         book.claim(actor.user, [hidden], 1)
@@ -187,8 +206,10 @@ def next_items(store: Store, actor: Actor, task: str, n: int = 1, *, gold: float
     return [overlap.masked(one) if one.pair_id == hidden else one for one in items]
 
 
-def _queue(actor: Actor, task: str, taken: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """SQL of the actor's queue (pair_id, place, updated_seq), unordered, and its parameters."""
+def _queue(
+    actor: Actor, task: str, taken: Sequence[str], ranking: Ranking | None = None
+) -> tuple[str, dict[str, Any]]:
+    """SQL of the actor's queue (pair_id, place, updated_seq, rank), unordered, and its parameters."""
     if may(actor, "review"):
         where = "s.status = 'ready' AND r.author <> $user OR s.status = 'returned' AND r.author = $user"
         if may(actor, "adjudicate"):
@@ -197,12 +218,14 @@ def _queue(actor: Actor, task: str, taken: Sequence[str]) -> tuple[str, dict[str
     else:
         where = "s.status = 'ready' OR s.status = 'returned' AND r.author IN ($user, 'intake')"
     sql = (
-        f"SELECT s.pair_id, s.status = 'ready' AS place, s.updated_seq FROM pair_state s"
-        " JOIN revisions r ON r.pair_id = s.pair_id AND r.rev = s.rev"
+        f"SELECT s.pair_id, s.status = 'ready' AS place, s.updated_seq, {ranking.rank if ranking else 'NULL'} AS rank"
+        " FROM pair_state s JOIN revisions r ON r.pair_id = s.pair_id AND r.rev = s.rev"
+        f"{ranking.join if ranking else ''}"
         f" WHERE s.task = $task AND ({where})"
-        " AND s.pair_id NOT IN (SELECT unnest($taken::VARCHAR[]))"
+        f" AND s.pair_id NOT IN (SELECT unnest($taken::VARCHAR[])){ranking.where if ranking else ''}"
     )
-    return sql, {"task": task, "user": actor.user, "taken": list(taken)}
+    bound = {"task": task, "user": actor.user, "taken": list(taken)}
+    return sql, bound | (ranking.params if ranking else {})
 
 
 def item(store: Store, actor: Actor, pair_id: str) -> Item:
@@ -263,15 +286,26 @@ def _items(store: Store, actor: Actor, pair_ids: Sequence[str]) -> list[Item]:
     judged = rows(
         f"SELECT * FROM judgments WHERE {mine} AND kind = 'overlap' AND undone IS NULL ORDER BY seq"
     )
+    versions_of = {
+        pair_id: [
+            decoded(row) if row["history"] is not None else row | {"history": [], "metadata": {}}
+            for row in of
+        ]
+        for pair_id, of in revisions.items()
+    }
+    texts = {
+        pair_id: row
+        for pair_id, of in versions_of.items()
+        for row in of
+        if row["rev"] == found[pair_id]["rev"] and row["prompt"] is not None
+    }
+    offered, began = suggestions.offered(store, texts), suggestions.began(store, list(texts))
     items = []
     for pair_id in pair_ids:
         if pair_id not in found:
             continue
         fact = found[pair_id]
-        versions = [
-            decoded(row) if row["history"] is not None else row | {"history": [], "metadata": {}}
-            for row in revisions.get(pair_id, [])
-        ]
+        versions = versions_of.get(pair_id, [])
         told, secret = overlap.seen_by(actor, fact, judged.get(pair_id, []))
         now: dict[str, Any] = next((row for row in versions if row["rev"] == fact["rev"]), {})
         items.append(
@@ -303,6 +337,8 @@ def _items(store: Store, actor: Actor, pair_ids: Sequence[str]) -> list[Item]:
                 comments=[row for row in comments.get(pair_id, []) if row["seq"] not in secret],
                 duplicates=clusters.get(pair_id, []),
                 judgments=told,
+                suggestions=offered.get(pair_id, []),
+                began=began.get(pair_id),
             )
         )
     return items
@@ -329,7 +365,10 @@ def set_expiry(store: Store, actor: Actor, pair_id: str, expires: datetime | Non
     def write(tx: Tx) -> None:
         if tx.one("SELECT 1 AS x FROM pairs WHERE pair_id = ?", [pair_id]) is None:
             raise NotFound(f"No pair {pair_id!r}. `goldpair review list` shows them.")
-        tx.execute("UPDATE pairs SET expires = ? WHERE pair_id = ?", [expires, pair_id])
+        tx.execute("DELETE FROM stated_expiries WHERE pair_id = ?", [pair_id])
+        if expires is not None:
+            tx.execute("INSERT INTO stated_expiries VALUES (?, ?)", [pair_id, expires])
+        classes.refresh_expiry(tx, [pair_id])
         when = expires.isoformat() if expires else None
         tx.event("expiry_set", actor.user, pair_id=pair_id, expires=when)
         settle(tx, actor.user, [pair_id])
@@ -353,6 +392,7 @@ def decide(
     labels: Mapping[str, Any] | None = None,
     comment: str | None = None,
     client_id: str | None = None,
+    suggestion: str | None = None,
     pack: TaskPack | None = None,
     guideline_version: str = "",
     rescan: Callable[[str, int], Any] | None = None,
@@ -361,7 +401,8 @@ def decide(
 
     ``verdict``: approve, reject (with a ``reason`` of the pack), return (with a reason or a comment), edit
     (with a new ``prompt`` and/or ``completion``), flag (for an adjudicator), skip. ``labels`` are checked
-    against the pack. The same ``client_id`` of the same actor is applied once and answers the same.
+    against the pack. ``suggestion`` (with edit): the model's suggestion it began as; without a completion its text
+    is taken as it stands. The same ``client_id`` of the same actor is applied once and answers the same.
     ``rescan(pair_id, rev)`` scans an edited revision; without it the pair stays held.
 
     Returns ``{"seq", "pair_id", "rev", "status", "blockers"}`` (``repeated: True`` for a known client id,
@@ -381,7 +422,7 @@ def decide(
         raise UsageError("A reason is a code of the task's list; write more in the comment.")
     if verdict == "return" and not (reason or comment):
         raise UsageError("Say why it goes back: a reason or a comment.")
-    if verdict != "edit" and not (prompt is None and completion is None):
+    if verdict != "edit" and not (prompt is None and completion is None and suggestion is None):
         raise UsageError("A new text is an edit: use the verdict edit.")
     values = check_labels(pack, actor, labels or {})
     book = LeaseBook.of(store)
@@ -426,7 +467,7 @@ def decide(
             seq = _approve(tx, actor, fact, pack, values, guideline_version)
             after |= {"status": "approved"}
         elif verdict == "edit":
-            seq, new_rev = _edit(tx, actor, fact, prompt, completion, guideline_version)
+            seq, new_rev = _edit(tx, actor, fact, prompt, completion, guideline_version, suggestion)
             after |= {"status": "held", "scan_sha256": None, "findings": 0, "flags": 0, "disputed": False}
         elif verdict == "skip":
             seq = tx.event("skip", actor.user, pair_id=pair_id, rev=rev, guidelines=guideline_version)
@@ -559,6 +600,7 @@ def _edit(
     prompt: str | None,
     completion: str | None,
     guidelines: str,
+    suggestion: str | None = None,
 ) -> tuple[int, int]:
     pair_id = fact["pair_id"]
     before = texts_of(tx, pair_id, fact["rev"])
@@ -566,6 +608,8 @@ def _edit(
         raise RefusedError(
             f"Pair {pair_id} has no text to edit.", ["Its text is gone, or it was not scanned yet."]
         )
+    taken = suggestions.text_of(tx, pair_id, suggestion, before) if suggestion else None
+    completion = taken if completion is None else completion
     after = before | {
         name: value for name, value in (("prompt", prompt), ("completion", completion)) if value is not None
     }
@@ -577,6 +621,8 @@ def _edit(
     [made] = add_revisions(
         tx, actor.user, [after | {"pair_id": pair_id}], kind=kind, guideline_version=guidelines
     )
+    if suggestion:
+        tx.append("suggestion_uses", [pair_id, made["rev"], suggestion, completion != taken])
     state = tx.one("SELECT updated_seq FROM pair_state WHERE pair_id = ?", [pair_id])
     assert state is not None
     return state["updated_seq"], made["rev"]

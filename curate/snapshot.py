@@ -137,7 +137,7 @@ def _gather(
     frozen: list[dict[str, Any]] = []
     excluded: list[dict[str, str]] = []
     states = tx.rows(
-        "SELECT p.pair_id, s.status, s.reason FROM pairs p LEFT JOIN pair_state s ON s.pair_id = p.pair_id"
+        "SELECT p.pair_id, p.expires, s.status, s.reason FROM pairs p LEFT JOIN pair_state s ON s.pair_id = p.pair_id"
         " WHERE p.task = ? ORDER BY p.pair_id",
         [task],
     )
@@ -147,6 +147,8 @@ def _gather(
         if not row:
             reason = state["status"] or "raw"
             detail = state["reason"] or ""
+            if reason == "expired":
+                detail = f"carries a fact that expired on {state['expires']:%Y-%m-%d}"
             if reason == "approved":  # an approval without its text or its binding is no approval
                 reason, detail = "unbound", "the approval does not belong to the current text"
         elif pair in rivals:

@@ -25,7 +25,8 @@ def spec_of(workspace: Workspace, run: Path, gradients: bool) -> dict[str, Any]:
     model = run.name.split("--")[0]
     if "tuned" not in arms:
         raise UsageError(f"Run {run.name} has no tuned arm; blame is about a tuned model's answers.")
-    trained_on = lineage.record(workspace, model)["snapshot"]["id"]
+    record = lineage.record(workspace, model)
+    trained_on = record["snapshot"]["id"]
     snapshot = lineage.snapshot_of(workspace, trained_on)
     if snapshot is None:
         raise NotFound(
@@ -41,7 +42,8 @@ def spec_of(workspace: Workspace, run: Path, gradients: bool) -> dict[str, Any]:
         "run": str(run),
         "snapshot": str(snapshot),
         "model": str(workspace.models / model),
-        "base": lineage.record(workspace, model)["base"]["name"],
+        "base": record["base"]["name"],
+        "template": record["recipe"].get("template", "model"),
         "reference": before or (others[0] if others else None),
         "changed": changed,
         "gradients": gradients,
@@ -57,7 +59,13 @@ def work(spec: dict[str, Any]) -> dict[str, Any]:
     model = None
     if spec["gradients"]:
         # fp32: small gradients that are to be compared have no digits to lose.
-        model = LocalModel(spec["base"], spec["model"], threads=spec["threads"], precision="fp32")
+        model = LocalModel(
+            spec["base"],
+            spec["model"],
+            threads=spec["threads"],
+            precision="fp32",
+            template=spec["template"],
+        )
     found = blame(
         spec["run"], spec["snapshot"], reference=spec["reference"], changed=spec["changed"], model=model
     )

@@ -59,6 +59,7 @@ class Gold(Strict):
     share: float = Field(
         0.0, ge=0, lt=1
     )  # of the pairs that may fail without a waiver: the scorer's own errors
+    never: float | None = None  # a pair under it fails whatever the share allows: no judge errs that far
     expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
 
 
@@ -73,6 +74,7 @@ class Suite(Strict):
     slices: list[str] = []
     agreement: str | None = None  # JSONL of answers labelled blind by people, to check the scorer against
     params: dict[str, Any] = {}
+    facts: str | None = None  # policy sheet whose passages the retrieval_facts arms put into the prompt
     gold: Gold = Gold()
 
 
@@ -85,7 +87,7 @@ class Waiver(Strict):
     pairs: list[str] = []  # only these pairs (or sources); the whole check when empty
 
 
-Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot"]
+Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "retrieval_facts"]
 
 
 class Retention(Strict):
@@ -111,6 +113,16 @@ class Gate(Strict):
     critical: list[str] = []  # counters of the scorer that must be zero
     retention: Retention = Retention()
     min_agreement: float | None = None  # Cohen's kappa of the scorer with people, below which it may not gate
+
+
+class Demo(Strict):
+    """A declared override: `goldpair demo` runs short, and its gate is INCONCLUSIVE whatever comes of it."""
+
+    eval_rows: int = Field(ge=1)  # asked a suite, spread over its slices
+    train_minutes: float | None = Field(None, gt=0)
+    max_steps: int | None = Field(None, ge=1)
+    signed_by: str = Field(min_length=1)
+    reason: str = Field(min_length=10)
 
 
 class Split(Strict):
@@ -161,6 +173,7 @@ class TaskPack(Strict):
     suites: list[Suite] = []
     gate: Gate = Gate()
     waivers: list[Waiver] = []
+    demo: Demo | None = None
 
     @model_validator(mode="after")
     def _label_names_and_keys_are_unique(self) -> TaskPack:

@@ -12,6 +12,7 @@ from typing import Any
 
 from curate import overlap
 from curate.errors import RefusedError, UsageError
+from curate.facts import classes
 from curate.leases import LeaseBook
 from curate.rules import settle, void_approvals
 from curate.store import Store, Tx, utcnow
@@ -67,9 +68,11 @@ def _done(store: Store, actor: Actor, result: dict[str, Any]) -> dict[str, Any]:
 
 def _take_back(tx: Tx, actor: Actor, found: Mapping[str, Any]) -> dict[str, Any]:
     pair_id, verdict = found["pair_id"], found["verdict"]
+    if verdict == classes.VERDICT:
+        return classes.take_back(tx, actor, found)
     later = tx.one(
         "SELECT actor, verdict FROM decisions WHERE pair_id = ? AND seq > ? AND undone IS NULL"
-        " AND verdict NOT IN ('skip', 'judge') ORDER BY seq DESC",
+        " AND verdict NOT IN ('skip', 'judge', 'classify') ORDER BY seq DESC",
         [pair_id, found["seq"]],
     )
     state = tx.one("SELECT * FROM pair_state WHERE pair_id = ?", [pair_id])
@@ -144,6 +147,7 @@ def _restore_text(tx: Tx, user: str, pair_id: str, before: Mapping[str, Any], un
         ("system, history, prompt, completion, metadata", "revision_text"),
         ("sha256, detector_version, policy_hash, open_findings, ts", "scans"),
         ("field, start, stop, entity_type, surrogate", "surrogates"),
+        ("suggestion_id, changed", "suggestion_uses"),
     ):
         tx.execute(
             f"INSERT INTO {table} (pair_id, rev, {columns}) SELECT pair_id, ?, {columns} FROM {table}"

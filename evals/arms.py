@@ -1,7 +1,9 @@
 """Arms: the ways to answer an eval row that are compared with each other.
 
 Covers: the prompts of zero-shot, few-shot (the same examples for every row, or the nearest of each row) and model
-arms, the retrieval arm that copies the nearest approved completion, and outputs that another system wrote (a file).
+arms, the retrieval arm that copies the nearest approved completion, the arms that read a policy sheet (its passages
+nearest to the question stand in the prompt of the untuned or of the tuned model), and outputs that another system wrote
+(a file).
 Does not cover: decoding (`evals.generate`), running and scoring (`evals.run`).
 
 Every arm answers the same rows under the same system message: `pack.system`, the row's history, the row's prompt.
@@ -20,18 +22,29 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from curate.contract import sha256_hex
+from curate.contract import file_sha256, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.tasks import EvalRow, TaskPack
 
 if TYPE_CHECKING:
     from evals.generate import Generator
 
-Kind = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "model", "file"]
-ASKING = ("zero_shot", "few_shot", "retrieval_few_shot", "model")  # kinds that need a generator
+Kind = Literal[
+    "zero_shot",
+    "few_shot",
+    "retrieval",
+    "retrieval_few_shot",
+    "retrieval_facts",
+    "model",
+    "model_facts",
+    "file",
+]
+FACTS = ("retrieval_facts", "model_facts")  # kinds that need a policy sheet
+ASKING = ("zero_shot", "few_shot", "retrieval_few_shot", "model", *FACTS)  # kinds that need a generator
 EXAMPLES = ("few_shot", "retrieval", "retrieval_few_shot")  # kinds that need training rows
 TEXT_FIELDS = ("text", "output", "completion", "prediction")
 SHOT_SEED = 0
+PASSAGES = 4  # of the sheet, put before a question
 
 
 @dataclass(frozen=True)
@@ -39,7 +52,8 @@ class Arm:
     """One way to answer. ``name`` is its label in every table; ``note`` is shown beside it.
 
     ``generator`` answers for the kinds in `ASKING`; ``outputs`` (row id -> text, or a JSONL file of it) is what a
-    file arm says; ``shots`` is the number of examples a few_shot or retrieval_few_shot arm asks for.
+    file arm says; ``shots`` is the number of examples a few_shot or retrieval_few_shot arm asks for; ``sheet`` is the
+    policy sheet (a file) of the kinds in `FACTS`.
     """
 
     name: str
@@ -47,6 +61,7 @@ class Arm:
     generator: Generator | None = None
     outputs: Mapping[str, str] | Path | None = None
     shots: int = 4
+    sheet: Path | None = None
     note: str = ""
 
 
@@ -76,15 +91,19 @@ def standard_arms(
     *,
     tuned: Generator | None = None,
     predecessors: Mapping[str, Generator] | None = None,
+    sheet: Path | None = None,
 ) -> list[Arm]:
-    """The arms of every model version: the gate's baselines on the untuned base, predecessors, the tuned model."""
+    """The arms of every model version: the gate's baselines on the untuned base, predecessors, the tuned model, and the
+    tuned model with the policy ``sheet`` beside it where the suite names one."""
     arms = [
-        Arm(kind, kind, generator=None if kind == "retrieval" else generator, shots=pack.gate.few_shot)
+        Arm(kind, kind, None if kind == "retrieval" else generator, shots=pack.gate.few_shot, sheet=sheet)
         for kind in pack.gate.baselines
     ]
     arms += [Arm(name, "model", generator=model) for name, model in (predecessors or {}).items()]
     if tuned is not None:
         arms.append(Arm("tuned", "model", generator=tuned))
+        if sheet is not None:
+            arms.append(Arm("tuned_with_facts", "model_facts", generator=tuned, sheet=sheet))
     return arms
 
 
@@ -104,6 +123,11 @@ def prepare(
     """
     if arm.kind in ASKING and arm.generator is None:
         raise UsageError(f"Arm {arm.name!r} of kind {arm.kind} needs a generator (a model or an endpoint).")
+    if arm.kind in FACTS and arm.sheet is None:
+        raise UsageError(
+            f"Arm {arm.name!r} of kind {arm.kind} reads a policy sheet, and the suite names none. "
+            'Add facts = "SHEET.toml" to the suite in task.toml, or leave the arm out.'
+        )
     if arm.kind in EXAMPLES and (examples is None or examples.is_empty()):
         raise UsageError(f"Arm {arm.name!r} of kind {arm.kind} takes examples out of a snapshot; name one.")
     if arm.kind == "file":
@@ -115,6 +139,8 @@ def prepare(
     if arm.kind == "retrieval_few_shot":
         assert examples is not None
         return _retrieved_shots(arm, pack, rows, examples, max_new_tokens)
+    if arm.kind in FACTS:
+        return _with_facts(arm, pack, rows)
     shots: list[dict[str, str]] = []
     facts: dict[str, Any] = {}
     if arm.kind == "few_shot":
@@ -235,6 +261,46 @@ def _retrieved_shots(
     assert arm.generator is not None
     fewest = min((len(chosen) for chosen in ranked), default=0)
     facts = {"shots": fewest, "shots_wanted": arm.shots, "retrieved_from": len(prompts)}
+    return Prepared(questions, {"generator": arm.generator.identity()}, facts)
+
+
+def passages(sheet: Path) -> list[tuple[str, str]]:
+    """What a policy sheet says, as (words to find it by, passage): one a fact, one a topic that a person answers.
+
+    Raises `UsageError` for a sheet that cannot be read.
+    """
+    from evals.metrics.policy_facts.sheet import read_sheet
+
+    try:
+        known = read_sheet(sheet.name, sheet.parent)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    told = [
+        (" ".join([fact.topic, *fact.keywords, fact.text]), fact.text) for fact in known.facts if fact.text
+    ]
+    return told + [
+        (
+            " ".join([topic.topic, *topic.cues]),
+            f"Questions about {topic.topic} are handed over to a colleague.",
+        )
+        for topic in known.hand_over
+    ]
+
+
+def _with_facts(arm: Arm, pack: TaskPack, rows: Sequence[EvalRow]) -> Prepared:
+    """The sheet's passages nearest to what the customer said, behind the system message of each row."""
+    assert arm.generator is not None and arm.sheet is not None
+    known = passages(arm.sheet)
+    asked = [
+        "\n".join([*(t["content"] for t in row.history if t["role"] == "user"), row.prompt]) for row in rows
+    ]
+    questions = []
+    for row, found in zip(rows, nearest([words for words, _ in known], asked, PASSAGES), strict=True):
+        told = "\n".join(f"- {known[number][1]}" for number, score in found if score > 0)
+        system = f"{pack.system}\n\nOur policy:\n{told}".strip() if told else pack.system
+        turns = conversation(pack.model_copy(update={"system": system}), row)
+        questions.append(Question(row.id, conversation=turns))
+    facts = {"sheet": arm.sheet.name, "sheet_sha256": file_sha256(arm.sheet), "passages": PASSAGES}
     return Prepared(questions, {"generator": arm.generator.identity()}, facts)
 
 

@@ -1,9 +1,8 @@
 """How many more pairs? A saturating curve through the scores of models trained on parts of the data.
 
 Covers: nested parts of a snapshot, the fit, intervals for a score at other sizes and for the size that reaches a
-threshold, the sentence for the report.
-Does not cover: training and scoring the parts (no verb does it yet; points come from whoever trained them), drawing
-(`evals._charts`).
+threshold, the sentence for the report, a check of the fit against the largest part.
+Does not cover: training and scoring the parts (`goldpair curve` does), drawing (`evals._charts`).
 
 The curve is ``score = a - b * pairs ** -c`` with b, c > 0 (a power law that saturates: Cortes and others 1993;
 Hestness and others 2017). With eight points or so three numbers are known badly, so nothing is said from the best fit
@@ -54,6 +53,7 @@ def fit(
     scores: Sequence[float],
     *,
     threshold: float | None = None,
+    named: str = "The gate's floor",
     highest: float = 1.0,
     seed: int = 0,
     level: float = LEVEL,
@@ -62,7 +62,7 @@ def fit(
 
     Args:
         pairs, scores: one measured model each, shape (n,), at least three different sizes.
-        threshold: score whose size is asked for (the gate's floor). highest: no score lies above it.
+        threshold: score whose size is asked for, and what it is called. highest: no score lies above it.
 
     Returns ``{"points", "line", "double": {pairs, estimate, low, high}, "threshold", "needed": {estimate, low, high} |
     None, "deviation", "level", "sentence"}``; an end of ``needed`` that no number of pairs reaches is None. The
@@ -117,7 +117,34 @@ def fit(
         "needed": needed,
         "deviation": float(np.median(sigma)),
         "level": level,
-        "sentence": _sentence(double, threshold, needed, level),
+        "sentence": _sentence(double, threshold, named, needed, level),
+    }
+
+
+def hold_back(pairs: Sequence[float], scores: Sequence[float], *, seed: int = 0) -> dict[str, Any] | None:
+    """What the scores of the smaller parts foretell for the largest one, beside what was measured there.
+
+    ``{"pairs", "low", "high", "scores", "inside", "sentence"}``, ``inside`` counts the scores within the interval. None
+    where the largest part is not twice the one before (to rounding), or the rest is too few to fit.
+    """
+    sizes = sorted(set(pairs))
+    if len(sizes) < 2 or abs(sizes[-1] - 2 * sizes[-2]) > 1:
+        return None
+    rest = [(p, s) for p, s in zip(pairs, scores, strict=True) if p < sizes[-1]]
+    try:
+        told = fit([p for p, _ in rest], [s for _, s in rest], seed=seed)["double"]
+    except UsageError:
+        return None
+    seen = [s for p, s in zip(pairs, scores, strict=True) if p == sizes[-1]]
+    inside = sum(told["low"] <= score <= told["high"] for score in seen)
+    return {
+        "pairs": sizes[-1],
+        "low": told["low"],
+        "high": told["high"],
+        "scores": seen,
+        "inside": inside,
+        "sentence": f"Tried on what is known: half the pairs foretold {told['low']:.3f} to {told['high']:.3f} for all "
+        f"of them; the models scored {', '.join(f'{score:.3f}' for score in seen)}.",
     }
 
 
@@ -151,7 +178,11 @@ def _draws(
 
 
 def _sentence(
-    double: dict[str, Any], threshold: float | None, needed: dict[str, Any] | None, level: float
+    double: dict[str, Any],
+    threshold: float | None,
+    named: str,
+    needed: dict[str, Any] | None,
+    level: float,
 ) -> str:
     text = (
         f"With twice the data ({double['pairs']} pairs) a model is expected to score {double['estimate']:.3f} "
@@ -160,11 +191,11 @@ def _sentence(
     if needed is None or threshold is None:
         return text
     if needed["low"] is None:
-        return f"{text} More pairs of this kind will not reach {threshold:g}; something else has to change."
+        return f"{text} More pairs of this kind will not reach {threshold:.3g}; something else has to change."
     high = f"{needed['high']}" if needed["high"] is not None else "no number that can be told"
     middle = (
         f"about {needed['estimate']} pairs"
         if needed["estimate"] is not None
         else "no number of pairs for sure"
     )
-    return f"{text} The gate's floor of {threshold:g} takes {middle} [{needed['low']} to {high}]."
+    return f"{text} {named} of {threshold:.3g} takes {middle} [{needed['low']} to {high}]."

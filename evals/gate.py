@@ -1,7 +1,7 @@
 """The gate: does this run show what was promised before it?
 
 Covers: the promotion verdict of one eval run with every check behind it, the preflight verdict, the power check, the
-one sentence that says whether fine-tuning was worth it.
+one sentence that says whether fine-tuning was worth it (`evals.worth`).
 Does not cover: the statistics themselves (`evals.stats`), running (`evals.run`), who may override (`curate.ops`).
 
 PASS promotes. FAIL means that the evidence is against it. INCONCLUSIVE means that there is not enough evidence, and
@@ -20,6 +20,7 @@ from curate.errors import UsageError
 from curate.tasks import Gate
 from evals._asking import INFRASTRUCTURE
 from evals.run import EvalRun, gate_sha256
+from evals.sample import declared_checks
 from evals.stats import (
     FAIL,
     INCONCLUSIVE,
@@ -31,6 +32,7 @@ from evals.stats import (
     plan_pairs,
     superiority,
 )
+from evals.worth import worth_it
 
 JUMP = 4.0  # standard errors upward that stop for a look: a broken extractor raises scores, too
 INFRASTRUCTURE_LIMIT = 0.02  # share of answers that may be missing for the machine's reasons
@@ -105,7 +107,8 @@ def decide(
     for name in (candidate, *wanted, *released):
         run.answers(name)  # raises for an unknown arm
     against = _ratchet(run, released)
-    checks = [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *against))]
+    checks = declared_checks(run.meta)
+    checks += [_coverage(run, name) for name in dict.fromkeys((candidate, *wanted, *against))]
     checks += [_steady(run, name) for name in (candidate, *against) if run.meta["arms"][name].get("repeat")]
     if baselines is None:
         checks += _absent(run, gate, wanted)
@@ -130,14 +133,15 @@ def decide(
     checks += _scorer(run, gate, candidate, scorer_agreement)
     checks += _sandbox(run, candidate)
     checks += _leaks(run)
-    verdict = _worst(checks)
+    # A declared demo decides nothing, neither for the version nor against it.
+    verdict = INCONCLUSIVE if run.meta.get("demo") else _worst(checks)
     missing = [
         check["missing"] for check in checks if check["verdict"] == INCONCLUSIVE and check.get("missing")
     ]
     return Decision(
         verdict=verdict,
         checks=checks,
-        worth_it=_worth_it(run, candidate, beaten, verdict),
+        worth_it=_declared_words(run) + worth_it(run, gate, candidate, beaten, verdict),
         suite=run.suite.name,
         candidate=candidate,
         missing=max(missing) if missing else None,
@@ -533,67 +537,8 @@ def _scorer(
     ]
 
 
-def _worth_it(run: EvalRun, candidate: str, beaten: Mapping[str, Mapping[str, Any]], verdict: str) -> str:
-    """Fine-tune, stay with prompting, use retrieval, or not decidable: one sentence with its numbers."""
-    if not beaten:
-        return "Not decidable: no baseline was run beside the candidate."
-
-    def strongest(verdict: str) -> str | None:
-        """The best baseline of those with this verdict."""
-        names = [name for name, check in beaten.items() if check["verdict"] == verdict]
-        return max(names, key=lambda name: (sum(run.primary(name).values()), name)) if names else None
-
-    def lead_over(name: str) -> str:
-        check = beaten[name]
-        low, high = check["interval"]
-        return (
-            "no pairs" if check["estimate"] is None else f"{check['estimate']:+.3f} [{low:+.3f}, {high:+.3f}]"
-        )
-
-    if failed := strongest(FAIL):
-        advice = "Use retrieval" if run.kind(failed).startswith("retrieval") else "Stay with prompting"
-        return (
-            f"{advice}: {candidate} has no advantage worth having over {failed} "
-            f"({lead_over(failed)}){_cost(run, candidate, failed)}."
-        )
-    if undecided := strongest(INCONCLUSIVE):
-        other = "retrieval" if run.kind(undecided).startswith("retrieval") else "prompting"
-        missing = beaten[undecided].get("missing")
-        more = f"; about {missing} more eval rows would tell" if missing else ""
-        return (
-            f"Not decidable between fine-tuning and {other}: {candidate} against {undecided} is "
-            f"{lead_over(undecided)}{more}."
-        )
-    best = strongest(PASS)
-    assert best is not None
-    what = "Fine-tuning" if run.kind(candidate) == "model" else "It"
-    lead = f"{what} pays" if verdict == PASS else f"{what} beats the baselines, but the gate is not passed"
-    gap = lead_over(best)
-    return f"{lead}: {candidate} leads the best baseline, {best}, by {gap}{_cost(run, candidate, best)}."
-
-
-def _cost(run: EvalRun, candidate: str, baseline: str) -> str:
-    """Tokens and seconds an answer of both, and after how many answers the training has paid for itself."""
-
-    def per_answer(arm: str) -> tuple[float, float]:
-        described = run.meta["arms"][arm]
-        rows = max(1, described["rows"])
-        tokens = described["prompt_tokens"] + described["completion_tokens"]
-        return tokens / rows, described["seconds"] / rows
-
-    mine, theirs = per_answer(candidate), per_answer(baseline)
-    if not mine[0]:
+def _declared_words(run: EvalRun) -> str:
+    if not run.meta.get("demo"):
         return ""
-    text = (
-        f", at {mine[0]:.0f} tokens and {mine[1]:.2f} s an answer against {theirs[0]:.0f} and {theirs[1]:.2f}"
-    )
-    seconds = (run.meta.get("training") or {}).get("seconds")
-    if seconds:
-        saved = theirs[1] - mine[1]
-        text += f"; training took {seconds:.0f} s"
-        text += (
-            f", earned back after {seconds / saved:.0f} answers"
-            if saved > 0
-            else " and saves no time an answer"
-        )
-    return text
+    e = run.meta["eval"]
+    return f"Not decided, under the declared demo override; what {e['rows']} of {e['of']} eval rows show: "

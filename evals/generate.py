@@ -61,7 +61,8 @@ class Generator(Protocol):
 class LocalModel:
     """A Hugging Face model in this process, with or without an adapter.
 
-    ``base`` is a name, hub id or folder (`train.base.resolve`), ``adapter`` a folder in PEFT layout.
+    ``base`` is a name, hub id or folder (`train.base.resolve`), ``adapter`` a folder in PEFT layout, or that of a full
+    fine-tune, which then stands in for the base.
     `with_adapter` gives another view on the same weights in memory. ``precision`` "fp32" makes batches equal to
     single answers; "bf16" is faster where the machine has it. Weights are loaded when first needed.
     Raises `NotFound` for a missing base or adapter.
@@ -77,12 +78,20 @@ class LocalModel:
         batch_tokens: int = 32768,
         template: str = "model",
     ) -> None:
+        from train.versions import is_whole
+
         self.batch_tokens = batch_tokens
+        if adapter is not None and is_whole(adapter):
+            base, adapter = adapter, None
         self._loaded = _Loaded(base, threads, precision, template)
         self._adapter = None if adapter is None else self._loaded.register(Path(adapter))
 
     def with_adapter(self, adapter: str | Path | None) -> LocalModel:
-        """The same base in memory with another adapter, or with none."""
+        """The same base in memory with another adapter, or with none; a full fine-tune is loaded beside it."""
+        from train.versions import is_whole
+
+        if adapter is not None and is_whole(adapter):
+            return LocalModel(adapter, batch_tokens=self.batch_tokens, **self._loaded.settings)
         other = object.__new__(LocalModel)
         other.batch_tokens, other._loaded = self.batch_tokens, self._loaded
         other._adapter = None if adapter is None else self._loaded.register(Path(adapter))
@@ -480,6 +489,7 @@ class _Loaded:
         from train.capabilities import capabilities, use_threads
         from train.render import load_tokenizer, stop_ids
 
+        self.settings: dict[str, Any] = {"threads": threads, "precision": precision, "template": template}
         self.folder = resolve(base)
         self.threads = use_threads(threads)
         self.device = capabilities().device

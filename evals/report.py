@@ -20,6 +20,7 @@ from evals import _charts
 from evals.gate import Decision
 from evals.retention import by_kind
 from evals.run import EvalRun
+from evals.sample import declared, demo_words
 from evals.stats import difference_p, holm, mean_interval, superiority
 from evals.suspects import with_and_without
 
@@ -95,6 +96,7 @@ def gather(
         "reasons": list(decision.get("reasons", ())) if decision else [],
         "checks": [dict(check) for check in decision["checks"]] if decision else [],
         "override": decision.get("override") if decision else None,
+        "demo": declared(run.meta),
         "missing": decision.get("missing") if decision else None,
         "arms": arms,
         "differences": compared,
@@ -108,7 +110,7 @@ def gather(
         "context": _beside(run, "context.json"),
         "retention": _retention(run),
         "blame": _beside(run, "blame.json"),
-        "curve": _beside(run, "curve.json"),
+        "curve": _curve(run),
         "gaps": run.meta["gaps"],
         "eval": run.meta["eval"],
         "overlap": run.meta.get("overlap") or [],
@@ -142,6 +144,7 @@ def render_html(body: Mapping[str, Any]) -> str:
         "pct": _percent,
         "words": _words,
         "seed_words": _seed_words,
+        "demo_words": demo_words,
     }
     label = f"{body['metric']}: {body['primary']}"
     charts = {
@@ -153,7 +156,7 @@ def render_html(body: Mapping[str, Any]) -> str:
             {arm["name"]: arm["scores"] for arm in body["arms"] if arm["scores"]}, body["candidate"], label
         ),
     }  # fmt: skip
-    if body["curve"]:
+    if body["curve"] and body["curve"]["line"]:
         charts["curve"] = _charts.curve(body["curve"], label)
     from markupsafe import Markup
 
@@ -168,6 +171,8 @@ def render_markdown(body: Mapping[str, Any]) -> str:
     out += [f"**Verdict: {body['verdict'] or 'not decided'}**", ""]
     if body["worth_it"]:
         out += [_md(body["worth_it"]), ""]
+    if body["demo"]:
+        out += [f"**Short demo under a declared override**, {_md(demo_words(body['demo']))}.", ""]
     if body["override"]:
         o = body["override"]
         out += [f"**Released by override** of {_md(o['user'])}, {_md(o['ts'])}: {_md(o['reason'])}", ""]
@@ -309,6 +314,11 @@ def _beside(run: EvalRun, name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
 
+def _curve(run: EvalRun) -> dict[str, Any] | None:
+    found = _beside(run, "curve.json")
+    return None if found is None else {"basis": "", **found}
+
+
 def _retention(run: EvalRun) -> dict[str, Any] | None:
     measured = _beside(run, "retention.json")
     if measured is None:
@@ -399,7 +409,7 @@ def _examples(
 
 
 def _context_lines(body: Mapping[str, Any]) -> list[str]:
-    """Retention, data difference, seeds and blame as Markdown."""
+    """Retention, data difference, seeds, blame and the learning curve as Markdown."""
     out: list[str] = []
     if body["retention"]:
         out += [
@@ -433,6 +443,9 @@ def _context_lines(body: Mapping[str, Any]) -> list[str]:
             for g in body["blame"]["groups"][:10]
         ]
         out.append("")
+    if curve := body["curve"]:
+        words = " ".join(filter(None, (curve["sentence"], curve["basis"])))
+        out += ["## How many more pairs?", "", _md(words), ""]
     return out
 
 

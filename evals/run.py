@@ -31,7 +31,7 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,7 @@ from curate.errors import GoldpairError, NotFound, UsageError
 from curate.tasks import EvalRow, Gate, Suite, TaskPack, load_eval
 from evals._asking import INFRASTRUCTURE, Progress, answers_of
 from evals.arms import Arm, prepare
+from evals.sample import spread
 
 FORMAT = 1
 PROMPT_COLUMNS = ("prompts", "transcripts", "questions", "requests", "sources")
@@ -87,6 +88,8 @@ def run_suite(
     cache: Path | str | None = None,
     progress: Progress | None = None,
     training: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    demo: Mapping[str, Any] | None = None,
 ) -> EvalRun:
     """Answer, score and write one suite; what ``out_dir`` or ``cache`` holds already is not made again.
 
@@ -94,6 +97,9 @@ def run_suite(
         snapshot_dir: source of the examples of few_shot and retrieval arms, and of the data section of the report.
         cache: folder of answers shared between runs (a predecessor's answers come from there).
         training: cost of the tuned model, ``{"seconds": float, "device": str}``; used for the break-even.
+        limit: ask so many rows, spread over the slices (`evals.sample`); such a run never passes a gate.
+        demo: the declared override of a short demo, ``{"signed_by", "reason", "steps", "planned_steps"}``; shown by
+            the gate and the report.
 
     Raises `UsageError` for an unknown suite or an arm that lacks something, `EvalError` when a scorer fails.
     """
@@ -104,7 +110,8 @@ def run_suite(
         raise UsageError(
             f"A run needs at least one arm, each with its own name; got {', '.join(names) or 'none'}."
         )
-    rows = load_eval(pack_dir, suite)
+    every = load_eval(pack_dir, suite)
+    rows = spread(every, limit, suite.slices)
     if not rows:
         raise UsageError(f"Suite {suite.name!r}: {suite.eval} holds no row.")
     out = Path(out_dir)
@@ -122,11 +129,13 @@ def run_suite(
         prepared = prepare(
             arm,
             pack,
-            rows,
+            every,  # so that a part of the rows gets the very prompts that all of them get
             examples,
             snapshot_id=snapshot["id"] if snapshot else "",
             max_new_tokens=pack.model.generation.max_new_tokens,
         )
+        asked = {row.id for row in rows}
+        prepared = replace(prepared, questions=[q for q in prepared.questions if q.row_id in asked])
         kept = _repeat_of(before, arm.name, prepared.identity)
         answers, missing, repeat = answers_of(
             arm, prepared, [row.id for row in rows], pack.model.generation, known, cache, progress, kept
@@ -166,6 +175,7 @@ def run_suite(
             "file": suite.eval,
             "sha256": eval_sha256(rows),
             "rows": len(rows),
+            "of": len(every),
             "clusters": len({cluster_of(row, suite.cluster) for row in rows}),
         },
         "snapshot": snapshot,
@@ -184,6 +194,7 @@ def run_suite(
         # Only where code of others ran: that it ran isolated, or that it was not run.
         "sandbox": _attestation(suite.metric),
         "training": dict(training) if training else None,
+        "demo": dict(demo) if demo else None,
         "versions": {
             "python": ".".join(map(str, sys.version_info[:3])),
             **{name: importlib.metadata.version(name) for name in ("evaluate", "scipy", "bm25s")},
@@ -349,6 +360,11 @@ def score_texts(
             f"Scorer {name!r} must return one score for each of {len(rows)} answers, in their order."
         )
     return result
+
+
+def optional_columns(metric: str) -> tuple[str, ...]:
+    """Columns that a scorer can do without."""
+    return _declared(evals.metric(metric), "OPTIONAL")
 
 
 def _attestation(metric: str) -> dict[str, Any] | None:

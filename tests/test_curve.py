@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from curate.errors import UsageError
-from evals.curve import FRACTIONS, fit, nested_parts
+from evals.curve import FRACTIONS, fit, hold_back, nested_parts
 
 SIZES = np.repeat([60.0, 120.0, 240.0, 480.0], 2)  # four parts, two seeds
 
@@ -44,6 +44,16 @@ def test_a_plateau_says_that_data_will_not_help():
     scores = 0.6 - 4.0 / SIZES + np.random.default_rng(2).normal(0, 0.002, len(SIZES))
     found = fit(SIZES, scores, threshold=0.9)
     assert found["needed"]["low"] is None and "will not reach 0.9" in found["sentence"]
+
+
+def test_the_largest_part_is_foretold_from_the_others():
+    scores = truth(SIZES, 0.9, 2.0, 0.5) + np.random.default_rng(3).normal(0, 0.01, len(SIZES))
+    found = hold_back(SIZES.tolist(), scores.tolist())
+    assert found["pairs"] == 480 and found["inside"] == 2 and found["scores"] == scores[-2:].tolist()
+    broken = scores.copy()
+    broken[-2:] = 0.2  # as if the largest part were poisoned
+    assert hold_back(SIZES.tolist(), broken.tolist())["inside"] == 0
+    assert hold_back([10, 10, 20, 20, 30, 30, 40, 40], scores.tolist()) is None
 
 
 @pytest.mark.parametrize("points", [([10, 20, 30], [0.1, 0.2, 0.3]), ([10] * 4 + [20] * 4, [0.1] * 8)])

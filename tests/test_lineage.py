@@ -67,6 +67,7 @@ def test_the_context_of_a_run_names_the_version_before(two):
 def test_blame_without_gradients_end_to_end(two):
     run = two.evals / "parrot" / "parrot-v2--main"
     spec = suspects.spec_of(two, run, gradients=False)
+    assert spec["template"] == "model"
     assert spec["reference"] == "parrot-v1" and set(spec["changed"]) == {"pair-007", "pair-008"}
     found = suspects.work(spec)
     assert found["broken"] > 5 and json.loads((run / "blame.json").read_text()) == found
@@ -75,3 +76,24 @@ def test_blame_without_gradients_end_to_end(two):
 def test_a_missing_snapshot_is_named(two):
     found = lineage.data_difference(two, "f" * 64, "e" * 64)
     assert found["counts"] is None and "not in this workspace" in found["why"]
+
+
+def test_every_version_with_what_was_measured_on_it(two):
+    rows = [
+        {"name": f"parrot-v{n}", "task": "parrot", "released": n == 1, "verdict": None} for n in (1, 2, 3)
+    ]
+    measured = {"ids": ["a", "b"], "base": [0.5, 0.7], "tuned": [0.4, 0.6]}
+    (two.evals / "parrot" / "parrot-v2--main" / "retention.json").write_text(json.dumps(measured))
+    path = two.models / "parrot-v1" / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"demo": {"signed_by": "a lead"}}))
+    first, second, third = lineage.versions(two, rows)
+    assert first["suites"]["main"]["mean"] > second["suites"]["main"]["mean"] > 0
+    assert first["suites"]["main"]["interval"][0] < first["suites"]["main"]["mean"]
+    assert (
+        first["suites"]["main"]["eval"] == second["suites"]["main"]["eval"]
+        and first["suites"]["main"]["of"] == 60
+    )
+    assert first["demo"] and not second["demo"] and first["released"]
+    assert second["retention"]["items"] == 2
+    assert second["retention"]["tuned"] - second["retention"]["base"] == pytest.approx(-0.1)
+    assert third["suites"] == {} and third["retention"] is None  # gone from the disk, still in the register

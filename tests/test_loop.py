@@ -109,6 +109,11 @@ def test_from_records_to_a_verdict(client):
     assert client.call("snapshot.verify", snapshot=snapshot[:10])["intact"]
     with pytest.raises(RefusedError):
         client.call("train", snapshot=snapshot)  # no preflight yet
+    early = job(client, "preflight", snapshot=snapshot)
+    assert {c["name"]: c["verdict"] for c in early["checks"]}["baselines of suite exact"] == "INCONCLUSIVE"
+    with pytest.raises(RefusedError, match="INCONCLUSIVE"):
+        client.call("train", snapshot=snapshot)  # nobody knows yet what it has to beat
+    job(client, "eval", task=TASK, snapshot=snapshot)
     preflight = job(client, "preflight", snapshot=snapshot)
     assert preflight["verdict"] == "PASS", preflight["checks"]
     model = job(client, "train", snapshot=snapshot)["model"]

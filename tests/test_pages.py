@@ -19,14 +19,17 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 APP = str(Path(__file__).resolve().parent.parent / "app.py")
 PAGES = (
     "overview",
+    "gallery",
     "importing",
     "privacy",
     "duplicates",
     "review",
     "pairs",
+    "facts",
     "insight",
     "snapshots",
     "runs",
+    "versions",
     "playground",
     "jobs",
     "team",
@@ -99,7 +102,7 @@ def test_every_page_renders_for_the_least_and_the_most_allowed(
 def test_an_empty_task_says_what_to_do(state: Any, sign_in: Any, name: str) -> None:
     sign_in("admin")
     text = shown(page(name, "sarcastic-bot").run())
-    if name not in ("team", "review", "jobs"):
+    if name not in ("gallery", "team", "review", "jobs"):
         assert "gp-empty" in text
 
 
@@ -252,3 +255,93 @@ def test_an_excerpt_keeps_the_span_in_place(text: str, data: st.DataObject) -> N
     stop = data.draw(st.integers(start, len(text)))
     short, at, end = parts.excerpt(text, start, stop)
     assert short[at:end] == text[start:stop]
+
+
+def test_the_gallery_shows_packs_as_text_and_starts_a_task_of_ones_own(
+    state: Any, sign_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from curate import packs
+
+    real = packs.gallery
+
+    def hostile(*args: Any) -> list[dict[str, Any]]:
+        found = real(*args)
+        return [
+            p | {"guidelines": "<script>x</script> {{7*7}}", "title": "A <b>bold</b> pack"} for p in found
+        ]
+
+    monkeypatch.setattr(packs, "gallery", hostile)
+    sign_in("vic")
+    assert "Start my own" not in str(page("gallery").run())
+    sign_in("lea")
+    app = page("gallery").run()
+    text = shown(app)
+    assert "&lt;script&gt;x&lt;/script&gt; {{7*7}}" in text and "<script>" not in text
+    app.text_input(key="name-sarcastic-bot").set_value("Wrong Name")
+    button = next(b for b in app.button if b.label == "Start my own from this")
+    app = button.click().run()
+    assert "cannot be the name of a task" in shown(app)
+    app.text_input(key="name-sarcastic-bot").set_value("house-bot")
+    app = next(b for b in app.button if b.label == "Start my own from this").click().run()
+    assert "Task house-bot is ready" in shown(app)
+    assert (state.workspace.tasks / "house-bot" / "task.toml").is_file()
+    assert app.session_state["wanted"] == "house-bot"
+
+
+@pytest.fixture
+def two_versions(state: Any) -> Any:
+    """Two evaluated versions of the task in the register, the first from a short demo."""
+    import json
+
+    from curate.store import utcnow
+    from evals.arms import Arm
+    from evals.run import run_suite
+    from tests.eval_helpers import outputs, pack_folder, rows, snapshot_folder
+
+    root, eval_rows = state.workspace.root / "made", rows(40)
+    pack = pack_folder(root / "pack", eval_rows)
+    snapshot = snapshot_folder(state.workspace.snapshots / "hand", [("say", "x")], pack)
+    manifest = json.loads((snapshot / "manifest.json").read_text())
+    for version, share in (("v1", 0.3), ("v2", 0.9)):
+        name = f"{TASK}-{version}"
+        (state.workspace.models / name).mkdir(parents=True)
+        record = {
+            "task": TASK, "created": "2026-01-01", "base": {"name": "tiny"}, "seeds": {"all": 1},
+            "recipe": {"epochs": share}, "snapshot": {"id": manifest["id"]},
+        }  # fmt: skip
+        record |= {"demo": {"signed_by": "a lead", "reason": "short machine"}} if version == "v1" else {}
+        (state.workspace.models / name / "run.json").write_text(json.dumps(record))
+        arms = [Arm("tuned", "file", outputs=outputs(eval_rows, share, seed=3))]
+        run_suite(root / "pack", pack, "main", arms, state.workspace.evals / TASK / f"{name}--main")
+        state.store.write(
+            lambda tx, name=name: tx.execute(
+                "INSERT INTO models (name, task, hash, snapshot_id, path, created_ts, created_by)"
+                " VALUES (?, ?, 'h', ?, ?, ?, 'admin')",
+                [name, TASK, manifest["id"], name, utcnow()],
+            )
+        )
+    yield
+    state.store.write(lambda tx: tx.execute("DELETE FROM models WHERE task = ?", [TASK]))
+
+
+def test_versions_are_drawn_listed_and_compared(state: Any, sign_in: Any, two_versions: None) -> None:
+    from curate.views import versions
+
+    sign_in("vic")
+    app = page("versions").run()
+    text = shown(app)
+    assert f"{TASK}-v1" in text and "short demo" in text and "Suite main" in text
+    assert "0 same" not in text and "Fixed" in text and "rows fixed" in str([e.label for e in app.expander])
+    assert "Both learned from the same snapshot." in text and "epochs" in text
+    found = ops.run(
+        ops.Context(state.store, state.workspace, users.actor_for(state.store, "vic")),
+        "models.versions",
+        {"task": TASK},
+    )["versions"]
+    marks = versions.points(found, "main")
+    assert [mark["version"] for mark in marks] == [f"{TASK}-v1", f"{TASK}-v2"]
+    assert {mark["set"] for mark in marks} == {"as the newest"}
+    drawn = versions.sparkline(marks, "main", "dark").to_dict()
+    assert f"{TASK}-v2: {marks[1]['mean']:.3f}" in drawn["description"]
+    app.selectbox(key=f"older-{TASK}").set_value(f"{TASK}-v2")
+    assert "The same version twice" in shown(app.run())

@@ -24,14 +24,17 @@ pytestmark = [
 PATIENCE_MS = 180_000  # generous: a loaded machine is slow, and nothing here measures time
 PAGES = (
     "",
+    "gallery",
     "import",
     "privacy",
     "duplicates",
     "review",
     "pairs",
+    "facts",
     "insight",
     "snapshots",
     "runs",
+    "versions",
     "jobs",
     "team",
 )
@@ -366,3 +369,38 @@ def test_keys_are_remapped_findings_decided_and_a_stale_edit_shows_three_texts(
     tab.page.wait_for_selector(".chips[data-pair]")
     assert "J" in tab.page.get_by_role("button", name="Skip").inner_text()
     assert tab.errors == []
+
+
+def test_an_empty_workspace_opens_with_the_gallery_and_starts_a_task(
+    browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Who comes first sees what there is to start from; what a pack's texts say is shown and not obeyed."""
+    from curate.store import Store
+    from curate.users import ensure_owner
+    from curate.workspace import Workspace
+
+    made = Workspace.create(tmp_path_factory.mktemp("first") / "ws")
+    with Store.open(made.store) as store:
+        ensure_owner(store, "admin")
+    with serving(made) as running:
+        tab = Tab(browser, running)
+        try:
+            tab.sign_in()
+            tab.until(lambda: tab.page.locator("h1").inner_text() == "Gallery")
+            tab.page.get_by_role("tab", name="Start my own from this").first.click()
+            form = tab.page.get_by_role("tabpanel").filter(has_text="Copies the pack")
+            form.locator("input").first.fill("house-bot")
+            form.locator("input").first.press("Tab")
+            form.get_by_role("button", name="Start my own from this").click()
+            tab.until(lambda: "Task house-bot is ready" in tab.page.inner_text("[data-testid=stMain]"))
+            assert (made.tasks / "house-bot" / "task.toml").is_file()
+            tab.until(lambda: "House bot" in tab.page.inner_text("[data-testid=stSidebar]"))
+            tab.page.get_by_role("tab", name="Guidelines").first.click()
+            tab.until(lambda: "# Sarcastic bot: how to" in tab.page.inner_text("[data-testid=stMain]"))
+            tab.page.get_by_role(
+                "link", name="Overview"
+            ).click()  # once a session: the overview stays reachable
+            tab.until(lambda: tab.page.locator("h1").inner_text() == "Overview")
+            assert tab.errors == []
+        finally:
+            tab.context.close()

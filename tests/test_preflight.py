@@ -11,6 +11,9 @@ import pytest
 
 from curate import contract, preflight
 from curate.tasks import TaskPack
+from evals.arms import Arm
+from evals.generate import Generation
+from evals.run import run_suite
 from tests.eval_helpers import SENTENCES, pack_folder, rows, snapshot_folder
 from tests.train_helpers import RECIPE
 from train.base import tiny_llama
@@ -116,3 +119,126 @@ def test_pairs_of_another_detector_are_found(tmp_path, scribe, base):
     check = preflight._private(folder)
     assert check["verdict"] == "FAIL" and check["pairs"] == [{"pair_id": "pair-003"}]
     assert contract.verify(folder)  # and the change itself is seen
+
+
+# --- baselines ----------------------------------------------------------------------------------------------
+
+
+def baselines(tmp_path, pack, folder, **changes):
+    """The retrieval arm's run, where `goldpair eval` leaves it."""
+    run_suite(tmp_path / "pack", pack, "main", [Arm("retrieval", "retrieval")],
+              tmp_path / "runs" / "baselines--main", snapshot_dir=folder, **changes)  # fmt: skip
+
+
+def test_baselines_must_be_scored_on_this_eval_set_from_this_snapshot(tmp_path):
+    pack = pack_folder(tmp_path / "pack", rows(12), metric="exact_match")
+    pack.gate.baselines = ["retrieval"]
+    folder = snapshot_folder(tmp_path / "one", [(f"say {i} {s}", s) for i, s in enumerate(SENTENCES)], pack)
+    other = snapshot_folder(tmp_path / "two", [("say", "a kettle")] * 3, pack)
+
+    def check(of=folder, runs=tmp_path / "runs"):
+        [found] = preflight._baselines(of, tmp_path / "pack", pack, runs, "a-base")
+        assert found["name"] == "baselines of suite main"
+        return found["verdict"], found["detail"]
+
+    for runs in (None, tmp_path / "runs"):
+        verdict, detail = check(runs=runs)
+        assert (
+            verdict == "INCONCLUSIVE"
+            and "retrieval: not scored yet" in detail
+            and "goldpair eval parrot" in detail
+        )
+    baselines(tmp_path, pack, folder)
+    verdict, detail = check()
+    assert verdict == "PASS" and "retrieval 1.000 on 12 eval rows" in detail
+    assert check(of=other)[0] == "INCONCLUSIVE" and "examples are from snapshot" in check(of=other)[1]
+    pack.gate.baselines = ["retrieval", "zero_shot"]
+    assert check()[0] == "INCONCLUSIVE" and "zero_shot: not scored yet" in check()[1]
+    pack.gate.baselines = ["retrieval"]
+    eval_file = tmp_path / "pack" / "eval.jsonl"
+    eval_file.write_text("".join(eval_file.read_text("utf-8").splitlines(keepends=True)[1:]), "utf-8")
+    assert check()[0] == "INCONCLUSIVE" and "eval.jsonl has changed" in check()[1]
+    pack.gate.baselines = []
+    assert preflight._baselines(folder, tmp_path / "pack", pack, None, None) == []
+
+
+def test_answers_of_another_base_are_no_baseline(tmp_path):
+    pack = pack_folder(tmp_path / "pack", rows(3))
+    pack.gate.baselines = ["zero_shot"]
+    folder = snapshot_folder(tmp_path / "one", [("say", "a kettle")], pack)
+
+    class Said:
+        """Stands where a model would: a generator with an identity; what it says does not matter here."""
+
+        def identity(self):
+            return {"base": "small-base", "adapter": None}
+
+        def generate(self, conversations, **_):
+            return [Generation("a kettle", 3, 2, 0.1) for _ in conversations]
+
+    arm = Arm("zero_shot", "zero_shot", generator=Said())
+    run_suite(
+        tmp_path / "pack", pack, "main", [arm], tmp_path / "runs" / "baselines--main", snapshot_dir=folder
+    )
+    for base, verdict in (("small-base", "PASS"), ("large-base", "INCONCLUSIVE")):
+        [found] = preflight._baselines(folder, tmp_path / "pack", pack, tmp_path / "runs", base)
+        assert found["verdict"] == verdict, found
+
+
+# --- failures that a share would hide -----------------------------------------------------------------------
+
+
+def judged(count, failing, **groups):
+    """``count`` judged pairs, those in ``failing`` fail plainly; ``groups``: column -> value by number."""
+    return [
+        {"pair_id": f"p{i}", "source": f"s{i}", "error": "", "score": 0.1 if i in failing else 0.9,
+         "fails": i in failing, "critical": False, "problem": "score 0.10", "detail": "", "author": "ann",
+         "approver": "rev", "guideline_version": "1"} | {column: of(i) for column, of in groups.items()}
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def test_failures_of_one_annotator_stop_although_the_share_has_room(tmp_path):
+    pack = pack_folder(tmp_path / "pack", rows(3))
+    suite = pack.suites[0]
+    suite.gold.share = 0.2
+    spread = set(range(0, 300, 10))  # one in ten, everywhere
+
+    def author(i):
+        return "batch-7" if 100 <= i < 112 else "ann"
+
+    check = preflight.decide_gold(judged(300, spread, author=author), pack, suite)
+    assert check["verdict"] == "PASS", check["detail"]
+    check = preflight.decide_gold(judged(300, spread | set(range(100, 108)), author=author), pack, suite)
+    assert check["verdict"] == "FAIL" and "author batch-7: 9 of 12" in check["detail"]
+    assert len(check["pairs"]) < 0.2 * 300
+    scattered = spread | set(range(1, 80, 10))  # as many more, of nobody in particular
+    assert preflight.decide_gold(judged(300, scattered, author=author), pack, suite)["verdict"] == "PASS"
+
+
+def test_a_score_under_never_fails_whatever_the_share(tmp_path):
+    pack = pack_folder(tmp_path / "pack", rows(3))
+    suite = pack.suites[0]
+    suite.gold.share, suite.gold.never = 0.5, 0.3
+    folder = snapshot_folder(tmp_path / "one", [(f"say {i} {s}", s) for i, s in enumerate(SENTENCES)], pack)
+    pairs = contract.load_rows(folder).to_dicts()
+    found = preflight.judge_gold(pairs, tmp_path / "pack", pack, suite)
+    assert preflight.decide_gold(found, pack, suite)["verdict"] == "PASS"
+    suite.gold.min, suite.gold.never = 1.5, 1.2  # exact_match judges a completion against itself: 1 each
+    found = preflight.judge_gold(pairs, tmp_path / "pack", pack, suite)
+    check = preflight.decide_gold(found, pack, suite)
+    assert check["verdict"] == "FAIL" and all(item["critical"] for item in check["pairs"])
+
+
+def test_a_completion_is_no_witness_for_itself(tmp_path, scribe, base):
+    """A note that denies what the patient reported, held against itself as reference, would be cleared by it."""
+    pack, _ = scribe([(20, 20)])
+    pack.gate.critical = ["flipped_negation"]
+    talk = "[doctor] any chest pain? [patient] yes, i have chest pain when i climb stairs. [doctor] okay, {}."
+    note = "Subjective\nThe patient {} chest pain on climbing stairs.\nAssessment and Plan\nRest, number {}."
+    pairs = [(talk.format(i), note.format("denies" if i == 3 else "reports", i)) for i in range(6)]
+    folder = snapshot_folder(tmp_path / "negated", pairs, pack)
+    found = preflight.judge_gold(
+        contract.load_rows(folder).to_dicts(), tmp_path / "pack", pack, pack.suites[0]
+    )
+    assert [item["pair_id"] for item in found if item["critical"]] == ["pair-003"]

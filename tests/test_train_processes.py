@@ -1,6 +1,7 @@
 """Two processes learn what one does: same rows in every step, losses divided by all supervised tokens.
 
-Does not cover: more than one machine; GPUs; FSDP, which is refused.
+Covers both ways: every process holds the model (DDP), and the model spread over them (FSDP2). Does not cover: more
+than one machine; GPUs.
 """
 
 from __future__ import annotations
@@ -52,19 +53,36 @@ def test_the_shipped_config_is_one_that_accelerate_reads() -> None:
 
     for path in (ROOT / "train" / "configs").glob("*.yaml"):
         config = load_config_from_file(str(path))
-        assert config.distributed_type == "MULTI_GPU" and config.num_processes == 2
+        assert config.distributed_type == {"ddp": "MULTI_GPU", "fsdp": "FSDP"}[path.stem]
+        assert config.num_processes == 2
         assert "mixed_precision" in path.read_text() and config.mixed_precision == "no"
 
 
-@pytest.mark.parametrize("variable", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
-def test_a_model_spread_over_processes_is_refused(monkeypatch, tmp_path, variable: str) -> None:
+@pytest.mark.parametrize(
+    ("variable", "names"), [("ACCELERATE_USE_FSDP", "FSDP1"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")]
+)
+def test_other_ways_to_spread_a_model_are_refused(monkeypatch, tmp_path, variable: str, names: str) -> None:
     monkeypatch.setenv(variable, "true")
-    with pytest.raises(UsageError, match="is not supported"):
+    with pytest.raises(UsageError, match=f"{names} is not supported"):
         fine_tune(tmp_path / "s", RECIPE, tmp_path / "m-v1")
 
 
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+
+def _environment(way: str) -> dict[str, str]:
+    """What `accelerate launch` sets for train/configs/fsdp.yaml; it starts one process only where there is no GPU."""
+    shared = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if way == "ddp":
+        return shared
+    text = (ROOT / "train" / "configs" / "fsdp.yaml").read_text("utf-8")
+    options = dict(line.strip().split(": ") for line in text.splitlines() if line.startswith("  fsdp_"))
+    return {**shared, "ACCELERATE_USE_FSDP": "true", **{key.upper(): value for key, value in options.items()}}
+
+
 @pytest.mark.slow
-def test_two_processes_equal_one(tmp_path) -> None:
+@pytest.mark.parametrize("way", ["ddp", "fsdp"])
+def test_two_processes_equal_one(tmp_path, way: str) -> None:
     base = tiny_llama(tmp_path / "base")
     frozen = snapshot(tmp_path / "s", [row(f"p{i:03}", *pair) for i, pair in enumerate(PAIRS[:19])])
     # 19 rows in steps of 6: the last step has one row, so the second process has none
@@ -75,9 +93,8 @@ def test_two_processes_equal_one(tmp_path) -> None:
         "max_minutes = 30\n[lora]\nr = 4\nalpha = 8\n"
     )
     out = tmp_path / "both" / "tiny-bot-v1"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [
-        *launch,
+        *LAUNCH,
         "-m",
         "train",
         str(frozen),
@@ -93,7 +110,7 @@ def test_two_processes_equal_one(tmp_path) -> None:
         text=True,
         cwd=ROOT,
         check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=_environment(way),
     )
     assert done.returncode == 0, done.stderr[-3000:]
     both = versions.load(out)

@@ -26,6 +26,7 @@ from pathlib import Path
 
 from curate.contract import canonical_json, file_sha256, sha256_hex
 from curate.errors import GoldpairError, NotFound, UsageError
+from train.versions import LATER, RECORD
 
 WEIGHT_SUFFIXES = (".safetensors",)
 #: what is taken from a hub repository: never a pickle, never code
@@ -67,6 +68,7 @@ PACKAGED = {
 DEFAULT = "smollm2-135m-instruct"
 LOCAL = "local:"
 NOTE = "goldpair-base.json"
+BESIDE = (NOTE, RECORD, *LATER)  # say something about a model and change nothing it does
 HASHED = (".safetensors", ".json", ".jinja", ".txt", ".model")
 
 
@@ -123,7 +125,7 @@ def portable_name(name: str | Path, cache_dir: Path | str | None = None) -> str:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a base model that can change what a run does: weights, tokenizer, template."""
-    kept = [p for p in folder.iterdir() if p.is_file() and p.suffix in HASHED and p.name != NOTE]
+    kept = [p for p in folder.iterdir() if p.is_file() and p.suffix in HASHED and p.name not in BESIDE]
     return {p.name: _hash(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(kept)}
 
 

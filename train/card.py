@@ -24,21 +24,25 @@ def model_card(
     """README.md of a version: data, privacy, gates, limits.
 
     ``record`` is its ``run.json``, ``gate`` the decision of its evaluation if there is one, ``merged`` says that the
-    folder holds whole weights, ``notes`` are sentences about this copy of it.
+    folder holds a merged adapter, ``notes`` are sentences about this copy of it.
     """
     base, rows = record["base"]["name"], record["rows"]
+    full = record["recipe"].get("method") == "full"
     head = {
-        "library_name": "transformers" if merged else "peft",
+        "library_name": "transformers" if merged or full else "peft",
         "base_model": base,
-        "base_model_relation": "finetune" if merged else "adapter",
-        "tags": ["goldpair"] if merged else ["lora", "goldpair"],
+        "base_model_relation": "finetune" if merged or full else "adapter",
+        "tags": ["goldpair"] if merged or full else ["lora", "goldpair"],
     }
-    what = "weights with the adapter merged in" if merged else "A LoRA adapter"
+    what = (
+        "a full fine-tune" if full else "weights with the adapter merged in" if merged else "a LoRA adapter"
+    )
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", f"# {name}", ""]
     lines += [
         f"{what[0].upper()}{what[1:]}, for `{base}`, trained by Goldpair for the task `{record['task']}`.",
         *([""] if notes else []),
         *(f"- {note}" for note in notes),
+        *_demo(record),
         "",
         "## Data and privacy",
         f"- Snapshot `{record['snapshot']['id']}`: {rows['train']} training and {rows['validation']} validation pairs, "
@@ -59,6 +63,18 @@ def model_card(
         )
     lines += ["", "## Is it better than its base?", *_evaluation(gate), "", "## Limits", *_limits(record), ""]
     return "\n".join(lines)
+
+
+def _demo(record: Mapping[str, Any]) -> list[str]:
+    """What a version of a short demo has to say before anything else."""
+    demo = record.get("demo")
+    if not demo:
+        return []
+    return [
+        "",
+        f"**From a short demo under a declared override, never to be released.** Signed by {_line(demo['signed_by'])}: "
+        f"{_line(demo['reason'])}",
+    ]
 
 
 def _evaluation(gate: Mapping[str, Any] | None) -> list[str]:
@@ -82,7 +98,8 @@ def _evaluation(gate: Mapping[str, Any] | None) -> list[str]:
 def _limits(record: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- It learned from {record['rows']['train']} pairs of one task and was measured on that task only.",
-        f"- What it says about facts is as old as its pairs: frozen before {record['created'][:10]}.",
+        f"- What it says about facts is as old as its pairs: frozen before {record['created'][:10]}. Where there is a "
+        "`STALE-KNOWLEDGE.md` beside this card, it counts the pairs whose facts expired or may expire.",
     ]
     if record["base"]["name"] in PACKAGED:
         lines.append(

@@ -116,10 +116,11 @@ def masked_view(tokenizer: Any, rows: Sequence[Rendered]) -> list[dict[str, Any]
     ]
 
 
-def require_gate(snapshot_dir: Path | str, manifest: contract.Manifest) -> dict[str, Any]:
+def require_gate(snapshot_dir: Path | str, manifest: contract.Manifest, demo: bool = False) -> dict[str, Any]:
     """The gate's record for this very snapshot (invariant 4).
 
-    Raises `RefusedError`, with the reasons, unless its verdict is PASS or it carries a signed override.
+    Raises `RefusedError`, with the reasons, unless its verdict is PASS or it carries a signed override; that of a
+    declared demo counts for the demo alone.
     """
     path = Path(snapshot_dir) / "preflight.json"
     try:
@@ -145,6 +146,12 @@ def require_gate(snapshot_dir: Path | str, manifest: contract.Manifest) -> dict[
     if gate.get("verdict") == "PASS":
         return gate
     signed = gate.get("override")
+    if isinstance(signed, dict) and signed.get("demo") and not demo:
+        raise RefusedError(
+            f"The preflight of snapshot {manifest.id[:12]} was passed over for the declared short demo alone. Run "
+            "`goldpair preflight` again.",
+            [f"passed over: {name}" for name in signed.get("checks") or []],
+        )
     if isinstance(signed, dict) and all(
         str(signed.get(key) or "").strip() for key in ("user", "reason", "ts")
     ):

@@ -64,10 +64,12 @@ def export_model(
     for an adapter, which is the version itself, else ``{verdict: EQUAL | BROKEN | DIVERGES | NOT MEASURED,
     prompts, equal, tokens, differences: [{prompt, token}]}``.
 
-    Raises `UsageError` for a folder in use, `ExportError` without a converter or when it fails, `NotFound` and
-    `ModelVersionError` for a version that is absent or not what its record says.
+    Raises `UsageError` for a folder in use, `ExportError` for the adapter of a full fine-tune, without a converter or
+    when it fails, `NotFound` and `ModelVersionError` for a version that is absent or not what its record says.
     """
     version = versions.load(model_dir)
+    if form == "adapter" and versions.is_whole(version.folder):
+        raise ExportError(f"{version.name} is a full fine-tune and has no adapter. Use --form merged.")
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"{out} is not an empty folder. Name a new one.")
@@ -114,11 +116,14 @@ def export_model(
 
 
 def serving_command(model_dir: Path | str) -> str:
-    """The shell command that serves a version by vLLM, its base and the adapter on it, OpenAI-compatible.
+    """The shell command that serves a version by vLLM, OpenAI-compatible: its base and the adapter on it.
 
     Written by vLLM's documentation and quoted for a POSIX shell; vLLM itself is not needed here.
     """
     version = versions.load(model_dir)
+    if versions.is_whole(version.folder):
+        words = ["vllm", "serve", str(version.folder.resolve()), "--served-model-name", version.name]
+        return shlex.join([*words, "--max-model-len", str(_context(version.folder))])
     recipe = version.record()["recipe"]
     # vLLM takes these ranks only; a smaller adapter fits into the next one
     rank = next((r for r in (8, 16, 32, 64, 128, 256, 320, 512) if r >= recipe["lora"]["r"]), 512)
@@ -159,7 +164,9 @@ def _copy(version: ModelVersion, made: Path) -> None:
 
 
 def _merge(version: ModelVersion, made: Path, asked: Sequence[Conversation]) -> dict[str, Any]:
-    """Merge in fp32, write, load what was written, and compare its answers with those of base plus adapter."""
+    """Merge in fp32, write, load what was written, and compare its answers with those of base plus adapter.
+
+    A full fine-tune has nothing to merge: it is written as it is, and compared all the same."""
     import torch
     from peft import PeftModel
 
@@ -168,9 +175,14 @@ def _merge(version: ModelVersion, made: Path, asked: Sequence[Conversation]) -> 
     base = resolve(version.base)
     tokenizer = load_tokenizer(version.folder)
     prompts, stops = encode_prompts(tokenizer, asked), sorted(stop_ids(base, tokenizer))
-    tuned = PeftModel.from_pretrained(_load(base, torch.float32), version.folder)
-    wanted = _answers(tuned, prompts, stops)
-    whole: Any = tuned.merge_and_unload(safe_merge=True)
+    tuned: Any
+    if versions.is_whole(version.folder):
+        tuned = whole = _load(version.folder, torch.float32)
+        wanted = _answers(tuned, prompts, stops)
+    else:
+        tuned = PeftModel.from_pretrained(_load(base, torch.float32), version.folder)
+        wanted = _answers(tuned, prompts, stops)
+        whole = tuned.merge_and_unload(safe_merge=True)
     whole.save_pretrained(made, safe_serialization=True)
     tokenizer.save_pretrained(made)
     del tuned, whole

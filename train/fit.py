@@ -1,7 +1,7 @@
 """Fit adapters to rendered rows: the model, the optimizer, the loop, and nothing about snapshots.
 
-Covers: loading the frozen base, adding LoRA, training with resume, losses of every row, validation loss with
-early stop.
+Covers: loading the base (whole or in four bits), adding LoRA or letting every weight learn, training with resume,
+losses of every row, validation loss with early stop.
 Does not cover: where rows come from and whether they may be trained on (`train.run`), what is saved.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from transformers.trainer_callback import PrinterCallback
 from curate.errors import UsageError
 from train.capabilities import capabilities, quiet, use_threads
 from train.fused import fuse_lora, projected_head
+from train.memory import SHARE, estimate, free_memory_mb
 from train.packed import ATTENTION, inputs_of, micro_batches, pack, row_losses
-from train.processes import local_device, world_size
+from train.processes import local_device, sharded, world_size
 from train.recipe import Recipe
 from train.render import Rendered
 from train.samples import Sampler
@@ -35,7 +37,8 @@ RowLoss = tuple[str, float, int]  # pair id, mean loss in nats per supervised to
 class Fit:
     """A trained model and what happened on the way. ``log`` has one entry per step and per validation."""
 
-    model: PeftModel
+    model: Any  # a PeftModel, or the whole model of a full fine-tune
+    weights: dict[str, torch.Tensor] | None  # put together from all processes where they were spread
     log: list[dict[str, Any]]
     steps: int
     planned_steps: int
@@ -43,21 +46,57 @@ class Fit:
     threads: int
     dtype: str
     resumed_from: int = 0
-    notes: list[str] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)  # `train.memory`'s estimate, before it started
+    checkpointing: bool = False  # of activations
 
 
 def load_base(folder: Path, recipe: Recipe, device: str | None = None) -> Any:
-    """The frozen base model in the recipe's number format, with packed attention."""
+    """The base model in the recipe's number format, with packed attention.
+
+    ``quantize = "nf4"`` holds the linear layers in four bits (QLoRA: Dettmers et al. 2023) with doubly quantised
+    constants, multiplied in the recipe's number format. Raises `UsageError` without bitsandbytes.
+    """
     quiet()
     caps = capabilities()
+    device = device or local_device(caps.device)
+    more: dict[str, Any] = {}
+    if recipe.quantize == "nf4":
+        more = {"quantization_config": _four_bits(caps.dtype(recipe.precision)), "device_map": {"": device}}
     model: Any = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=caps.dtype(recipe.precision),
+        dtype=torch.float32 if recipe.method == "full" else caps.dtype(recipe.precision),
         attn_implementation=ATTENTION,
         trust_remote_code=False,
         use_safetensors=True,
+        **more,
     )
-    return model.to(device or local_device(caps.device))
+    return model if more else model.to(device)
+
+
+def _four_bits(dtype: torch.dtype) -> Any:
+    import importlib.util
+
+    from transformers import BitsAndBytesConfig
+
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError(
+            'quantize = "nf4" needs bitsandbytes, which is not installed: pip install "goldpair[gpu]".'
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+
+
+def prepare(base: Path, recipe: Recipe, base_name: str | None = None) -> Any:
+    """The model a run learns with: base and fresh adapters, or the base itself, every weight of it learning."""
+    model = load_base(base, recipe)
+    if recipe.method == "full":
+        set_seed(recipe.seed)
+        return model
+    return add_lora(model, recipe, base_name)
 
 
 def add_lora(model: Any, recipe: Recipe, base_name: str | None = None) -> PeftModel:
@@ -89,18 +128,19 @@ def fit(
     base_name: str | None = None,
     validation: Sequence[Rendered] = (),
     progress: Progress | None = None,
-    model: PeftModel | None = None,
+    model: Any = None,
     stop_after: int | None = None,
 ) -> Fit:
-    """Train adapters on ``rows``; continues from the last checkpoint in ``work`` if there is one.
+    """Train on ``rows``; continues from the last checkpoint in ``work`` if there is one. ``model`` is `prepare`'s.
 
     Raises `train.trainer.TrainingStopped` when the loss is no number.
     """
     threads = use_threads(recipe.threads)
     if model is None:
-        model = add_lora(load_base(base, recipe), recipe, base_name)
-    if capabilities().device == "cpu":
+        model = prepare(base, recipe, base_name)
+    if capabilities().device == "cpu" and not sharded():
         fuse_lora(model)
+    memory, checkpointing = _plan_memory(model, base, rows, recipe)
     reporter = Reporter(progress, recipe.max_minutes, stop_after)
     callbacks: list[TrainerCallback] = [reporter]
     validator = Validator(validation, recipe) if validation else None
@@ -109,7 +149,7 @@ def fit(
     if recipe.sample_steps is not None:
         callbacks.append(Sampler(validation or rows, base, recipe, work))
     found = checkpoints(work)
-    with projected_head(model, inputs_of(pack([(0, rows[0])]))) as head:
+    with nullcontext() if sharded() else projected_head(model, inputs_of(pack([(0, rows[0])]))) as head:
         trainer = PackedTrainer(
             model=model,
             args=_arguments(recipe, work, capabilities().device),
@@ -122,19 +162,45 @@ def fit(
         if validator is not None:
             validator.trainer, validator.head = trainer, head
         trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+        weights = trainer.weights() if sharded() else None
     ended = "complete"
     if trainer.state.global_step < trainer.state.max_steps:
         ended = reporter.ended or "early_stop"
     return Fit(
         model=model,
+        weights=weights,
         log=[entry for entry in trainer.state.log_history if "train_runtime" not in entry],
         steps=trainer.state.global_step,
         planned_steps=trainer.state.max_steps,
         ended=ended,
         threads=threads,
-        dtype=str(next(p.dtype for p in model.parameters() if not p.requires_grad)).removeprefix("torch."),
+        dtype=str(_dtype(model)).removeprefix("torch."),
         resumed_from=int(found[-1].name.rpartition("-")[2]) if found else 0,
+        memory=memory,
+        checkpointing=checkpointing,
     )
+
+
+def _dtype(model: Any) -> torch.dtype:
+    """Number format of the base's weights; of its unquantised ones where the others are in four bits."""
+    base = [p.dtype for p in model.parameters() if not p.requires_grad and p.dtype.is_floating_point]
+    return (base or [p.dtype for p in model.parameters()])[0]
+
+
+def _plan_memory(
+    model: Any, base: Path, rows: Sequence[Rendered], recipe: Recipe
+) -> tuple[dict[str, Any], bool]:
+    """Estimate a run's memory and switch checkpointing of activations on where the recipe or the estimate says so."""
+    longest = max(len(row.input_ids) for row in rows)
+    free = free_memory_mb()
+    found = estimate(base, recipe, longest)
+    wanted = recipe.checkpointing == "on" or (
+        recipe.checkpointing == "auto" and found.total_mb > SHARE * free
+    )
+    if wanted:
+        found = estimate(base, recipe, longest, checkpointing=True)
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return {**found.record(), "free_mb": round(free, 1)}, wanted
 
 
 def losses(

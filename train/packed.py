@@ -48,7 +48,7 @@ def varlen_loop(
     bounds = [0, query.shape[2]] if cu is None else cu
     dropout = dropout if module.training else 0.0
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if query.device.type == "cpu" and not dropout:
+    if query.device.type in ("cpu", "meta") and not dropout:  # meta: `train.memory` plans for a CPU
         return PackedAttention.apply(query, key, value, bounds, shared, scale), None
     return attention_loop(query, key, value, bounds, shared, scale, dropout), None
 
@@ -197,7 +197,7 @@ def token_losses(model: Any, packed: Packed, head: torch.Tensor | None = None) -
 
 def row_losses(model: Any, packed: Packed, head: torch.Tensor | None = None) -> list[tuple[int, float, int]]:
     """(number in the data set, mean loss in nats per supervised token, supervised tokens) of each row."""
-    with torch.inference_mode():
+    with torch.no_grad():  # inference mode and weights spread over processes do not go together
         losses = token_losses(model, packed, head)
     bounds = packed["cu"].tolist()
     counts = [int((packed["shift_labels"][0, a:b] != IGNORE).sum()) for a, b in itertools.pairwise(bounds)]

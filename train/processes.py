@@ -1,8 +1,8 @@
 """Training in several processes: who is first, what all must agree on, who takes which rows of a step.
 
-Covers: data-parallel training started by `accelerate launch` or `torchrun`, which set RANK and WORLD_SIZE. Does not
-cover: the exchange of gradients (torch), starting processes, nor models that are spread over processes (FSDP,
-DeepSpeed): those are refused.
+Covers: data-parallel training started by `accelerate launch` or `torchrun`, which set RANK and WORLD_SIZE; whole
+tensors from and into models that are spread over processes by FSDP2. Does not cover: the exchange of gradients and
+weights (torch, accelerate), starting processes, FSDP1 and DeepSpeed: those are refused.
 
 Every process reads the same step of the data loader and keeps its share, so a step holds the same rows in one process
 and in many, the last and smaller one of an epoch too: nothing is repeated to make shares even.
@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+
+import torch
 
 from curate.errors import UsageError
 from train.packed import Packed, pack
@@ -29,14 +31,36 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def sharded() -> bool:
+    """Are the model's weights spread over the processes?"""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
 def refuse_sharding() -> None:
-    """Raise `UsageError` under FSDP or DeepSpeed: checkpoints and adapters here are whole tensors of one process."""
-    for name, variable in (("FSDP", "ACCELERATE_USE_FSDP"), ("DeepSpeed", "ACCELERATE_USE_DEEPSPEED")):
-        if os.environ.get(variable, "").lower() == "true":
-            raise UsageError(
-                f"{name} is not supported: every process must hold the whole model. Launch with "
-                "train/configs/ddp.yaml, on one GPU that holds the base, or with a smaller base."
-            )
+    """Raise `UsageError` under DeepSpeed and FSDP1, whose parts of tensors know nothing of the whole."""
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":
+        raise UsageError(
+            "DeepSpeed is not supported. Launch with train/configs/fsdp.yaml, which spreads the model too, or with "
+            "train/configs/ddp.yaml, where every process holds all of it."
+        )
+    if sharded() and os.environ.get("FSDP_VERSION", "1") != "2":
+        raise UsageError("FSDP1 is not supported. Set fsdp_version: 2, as train/configs/fsdp.yaml does.")
+
+
+def whole(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor with the parts of all processes, on this machine's memory; every process must ask for it."""
+    from torch.distributed.tensor import DTensor
+
+    return tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor
+
+
+def like(value: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """``value`` spread over the processes as ``other`` is."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if not isinstance(other, DTensor):
+        return value
+    return distribute_tensor(value.to(other.to_local().device), other.device_mesh, other.placements)
 
 
 def local_device(device: str) -> str:
@@ -54,7 +78,6 @@ def wait_for_all() -> None:
 
 def decided_by_first(flag: bool, device: str) -> bool:
     """What the first process thinks, in all of them: clocks differ, and all must stop at the same step."""
-    import torch
     import torch.distributed as dist
 
     if world_size() == 1:

@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from curate.errors import NotFound, UsageError
+
+FULL_LEARNING_RATE = 5e-5
 
 
 class Strict(BaseModel):
@@ -32,12 +34,16 @@ class Lora(Strict):
 class Recipe(Strict):
     """A training recipe. The defaults are those measured on small chat models and a few hundred pairs."""
 
+    method: Literal["lora", "full"] = "lora"  # full: every weight learns, in fp32; the version holds them all
+    quantize: Literal["none", "nf4"] = "none"  # QLoRA: the frozen base in four bits (needs bitsandbytes)
     lora: Lora = Lora()
     epochs: float = Field(4, gt=0)
     max_steps: int | None = Field(None, ge=1)  # ends earlier than ``epochs`` would
     max_minutes: float | None = Field(None, gt=0)  # ends cleanly when this much time was spent
     batch: int = Field(16, ge=1)  # pairs per optimizer step, over all processes' shares
-    learning_rate: float = Field(1e-3, gt=0, le=1)  # LoRA wants about ten times a full fine-tune's
+    learning_rate: float = Field(
+        1e-3, gt=0, le=1
+    )  # LoRA wants about ten times a full fine-tune's (5e-5 there)
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(0.05, ge=0, lt=1)  # share of all steps
     weight_decay: float = Field(0.0, ge=0)
@@ -53,6 +59,9 @@ class Recipe(Strict):
     micro_tokens: int = Field(
         2048, ge=16
     )  # tokens in memory at once; changes speed and memory, not the result
+    checkpointing: Literal["auto", "on", "off"] = (
+        "auto"  # of activations; auto: only where memory would not do
+    )
     threads: int = Field(0, ge=0)  # CPU threads; 0 takes every core this process may use
     seed: int = 0
     checkpoint_steps: int = Field(10, ge=1)
@@ -61,6 +70,21 @@ class Recipe(Strict):
     sample_steps: int | None = Field(None, ge=1)  # answer a few prompts every so many steps, into the record
     sample_pairs: int = Field(3, ge=1, le=50)  # so many of the validation split, else of the training pairs
     report_to: list[str] = []  # trackers known to transformers; none by default, nothing phones home
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_a_full_fine_tune(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("method") == "full":
+            return {"learning_rate": FULL_LEARNING_RATE, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _weights_that_learn_are_whole(self) -> Recipe:
+        if self.method == "full" and self.quantize != "none":
+            raise ValueError("quantize is for a frozen base; a full fine-tune has none")
+        if self.method == "full" and self.precision == "bf16":
+            raise ValueError("a full fine-tune keeps its weights in fp32: bf16 rounds small updates away")
+        return self
 
 
 def load_recipe(

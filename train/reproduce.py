@@ -63,6 +63,8 @@ def reproduce(
         base_model=version.base,
         progress=progress,
         stop_after=record["steps"] if record["steps"] < record["planned_steps"] else None,
+        demo=record.get("demo"),
+        only=record.get("only_pairs"),
     ).record()
     shutil.rmtree(out)
     return {"model": version.name, "snapshot": version.snapshot, **compare(record, again)}

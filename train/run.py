@@ -17,7 +17,8 @@ import platform
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -27,7 +28,7 @@ import polars as pl
 
 from curate import contract
 from curate.contract import canonical_json, file_sha256, sha256_hex
-from curate.errors import GoldpairError, RefusedError
+from curate.errors import GoldpairError, RefusedError, UsageError
 from train import versions
 from train.base import file_hashes, portable_name, resolve
 from train.capabilities import capabilities, quiet
@@ -51,8 +52,10 @@ def fine_tune(
     progress: Progress | None = None,
     *,
     stop_after: int | None = None,
+    demo: Mapping[str, Any] | None = None,
+    only: Collection[str] | None = None,
 ) -> ModelVersion:
-    """Train LoRA adapters on a snapshot and publish them as the model version ``out_dir``.
+    """Train on a snapshot, LoRA adapters or every weight, and publish the model version ``out_dir``.
 
     Args:
         snapshot_dir: folder of a frozen snapshot, with the ``preflight.json`` of its gate.
@@ -61,6 +64,8 @@ def fine_tune(
         base_model: name, hub id or folder; default is the task pack's.
         progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
         stop_after: end after this step, wherever the recipe's schedule would go on (`train.reproduce` needs it).
+        demo: the task pack's declared override of a short demo; it stands in the record, nothing releases it.
+        only: ids of the training pairs to learn from, all when None; the record names them (learning curves need it).
 
     Calling again with the same arguments continues an interrupted run, and returns a finished one.
 
@@ -69,12 +74,13 @@ def fine_tune(
         curate.errors.RefusedError: no passed or overridden gate, rows that cannot be learned from, or ``out_dir``
             holds another model.
         curate.errors.NotFound: no such snapshot or base model.
+        curate.errors.UsageError: ``only`` names a pair that is not there to learn from.
         train.trainer.TrainingStopped: the loss became no number; the last checkpoint stays.
     """
     out = Path(out_dir)
     refuse_sharding()
     manifest = contract.load_verified(snapshot_dir)
-    gate = require_gate(snapshot_dir, manifest)
+    gate = require_gate(snapshot_dir, manifest, demo is not None)
     recipe = load_recipe(recipe)
     wanted = base_model or contract.load_task(snapshot_dir).model.base
     base = resolve(wanted)
@@ -86,12 +92,16 @@ def fine_tune(
             "ones into several rows.",
             [f"{f['pair_id']}: {f['problem']}: {f['detail']}" for f in checked.findings],
         )
-    identity = {
+    if only is not None:
+        checked = _part(checked, only)
+    identity: dict[str, Any] = {
         "snapshot": {"id": manifest.id, "rows": manifest.rows, "task": manifest.task},
         "tokens_sha256": tokens_sha256([*checked.train, *checked.validation]),
         "recipe": recipe.model_dump(mode="json"),
         "base": {"name": portable_name(wanted), "files": file_hashes(base)},
     }
+    if only is not None:
+        identity["only_pairs"] = sorted(only)
     fingerprint = sha256_hex(canonical_json(identity))
     if (out / versions.RECORD).exists():
         return _finished(out, fingerprint)
@@ -114,12 +124,25 @@ def fine_tune(
             "licences": manifest.licences,
             "detector_version": manifest.detector_version,
             "guideline_version": manifest.guideline_version,
+            **({"demo": dict(demo)} if demo else {}),
             **identity,
         }
         _publish(made, record, out)
         shutil.rmtree(work, ignore_errors=True)
     wait_for_all()
     return versions.load(out)
+
+
+def _part(checked: PreflightResult, only: Collection[str]) -> PreflightResult:
+    """The same rows, of the training split these pairs alone."""
+    wanted = set(only)
+    unknown = sorted(
+        wanted - {row.pair_id for row in checked.train} - {f["pair_id"] for f in checked.findings}
+    )
+    if unknown or not wanted:
+        named = ", ".join(unknown[:5]) or "no pair at all"
+        raise UsageError(f"The snapshot's training split does not hold {named}.")
+    return replace(checked, train=[row for row in checked.train if row.pair_id in wanted])
 
 
 def _finished(out: Path, fingerprint: str) -> ModelVersion:
@@ -167,16 +190,16 @@ def _train(
     stop_after: int | None,
 ) -> tuple[dict[str, Any], Path]:
     """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
-    from train.fit import add_lora, fit, load_base, losses, mean_loss
+    from train.fit import fit, losses, mean_loss, prepare
     from train.samples import taken
 
     quiet()
     name = identity["base"]["name"]
     before_path, made = work / "before.parquet", work / "version"
-    model = add_lora(load_base(base, recipe), recipe, name)
+    model = prepare(base, recipe, name)
     if (
         recipe.pair_losses and not rank() and not before_path.exists()
-    ):  # B is zero at the start: this is the base's loss
+    ):  # nothing was learned yet: this is the base's loss
         _write_losses(before_path, losses(model, checked.train, recipe.micro_tokens))
     done = fit(
         checked.train,
@@ -188,11 +211,15 @@ def _train(
         model=model,
         stop_after=stop_after,
     )
+    spread = done.weights is not None  # then every process takes part in every forward
+    after = losses(done.model, checked.train, recipe.micro_tokens) if recipe.pair_losses and spread else []
     if rank():
         return {}, made
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
-    done.model.save_pretrained(str(made), safe_serialization=True)
+    done.model.save_pretrained(
+        str(made), state_dict=done.weights, max_shard_size="1TB"
+    )  # one file, whose hash is the version's weights
     load_tokenizer(base, recipe.template).save_pretrained(made)
     steps = [entry for entry in done.log if "loss" in entry]
     record: dict[str, Any] = {
@@ -210,6 +237,7 @@ def _train(
         "wall_seconds": round(sum(entry["seconds"] for entry in steps), 2),
         "cpu_seconds": round(sum(entry["cpu_seconds"] for entry in steps), 2),
         "peak_memory_mb": _peak_memory_mb(),
+        "memory": {**done.memory, "checkpointing": done.checkpointing},
         "resumed_from": done.resumed_from,
         "hardware": {
             **capabilities().record(),
@@ -225,7 +253,7 @@ def _train(
     if recipe.price_per_hour is not None:
         record["cost"] = round(record["wall_seconds"] / 3600 * recipe.price_per_hour, 4)
     if recipe.pair_losses:
-        after = losses(done.model, checked.train, recipe.micro_tokens)
+        after = after or losses(done.model, checked.train, recipe.micro_tokens)
         record["loss_after"] = mean_loss(after)
         before = pl.read_parquet(before_path)
         record["loss_before"] = float((before["loss"] * before["tokens"]).sum()) / float(
@@ -257,16 +285,17 @@ def _write_losses(path: Path, found: list[tuple[str, float, int]]) -> None:
 def _publish(made: Path, record: dict[str, Any], out: Path) -> None:
     """Write card and record, then let the version appear whole."""
     config = made / "adapter_config.json"
-    settings = json.loads(config.read_text("utf-8"))
-    settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
-    config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
+    if config.is_file():
+        settings = json.loads(config.read_text("utf-8"))
+        settings |= {"base_model_name_or_path": record["base"]["name"], "inference_mode": True}
+        config.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", "utf-8")
     (made / "README.md").write_text(model_card(out.name, record), "utf-8")
     record["files"] = {
         path.relative_to(made).as_posix(): file_sha256(path)
         for path in sorted(made.rglob("*"))
         if path.is_file()
     }
-    record["adapter_sha256"] = record["files"]["adapter_model.safetensors"]
+    record["adapter_sha256"] = record["files"][versions.weights_file(record["files"])]
     (made / versions.RECORD).write_text(
         json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
     )
@@ -292,5 +321,10 @@ def _software() -> dict[str, Any]:
 
 
 def _peak_memory_mb() -> int:
+    """The most this process held: of the accelerator's memory where it trains there, else of the machine's."""
+    if capabilities().device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_reserved() // 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (2**20 if sys.platform == "darwin" else 2**10)

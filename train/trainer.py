@@ -27,7 +27,7 @@ from transformers import Trainer, TrainerCallback
 
 from curate.errors import GoldpairError
 from train.packed import Packed, micro_batches, pack, real_tokens, token_losses
-from train.processes import decided_by_first, share
+from train.processes import decided_by_first, like, share, whole
 from train.render import Rendered
 
 Progress = Callable[[dict[str, Any]], None]
@@ -151,14 +151,16 @@ class PackedTrainer(Trainer):
     # ---- checkpoints: safetensors and JSON only, complete or absent
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any = None) -> None:
-        if not self.args.should_save:
+        weights = self.weights()
+        optimizer = _optimizer_tensors(self.optimizer)
+        if not self.args.should_save:  # it took part in putting tensors together
             return
         folder = Path(str(self.args.output_dir))
         partial = folder / f".partial-{self.state.global_step}"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        save_file(self._weights(), partial / "weights.safetensors")
-        save_file(_optimizer_tensors(self.optimizer), partial / "optimizer.safetensors")
+        save_file(weights, partial / "weights.safetensors")
+        save_file(optimizer, partial / "optimizer.safetensors")
         save_file(_random_tensors(), partial / "random.safetensors")
         assert self.lr_scheduler is not None
         scheduler = {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"}
@@ -175,9 +177,12 @@ class PackedTrainer(Trainer):
         for old in checkpoints(folder)[:-2]:
             shutil.rmtree(old, ignore_errors=True)
 
-    def _weights(self) -> dict[str, torch.Tensor]:
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What learns, by name, put together from all processes."""
         model = self.accelerator.unwrap_model(self.model)
-        return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
+        return {
+            name: whole(p.detach()).contiguous() for name, p in model.named_parameters() if p.requires_grad
+        }
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         saved = load_file(Path(resume_from_checkpoint) / "weights.safetensors")
@@ -186,16 +191,18 @@ class PackedTrainer(Trainer):
             raise TrainingStopped(f"{resume_from_checkpoint} belongs to another model; delete that folder.")
         with torch.no_grad():
             for name, value in saved.items():
-                own[name].copy_(value)
+                own[name].copy_(like(value, own[name]))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None:
             return
         tensors = load_file(Path(checkpoint) / "optimizer.safetensors")
+        learned = [p for group in self.optimizer.param_groups for p in group["params"]]
         state: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in tensors.items():
             number, key = name.split(".", 1)
-            state.setdefault(int(number), {})[key] = value
+            of = learned[int(number)]
+            state.setdefault(int(number), {})[key] = like(value, of) if value.shape == of.shape else value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
         assert self.lr_scheduler is not None
@@ -259,7 +266,9 @@ def _out_of_memory(error: BaseException) -> bool:
 
 def _optimizer_tensors(optimizer: Any) -> dict[str, torch.Tensor]:
     state = optimizer.state_dict()["state"]
-    return {f"{number}.{key}": value for number, entry in state.items() for key, value in entry.items()}
+    return {
+        f"{number}.{key}": whole(value) for number, entry in state.items() for key, value in entry.items()
+    }
 
 
 def _random_tensors() -> dict[str, torch.Tensor]:

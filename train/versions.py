@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from curate.contract import file_sha256
 from curate.errors import GoldpairError, NotFound, UsageError
 
 RECORD = "run.json"
-LATER = ("gate.json", "report.html", "report.md", "report.json")
+ADAPTER, WHOLE = "adapter_model.safetensors", "model.safetensors"
+LATER = ("gate.json", "report.html", "report.md", "report.json", "STALE-KNOWLEDGE.md")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".so")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -39,7 +41,7 @@ class ModelVersion:
     task: str
     base: str
     snapshot: str
-    adapter_sha256: str
+    adapter_sha256: str  # of the weights it learned: the adapter's, or all of a full fine-tune
     created: str
 
     def record(self) -> dict[str, Any]:
@@ -96,11 +98,21 @@ def load(folder: Path | str) -> ModelVersion:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and (name := path.relative_to(folder).as_posix()) not in known
     ]
-    if files.get("adapter_model.safetensors") != version.adapter_sha256:
-        problems.append("adapter_model.safetensors: the record contradicts itself about its hash")
+    if files.get(weights_file(files)) != version.adapter_sha256:
+        problems.append(f"{weights_file(files)}: the record contradicts itself about its hash")
     if problems:
         raise ModelVersionError(f"Model {folder.name} is not what its record says: " + "; ".join(problems))
     return version
+
+
+def weights_file(files: Iterable[str]) -> str:
+    """The file with what a version learned: an adapter, else the whole model of a full fine-tune."""
+    return ADAPTER if ADAPTER in files else WHOLE
+
+
+def is_whole(folder: Path | str) -> bool:
+    """Does a version's folder hold a model that needs no base beside it?"""
+    return (Path(folder) / WHOLE).is_file()
 
 
 def list_versions(models_dir: Path | str) -> list[ModelVersion]:

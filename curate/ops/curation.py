@@ -23,7 +23,8 @@ from curate.ops.table import (
     plain,
     start,
 )
-from curate.tasks import load_pack, shipped_packs
+from curate.scores import Ranking, ranking
+from curate.tasks import TaskPack, load_pack, shipped_packs
 
 
 @operation("tasks.list", "read")
@@ -182,7 +183,21 @@ def clusters_decide(context: Context, request: ClusterDecision) -> dict[str, Any
 # --- review -------------------------------------------------------------------------------------------------
 
 
-class NextRequest(TaskRequest):
+class ScoreRequest(TaskRequest):
+    """Bounds and order by the score that a scorer of the task gave (`review.score` computes them)."""
+
+    scorer: str | None = Field(None, description="one of the task's; its first when absent")
+    min_score: float | None = None
+    max_score: float | None = None
+
+
+class CountsRequest(ScoreRequest):
+    order: Literal["queue", "score", "score_high"] = Field(
+        "queue", description="score: the lowest first; score_high: the highest first"
+    )
+
+
+class NextRequest(CountsRequest):
     n: int = Field(1, ge=1, le=50)
 
 
@@ -192,8 +207,19 @@ def review_next(context: Context, request: NextRequest) -> dict[str, Any]:
     from curate import review
 
     _, pack = pack_of(context, request.task)
-    items = review.next_items(context.store, context.actor, request.task, n=request.n, gold=pack.team.gold)
+    items = review.next_items(
+        context.store,
+        context.actor,
+        request.task,
+        n=request.n,
+        gold=pack.team.gold,
+        ranking=_ranking(pack, request, request.order),
+    )
     return {"items": [plain(item) for item in items], "reject_reasons": pack.reject_reasons}
+
+
+def _ranking(pack: TaskPack, request: ScoreRequest, order: str) -> Ranking | None:
+    return ranking(pack, request.scorer, order, request.min_score, request.max_score)
 
 
 class PairRequest(Request):
@@ -260,12 +286,16 @@ class DecideRequest(Request):
     labels: dict[str, Any] | None = None
     comment: str | None = None
     client_id: str | None = Field(None, description="repeat a decision safely with the same id")
+    suggestion: str | None = Field(
+        None, description="with edit: the suggestion it began as, and without a completion its very text"
+    )
 
 
 @operation("review.decide", "annotate")
 def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
     """Approve, reject, edit, skip, flag or return a pair."""
     from curate import findings, incremental, review
+    from curate.facts import classes
 
     row = context.store.one("SELECT task FROM pairs WHERE pair_id = ?", [request.pair_id])
     if row is None:
@@ -274,6 +304,7 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
 
     def rescan(pair_id: str, rev: int) -> None:
         findings.rescan(context.store, context.workspace, pair_id, rev)
+        classes.scan_revision(context.store, pair_id)
         incremental.saved(context.store, context.workspace, pair_id)
 
     return review.decide(
@@ -288,6 +319,7 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
         labels=request.labels,
         comment=request.comment,
         client_id=request.client_id,
+        suggestion=request.suggestion,
         pack=pack,
         guideline_version=review.guideline_version(folder),
         rescan=rescan,
@@ -298,30 +330,45 @@ def review_decide(context: Context, request: DecideRequest) -> dict[str, Any]:
 def review_undo(context: Context, request: Empty) -> dict[str, Any]:
     """Take back the acting user's last decision."""
     from curate import incremental, review
+    from curate.facts import classes
 
     done = review.undo(context.store, context.actor)
     if done["verdict"] == "edit":
+        classes.scan_revision(context.store, done["pair_id"])
         incremental.saved(context.store, context.workspace, done["pair_id"])
     return done
 
 
 @operation("review.counts", "read")
-def review_counts(context: Context, request: TaskRequest) -> dict[str, Any]:
+def review_counts(context: Context, request: CountsRequest) -> dict[str, Any]:
     """Queue sizes for the acting user."""
     from curate import review
 
-    return review.queue_counts(context.store, context.actor, request.task)
+    _, pack = pack_of(context, request.task)
+    return review.queue_counts(
+        context.store, context.actor, request.task, ranking=_ranking(pack, request, request.order)
+    )
 
 
-class PairsRequest(PageRequest):
+@operation("review.score", "evaluate")
+def review_score(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Let the task's scorers judge every current revision they have not judged yet; lists and queues go by it."""
+    _, pack = pack_of(context, request.task)
+    ranking(pack, None, "score", None, None)  # refused before a job starts
+    return start(context, "score", request.task, {})
+
+
+class PairsRequest(PageRequest, ScoreRequest):
     status: str | None = None
     reason: str | None = Field(None, description="why it is held, rejected or returned")
     search: str | None = Field(None, description="a piece of text, without case")
     label: str | None = Field(None, description="name=value, or name for any value")
     author: str | None = None
     source: str | None = None
-    sort: Literal["id", "newest", "oldest", "source", "loss"] = Field(
-        "id", description="loss: what the newest model still finds most surprising comes first"
+    sort: Literal["id", "newest", "oldest", "source", "loss", "score", "score_high"] = Field(
+        "id",
+        description="loss: what the newest model still finds most surprising comes first; score: the lowest score "
+        "first; score_high: the highest",
     )
 
 
@@ -331,4 +378,7 @@ def pairs_list(context: Context, request: PairsRequest) -> dict[str, Any]:
     from curate import listing, losses
 
     found = losses.newest(context.store, context.workspace, request.task) if request.sort == "loss" else None
-    return {"pairs": listing.list_pairs(context.store, context.actor, losses=found, **request.model_dump())}
+    _, pack = pack_of(context, request.task)
+    fields = request.model_dump(exclude={"scorer", "min_score", "max_score"})
+    by = _ranking(pack, request, request.sort)
+    return {"pairs": listing.list_pairs(context.store, context.actor, losses=found, ranking=by, **fields)}

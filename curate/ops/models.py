@@ -1,4 +1,4 @@
-"""Operations on finished model versions: reproduce, export, ask.
+"""Operations on finished model versions: list with their scores, reproduce, export, ask.
 
 Covers: requests, permissions, which files belong to a version. Does not cover: the work itself (`train.reproduce`,
 `train.exporting`, `curate.playground`), nor training and releasing (`curate.ops.proof`).
@@ -12,9 +12,24 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from curate import lineage
 from curate.errors import NotFound, UsageError
 from curate.ops.proof import ModelRequest, model_folder
-from curate.ops.table import Context, Request, TaskRequest, only_local, operation, pack_of, start
+from curate.ops.table import Context, Request, TaskRequest, only_local, operation, pack_of, plain, start
+
+
+class VersionsRequest(Request):
+    task: str | None = Field(None, description="every task when absent")
+
+
+@operation("models.versions", "read")
+def models_versions(context: Context, request: VersionsRequest) -> dict[str, Any]:
+    """Model versions, oldest first, with score and interval by suite, retention, verdict and release."""
+    rows = context.store.rows(
+        "SELECT * FROM models WHERE ? IS NULL OR task = ? ORDER BY created_ts, name",
+        [request.task, request.task],
+    )
+    return {"versions": lineage.versions(context.workspace, [plain(row) for row in rows])}
 
 
 @operation("reproduce", "train")

@@ -112,12 +112,27 @@ class RecipeRequest(SnapshotRequest):
     base_model: str | None = None
 
 
+DEMO = "under the task pack's declared demo override ([demo]): short, and never released"
+
+
+class PreflightRequest(RecipeRequest):
+    demo: bool = Field(False, description=DEMO)
+
+
 @operation("preflight", "train")
-def preflight(context: Context, request: RecipeRequest) -> dict[str, Any]:
+def preflight(context: Context, request: PreflightRequest) -> dict[str, Any]:
     """Check a snapshot before training: intact, enough, nothing lost in tokenising, no overlap with the eval set."""
     folder = snapshot_folder(context, request.snapshot)
+    task = _task_of(folder)
     return start(
-        context, "preflight", _task_of(folder), {**_recipe_spec(context, request), "snapshot": str(folder)}
+        context,
+        "preflight",
+        task,
+        {
+            **_recipe_spec(context, request),
+            "snapshot": str(folder),
+            "demo": _declared(context, task, request.demo),
+        },
     )
 
 
@@ -136,7 +151,7 @@ def preflight_override(context: Context, request: OverrideRequest) -> dict[str, 
     return result
 
 
-class TrainRequest(RecipeRequest):
+class TrainRequest(PreflightRequest):
     max_minutes: float | None = Field(None, gt=0)
     name: str | None = Field(
         None, description="name of the model version; the next free <task>-vN when absent"
@@ -149,7 +164,7 @@ def train(context: Context, request: TrainRequest) -> dict[str, Any]:
     from curate import preflight as checks
 
     folder = snapshot_folder(context, request.snapshot)
-    checks.require_passed(folder)
+    checks.require_passed(folder, request.demo)
     task = _task_of(folder)
     name = request.name or _next_name(context, task)
     if (context.workspace.models / name / "run.json").exists():
@@ -159,6 +174,7 @@ def train(context: Context, request: TrainRequest) -> dict[str, Any]:
         "snapshot": str(folder),
         "name": name,
         "max_minutes": request.max_minutes,
+        "demo": _declared(context, task, request.demo),
     }
     return {**start(context, "train", task, spec), "model": name}
 
@@ -173,7 +189,10 @@ class EvalRequest(TaskRequest):
         {}, description="arm name -> JSONL of {id, output}: answers of other systems"
     )
     baselines: list[Baseline] | None = None
-    limit: int | None = Field(None, ge=1, description="only the first eval rows; never enough for a gate")
+    limit: int | None = Field(
+        None, ge=1, description="only so many eval rows, spread over the slices; never enough for a gate"
+    )
+    demo: bool = Field(False, description=DEMO)
 
 
 @operation("eval", "evaluate")
@@ -203,6 +222,7 @@ def eval_(context: Context, request: EvalRequest) -> dict[str, Any]:
             "`goldpair snapshot create` makes one, or use --baselines zero_shot."
         )
     model = str(model_folder(context, request.model)) if request.model else None
+    demo = _declared(context, request.task, request.demo)
     spec = {
         "task": request.task,
         "pack": str(pack_folder),
@@ -211,11 +231,45 @@ def eval_(context: Context, request: EvalRequest) -> dict[str, Any]:
         "model": model,
         "outputs": request.outputs,
         "baselines": baselines,
-        "limit": request.limit,
+        "limit": demo["eval_rows"] if demo else request.limit,
+        "demo": demo,
         "released": release.released_before(context.store, request.task, request.model),
         "threads": context.workspace.settings.threads,
     }
     return start(context, "eval", request.task, spec)
+
+
+class CurveRequest(RecipeRequest):
+    seeds: int = Field(2, ge=1, le=10, description="models for every part, each with parts of its own")
+    points: int = Field(4, ge=3, le=8, description="parts, each twice the one before; 4 begins at 1/8")
+    max_minutes: float | None = Field(None, gt=0, description="training time of each model")
+
+
+@operation("curve", "train")
+def curve(context: Context, request: CurveRequest) -> dict[str, Any]:
+    """Train and score models on nested parts of a snapshot, and say what more pairs would bring."""
+    from curate import learning
+    from curate import preflight as checks
+
+    folder = snapshot_folder(context, request.snapshot)
+    checks.require_passed(folder)
+    learning.plan(folder, request.points, request.seeds)  # refused before a job starts
+    spec = {
+        **_recipe_spec(context, request),
+        "snapshot": str(folder),
+        "seeds": request.seeds,
+        "points": request.points,
+        "max_minutes": request.max_minutes,
+    }
+    return start(context, "curve", _task_of(folder), spec)
+
+
+@operation("curves.list", "read")
+def curves_list(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Learning curves of a task, newest first: points, fit and sentence of every suite."""
+    from curate import learning
+
+    return {"curves": learning.curves(context.workspace, request.task)}
 
 
 class RunRequest(Request):
@@ -335,7 +389,10 @@ def models_list(context: Context, request: ModelsRequest) -> dict[str, Any]:
         "SELECT * FROM models WHERE ? IS NULL OR task = ? ORDER BY created_ts DESC",
         [request.task, request.task],
     )
-    return {"models": [plain(row) for row in rows]}
+    from curate.facts import stale
+
+    known = stale.of_models(context.store, context.workspace, rows)
+    return {"models": [plain(row) | {"stale": known[row["name"]]["warning"]} for row in rows]}
 
 
 class ModelRequest(Request):
@@ -347,9 +404,13 @@ def models_show(context: Context, request: ModelRequest) -> dict[str, Any]:
     """The run record of a model version: data, recipe, hashes, losses, gate."""
     folder = model_folder(context, request.model)
     gate_file = folder / "gate.json"
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    from curate.facts import stale
+
     return {
         "model": request.model,
-        "run": json.loads((folder / "run.json").read_text("utf-8")),
+        "stale": stale.knowledge(context.store, context.workspace, run["snapshot"]["id"]),
+        "run": run,
         "gate": json.loads(gate_file.read_text("utf-8")) if gate_file.exists() else None,
     }
 
@@ -395,6 +456,19 @@ def _recipe_spec(context: Context, request: RecipeRequest) -> dict[str, Any]:
         "base_model": request.base_model,
         "threads": context.workspace.settings.threads,
     }
+
+
+def _declared(context: Context, task: str, wanted: bool) -> dict[str, Any] | None:
+    """The declared demo override of a task's pack when it is asked for. Raises `UsageError` when there is none."""
+    if not wanted:
+        return None
+    _, pack = pack_of(context, task)
+    if pack.demo is None:
+        raise UsageError(
+            f"Task {task} declares no demo override. Write [demo] with eval_rows, signed_by and reason into its "
+            "task.toml, or run without it."
+        )
+    return pack.demo.model_dump(mode="json")
 
 
 def _task_of(snapshot: Path) -> str:

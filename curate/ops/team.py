@@ -10,7 +10,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from curate import agreement, bulk, insight, overlap, review
+from curate.ops.curation import ScoreRequest
 from curate.ops.table import Context, Request, TaskRequest, operation, pack_of
+from curate.scores import ranking
 
 
 @operation("review.agreement", "oversee")
@@ -37,7 +39,7 @@ def review_gold(context: Context, request: GoldRequest) -> dict[str, Any]:
     return overlap.set_gold(context.store, context.actor, request.pair_id, request.verdict)
 
 
-class Filter(TaskRequest):
+class Filter(ScoreRequest):
     status: str | None = None
     reason: str | None = None
     search: str | None = None
@@ -57,7 +59,9 @@ class BulkRequest(Filter):
 def review_bulk(context: Context, request: BulkRequest) -> dict[str, Any]:
     """Decide on everything a filter finds: without ``confirm`` only the count, with it the batch."""
     folder, pack = pack_of(context, request.task)
-    filters = request.model_dump(exclude={"task", "verdict", "confirm", "code", "comment"})
+    scored = {"scorer", "min_score", "max_score"}
+    filters = request.model_dump(exclude={"task", "verdict", "confirm", "code", "comment"} | scored)
+    filters["ranking"] = ranking(pack, request.scorer, None, request.min_score, request.max_score)
     if request.confirm is None:
         return bulk.preview(context.store, context.actor, request.task, pack, filters)
     return bulk.decide_all(

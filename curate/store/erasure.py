@@ -89,7 +89,7 @@ def _closure(store: Store, pair_ids: Iterable[str], record_ids: Iterable[str]) -
 
 def _apply(tx: Tx, entry: dict[str, Any]) -> None:
     pairs, records = entry["pairs"], entry["records"]
-    for table in ("revision_text", "surrogates", "comments", "pair_salts"):
+    for table in ("revision_text", "surrogates", "comments", "suggestions", "pair_salts", "facts"):
         tx.execute(f"DELETE FROM {table} WHERE list_contains(?, pair_id)", [pairs])
     tx.execute("DELETE FROM record_text WHERE list_contains(?, record_id)", [records])
     for table in ("revisions", "scans", "approvals"):

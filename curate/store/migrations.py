@@ -5,7 +5,7 @@ named beside each table does), nor how they are written (`curate.store`).
 
 Rules of the schema:
 
-* Text lives apart (`record_text`, `revision_text`, `surrogates`, `comments`), is written once and never
+* Text lives apart (`record_text`, `revision_text`, `surrogates`, `comments`, `suggestions`), is written once and never
   updated; erasing a person deletes it there and nowhere else. `events` hold ids and salted digests only.
 * `pair_state` is narrow, because DuckDB rewrites wide rows on update. It is a cache: replaying `events` gives
   it again. It is written by `Tx.transition` alone. Its status column has no index: updating an indexed column
@@ -152,6 +152,49 @@ CREATE TABLE gold (
 -- curate.preferences: keys of the card, saved views
 CREATE TABLE preferences (
     owner VARCHAR, name VARCHAR, value VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (owner, name));
+""",
+    ),
+    (
+        3,
+        "what models suggest, beside the pairs",
+        """
+-- curate.suggestions: asked is the hash of system, history and prompt; a row is text and is erased with its pair
+CREATE TABLE suggestions (
+    suggestion_id VARCHAR PRIMARY KEY, pair_id VARCHAR NOT NULL, asked VARCHAR NOT NULL, model VARCHAR NOT NULL,
+    completion VARCHAR NOT NULL, metric VARCHAR, score DOUBLE, scores VARCHAR NOT NULL, job_id VARCHAR NOT NULL,
+    ts TIMESTAMP NOT NULL);
+CREATE INDEX suggestions_pair ON suggestions (pair_id);
+-- revisions that began as a suggestion; changed: the person wrote something else before saving
+CREATE TABLE suggestion_uses (
+    pair_id VARCHAR, rev INTEGER, suggestion_id VARCHAR NOT NULL, changed BOOLEAN NOT NULL,
+    PRIMARY KEY (pair_id, rev));
+""",
+    ),
+    (
+        4,
+        "what the task's scorers say of revisions",
+        """
+-- curate.scores: numbers of one revision; score is NULL where the scorer could not judge, and note says why
+CREATE TABLE pair_scores (
+    pair_id VARCHAR, rev INTEGER, metric VARCHAR, version VARCHAR NOT NULL, score DOUBLE, critical INTEGER NOT NULL,
+    note VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (pair_id, rev, metric));
+""",
+    ),
+    (
+        5,
+        "facts that expire: where completions carry them, and what people said of each",
+        """
+-- curate.facts: places only, the words stay in revision_text; class: null (open), timeless, expires, slot
+CREATE TABLE facts (
+    fact_id VARCHAR PRIMARY KEY, pair_id VARCHAR NOT NULL, rev INTEGER NOT NULL, start INTEGER NOT NULL,
+    stop INTEGER NOT NULL, kind VARCHAR NOT NULL, suggestion VARCHAR NOT NULL, suggested DATE, class VARCHAR,
+    expires DATE, slot VARCHAR, decided_by VARCHAR, decided_seq BIGINT, ts TIMESTAMP NOT NULL);
+CREATE INDEX facts_pair ON facts (pair_id);
+CREATE TABLE fact_scans (
+    pair_id VARCHAR, rev INTEGER, rules VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (pair_id, rev));
+-- curate.review.set_expiry: what somebody said of the whole pair; pairs.expires is the earliest of it and its facts
+CREATE TABLE stated_expiries (pair_id VARCHAR PRIMARY KEY, expires TIMESTAMP NOT NULL);
+INSERT INTO stated_expiries SELECT pair_id, expires FROM pairs WHERE expires IS NOT NULL;
 """,
     ),
 ]

@@ -7,7 +7,7 @@
 const AHEAD = 16;     // items leased ahead
 const LOW = 10;       // fetch more when fewer are left
 const KEYS = { approve: "a", reject: "x", edit: "e", skip: "s", flag: "f", return: "b", undo: "u", note: "m",
-  guidelines: "g", findings: "p", help: "h" };   // each user may change them: preference card_keys
+  guidelines: "g", findings: "p", take: "w", help: "h" };   // each user may change them: preference card_keys
 const TAKEN = new Set(["c", "r"]);   // the page server's own
 const slots = (window.__goldpairCards ??= new Map());   // one live card per mount point: listeners never stack
 
@@ -16,9 +16,10 @@ export default function (component) {
   const root = parentElement.querySelector(".card");
   const identity = `${data.user}|${data.task}`;
   const old = slots.get("review");
-  if (old && old.root === root && old.identity === identity) return old.detach;
+  const asked = JSON.stringify(data.queue ?? {});   // another order is another queue; outbox and drafts stay
+  if (old && old.root === root && old.identity === identity && old.asked === asked) return old.detach;
   old?.stop();
-  const card = makeCard(root, data, identity);
+  const card = makeCard(root, data, identity, asked);
   slots.set("review", card);
   return card.detach;
 }
@@ -94,7 +95,7 @@ async function call(operation, fields, signal) {
 
 // --- one card ----------------------------------------------------------------------------------------------
 
-function makeCard(root, data, identity) {
+function makeCard(root, data, identity, asked) {
   const stopping = new AbortController();
   const box = `goldpair:outbox:${identity}`;
   let items = [];            // shown one first
@@ -106,6 +107,7 @@ function makeCard(root, data, identity) {
   const checked = new Map();   // pair:rev -> answer of the live checks
   const letter = (action) => keys[action].toUpperCase();
   const fixed = (key) => Object.values(keys).includes(key);
+  let overwriting = "";        // item whose own draft a suggestion may replace
   let filling = null, sending = false, undoing = false, dry = false, trouble = "", drawn = "";
 
   function load() {
@@ -133,14 +135,14 @@ function makeCard(root, data, identity) {
           history.replaceState(null, "", location.pathname);
           items = [await call("review.item", { pair_id: wanted }, stopping.signal)];
         }
-        const found = await call("review.next", { task: data.task, n: AHEAD }, stopping.signal);
+        const found = await call("review.next", { task: data.task, n: AHEAD, ...data.queue }, stopping.signal);
         const waiting = new Set(outbox.map((entry) => entry.pair_id));
         const known = new Set(items.map((item) => item.pair_id));
         const fresh = found.items.filter((item) => !waiting.has(item.pair_id) && !known.has(item.pair_id));
         items.push(...fresh);
         dry = fresh.length === 0;
         trouble = "";
-        const counts = await call("review.counts", { task: data.task }, stopping.signal);
+        const counts = await call("review.counts", { task: data.task, ...data.queue }, stopping.signal);
         left = counts.for_me;
       } catch (error) {
         if (error.name === "AbortError") return;
@@ -227,7 +229,7 @@ function makeCard(root, data, identity) {
         items = [now, ...items.filter((item) => item.pair_id !== entry.pair_id)];
         if (entry.labels) labels = entry.labels;
         if (entry.verdict === "edit" && (entry.prompt ?? entry.completion) != null)
-          sessionStorage.setItem(draftKey(now), JSON.stringify({ prompt: entry.prompt ?? now.prompt, completion: entry.completion ?? now.completion }));
+          sessionStorage.setItem(draftKey(now), JSON.stringify({ prompt: entry.prompt ?? now.prompt, completion: entry.completion ?? now.completion, suggestion: entry.suggestion }));
       } catch { /* gone: the message says so */ }
     }
     mode = "look";
@@ -293,6 +295,8 @@ function makeCard(root, data, identity) {
     const more = {};
     if (prompt !== item.prompt) more.prompt = prompt;
     if (completion !== item.completion) more.completion = completion;
+    const began = draft(item)?.suggestion;
+    if (began && more.completion != null) more.suggestion = began;
     if (!Object.keys(more).length) { showTrouble("Nothing was changed. Esc leaves the editor.", []); return; }
     decide("edit", more);
   }
@@ -333,9 +337,9 @@ function makeCard(root, data, identity) {
       if (editing) {
         inner.value = saved?.[name] ?? item[name];
         inner.addEventListener("input", () => {
-          const texts = { prompt: view.querySelector("[data-edit=prompt]").value, completion: view.querySelector("[data-edit=completion]").value };
+          const texts = { prompt: view.querySelector("[data-edit=prompt]").value, completion: view.querySelector("[data-edit=completion]").value, suggestion: draft(item)?.suggestion };
           sessionStorage.setItem(draftKey(item), JSON.stringify(texts));
-          checkDraft(item, texts);
+          checkDraft(item, { prompt: texts.prompt, completion: texts.completion });
         });
       } else {
         if (name === "prompt") item.history.forEach((turn) => inner.append(el("div", { class: "turn" }, el("b", {}, words(turn.role)), turn.content)));
@@ -349,6 +353,9 @@ function makeCard(root, data, identity) {
     };
     const chips = [["pair", item.pair_id.slice(0, 10)], ["revision", item.rev], ["source", item.source], ["written by", item.author]]
       .filter(([, value]) => value).map(([name, value]) => el("span", { class: "chip" }, `${name} ${value}`));
+    if (item.began) chips.push(el("span", { class: "chip gold" }, `revision ${item.began.rev} began as a suggestion of ${marks(item.began)}${item.began.changed ? ", then changed" : ""}`));
+    const source = editing && offers(item).find((one) => one.suggestion_id === saved?.suggestion);
+    if (source) chips.push(el("span", { class: "chip gold" }, `begun as a suggestion of ${marks(source)}`));
     if (draft(item) && !editing) chips.push(el("span", { class: "chip gold" }, `your draft waits: ${letter("edit")}`));
     view.replaceChildren(
       bar(), el("div", { class: "chips", "data-pair": item.pair_id, "data-rev": item.rev }, ...chips),
@@ -360,6 +367,26 @@ function makeCard(root, data, identity) {
     drawActions();
     check(item);
     if (editing) view.querySelector("[data-edit=completion]").focus();
+  }
+
+  // -- what models suggest: shown as a difference, taken as an edit, never the completion by itself
+
+  const offers = (item) => item?.suggestions ?? [];
+  const marks = (one) => `${one.model}${one.score == null ? one.metric ? `, not scored by ${words(one.metric)}` : "" : `, ${words(one.metric)} ${Number(one.score).toFixed(2)}`}`;
+
+  function takeSuggestion() {
+    const item = items[0], some = offers(item);
+    if (!some.length) { showTrouble("No model suggested another text here.", []); return; }
+    const held = draft(item), at = some.findIndex((one) => one.suggestion_id === held?.suggestion);
+    if (held && at < 0 && overwriting !== drawn) {   // what a person wrote is not lost to one key
+      overwriting = drawn;
+      showTrouble(`Your draft waits: ${letter("edit")} opens it, ${letter("take")} again replaces it with the suggestion.`, []);
+      return;
+    }
+    const one = some[(at + 1) % some.length];
+    sessionStorage.setItem(draftKey(item), JSON.stringify({ prompt: item.prompt, completion: one.completion, suggestion: one.suggestion_id }));
+    edit();
+    checkDraft(item, { prompt: item.prompt, completion: one.completion });
   }
 
   // -- live checks: asked for after the item is painted and only while it stays in front; no key waits for them
@@ -510,6 +537,7 @@ function makeCard(root, data, identity) {
         button("Approve", letter("approve"), () => decide("approve"), "yes", data.may.review), button("Reject", letter("reject"), () => pick("reject"), "no", data.may.review),
         button("Edit", letter("edit"), edit), button("Skip", letter("skip"), () => decide("skip")), button("Flag", letter("flag"), () => decide("flag")),
         button("Send back", letter("return"), () => pick("return"), "", data.may.review), button("Undo", letter("undo"), undo), button("Note", letter("note"), note),
+        ...(offers(items[0]).length ? [button("Take suggestion", letter("take"), takeSuggestion)] : []),
         ...(open(items[0]).length && data.may.review ? [button(`Personal data (${open(items[0]).length})`, letter("findings"), findings)] : []));
     }
   }
@@ -525,6 +553,13 @@ function makeCard(root, data, identity) {
         if ((older[name] ?? "") !== item[name]) changes.append(el("b", {}, words(name) + "\n"), difference(older[name] ?? "", item[name]), "\n\n");
       const fresh = fold(`What revision ${item.rev} by ${item.author} changed`, changes);
       fresh.open = true;
+      out.append(fresh);
+    }
+    for (const one of offers(item)) {
+      const judged = one.scores.map((score) => `${words(score.metric)}: ${score.score == null ? `not scored (${score.note})` : Number(score.score).toFixed(2)}${score.critical ? `, ${score.critical} critical` : ""}`);
+      const fresh = fold(`A model suggests: ${marks(one)}`, el("div", { class: "body", "data-suggestion": one.suggestion_id }, difference(item.completion, one.completion)),
+        ...(judged.length ? [el("div", { class: "body" }, judged.join("\n"))] : []));
+      fresh.open = one === offers(item)[0];
       out.append(fresh);
     }
     if (item.judgments.length && item.reason === "disputed") {
@@ -587,7 +622,7 @@ function makeCard(root, data, identity) {
     if (shown) { changing = null; shown.remove(); return; }
     const told = { approve: "approve", reject: "reject, then 1–9 for the reason", edit: "edit", skip: "skip: it comes back last", flag: "flag for an adjudicator",
       return: "send back, then 1–9 for the reason", undo: "undo, up to your last ten", note: "write a note", guidelines: "guidelines",
-      findings: "personal data: then Y replaces it, N keeps it", help: "this list" };
+      findings: "personal data: then Y replaces it, N keeps it", take: "edit from a model's suggestion; again for its next one", help: "this list" };
     const rows = Object.entries(told).flatMap(([action, what]) => [
       el("dt", {}, el("button", { type: "button", "data-change": action, "aria-label": `${what}: change the key ${letter(action)}`, onclick: () => change(action) }, el("kbd", {}, changing === action ? "press a key" : letter(action)))), el("dd", {}, what)]);
     for (const [key, what] of [["Ctrl+Enter", "save the edit; another reviewer approves it"], ["Esc", "leave the editor or a choice"], ["1–9", "rate the outlined label"],
@@ -662,7 +697,7 @@ function makeCard(root, data, identity) {
       if (value !== undefined) setLabel(one, value);
       return;
     }
-    const acts = { skip: () => decide("skip"), flag: () => decide("flag"), edit, undo, note, guidelines,
+    const acts = { skip: () => decide("skip"), flag: () => decide("flag"), edit, take: takeSuggestion, undo, note, guidelines,
       ...(data.may.review ? { approve: () => decide("approve"), reject: () => pick("reject"), return: () => pick("return"), findings } : {}) };
     const act = acts[Object.keys(keys).find((action) => keys[action] === key)];
     if (act) { done(); act(); }
@@ -680,5 +715,5 @@ function makeCard(root, data, identity) {
   draw();
   fill();
   send();
-  return { root, identity, stop, detach, shown: () => drawn };
+  return { root, identity, asked, stop, detach, shown: () => drawn };
 }

@@ -150,6 +150,28 @@ def heat(people: Sequence[dict[str, Any]], mode: str) -> Any:
     )  # fmt: skip
 
 
+def curve(fitted: dict[str, Any], mode: str) -> Any:
+    """A learning curve: scores of the parts, the fit with its interval, the score that is asked for."""
+    colours = COLOURS.get(mode, COLOURS["light"])
+    x = alt.X("pairs:Q", title="Training pairs")
+    band = alt.Chart(alt.Data(values=fitted["line"]))
+    points = alt.Chart(alt.Data(values=fitted["points"]))
+    layers: list[Any] = [
+        band.mark_area(opacity=0.2, color=colours[3]).encode(
+            x=x, y=alt.Y("low:Q", title="Mean score", scale=alt.Scale(zero=False)), y2="high:Q"
+        ),
+        band.mark_line(color=colours[3]).encode(x=x, y="estimate:Q"),
+        points.mark_point(filled=True, size=60, opacity=1, color=colours[0]).encode(x=x, y="score:Q"),
+    ]
+    if fitted["threshold"] is not None:
+        wanted = alt.Chart(alt.Data(values=[{"at": fitted["threshold"]}]))
+        layers.append(wanted.mark_rule(color=colours[5], strokeDash=[4, 3]).encode(y="at:Q"))
+    words = "; ".join(f"{point['pairs']} pairs: {point['score']:.3f}" for point in fitted["points"])
+    return _styled(
+        alt.layer(*layers).properties(height=240, description=f"Mean score by training pairs. {words}."), mode
+    )
+
+
 def _agreement(mode: str) -> None:
     st.header("How far people agree", anchor=False)
     found = parts.ask("review.agreement", task=parts.task())

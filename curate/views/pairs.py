@@ -17,13 +17,15 @@ from curate.store import STATUSES
 from curate.views import parts
 
 SIZE = 25
-FILTERS = ("status", "search", "sort", "label", "reason", "author")
+FILTERS = ("status", "search", "sort", "label", "reason", "author", "min_score", "max_score")
 _SORTED = {
     "id": "by id",
     "newest": "last changed first",
     "oldest": "last changed last",
     "source": "by source",
     "loss": "loss after training",
+    "score": "lowest score first",
+    "score_high": "highest score first",
 }
 
 
@@ -40,7 +42,7 @@ def render() -> None:
         _one(wanted.strip())
         return
     with st.expander("More filters, order, saved views"):
-        one, two, three, four = st.columns(4)
+        one, two, three, four, low, high = st.columns([3, 3, 3, 3, 2, 2])
         one.selectbox(
             "Order",
             list(SORTS),
@@ -48,13 +50,15 @@ def render() -> None:
             format_func=lambda name: _SORTED[name],
             on_change=_first_page,
             help="Loss: what the newest model still finds surprising after learning it. Often a bad label, at "
-            "times a rare case.",
+            "times a rare case. Score: by the task's first scorer, once `goldpair review score` has run.",
         )
         two.text_input("Label, as name=value", key="pairs_label", on_change=_first_page, autocomplete="off")
         three.text_input(
             "Why it is held or rejected", key="pairs_reason", on_change=_first_page, autocomplete="off"
         )
         four.text_input("Written by", key="pairs_author", on_change=_first_page, autocomplete="off")
+        low.text_input("Score from", key="pairs_min_score", on_change=_first_page, autocomplete="off")
+        high.text_input("Score to", key="pairs_max_score", on_change=_first_page, autocomplete="off")
         _views()
     batch = st.session_state.get("bulk_batch")
     if batch:
@@ -85,6 +89,7 @@ def render() -> None:
             "completion": parts.Raw(_found(row["completion"], find)),
             "rev": row["rev"],
             "loss": _loss(row),
+            "score": _score(row),
         }
         for row in rows[:SIZE]
     ]
@@ -97,7 +102,8 @@ def render() -> None:
             "completion": "Completion",
             "rev": "Rev.",
         }
-        | ({"loss": "Loss, before → after"} if filters["sort"] == "loss" else {}),
+        | ({"loss": "Loss, before → after"} if filters["sort"] == "loss" else {})
+        | ({"score": parts.readable(rows[0]["scorer"])} if "scorer" in rows[0] else {}),
         numeric=["rev"],
     )
     parts.pager("pairs_page", more=len(rows) > SIZE)
@@ -279,6 +285,12 @@ def _loss(row: dict[str, Any]) -> str:
     if row.get("loss_after") is None:
         return "not learned in this revision"
     return f"{row['loss_before']:.2f} → {row['loss_after']:.2f} ({row['loss_model']})"
+
+
+def _score(row: dict[str, Any]) -> str:
+    if row.get("score") is None:
+        return "no score"
+    return f"{row['score']:.2f}" + (f", {row['critical']} critical" if row["critical"] else "")
 
 
 def _spans(item: dict[str, Any], name: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Review: the card, one pair in focus, decided by single keys.
 
-Covers: mounting the card with the task's labels, reasons and guidelines. Does not cover: what the card does
-(`card.js`, which talks to the REST routes itself, so that no key waits for a page run).
+Covers: mounting the card with the task's labels, reasons and guidelines; starting a job of suggestions. Does not
+cover: what the card does (`card.js`, which talks to the REST routes itself, so that no key waits for a page run).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from curate.users import Actor, may
 from curate.views import parts
 
 HERE = Path(__file__).parent
+ORDERS = {"queue": "as it comes", "score": "lowest score first", "score_high": "highest score first"}
 SHOWN_STAGES = {"annotate": "annotate", "review": "review", "adjudicate": "adjudicate"}
 
 
@@ -32,14 +33,53 @@ def render() -> None:
         )
         return
     folder, pack = ops.pack_of(context, parts.task())
+    _suggesting()
+    queue = _order() if pack.suites else {}
     _component()(
         key=f"card-{parts.task()}-{context.actor.user}",
         data=card_data(context.actor, parts.task(), folder, pack)
         | {
             "first": st.query_params.get("pair", ""),
+            "queue": queue,
             "keys": preferences.all_of(context.store, context.actor, "card_keys").get("card_keys") or {},
         },
     )
+
+
+def _order() -> dict[str, Any]:
+    """Which pairs the card asks for, and in which order: fields of `review.next`."""
+    with st.expander("Order of the queue"):
+        one, two = st.columns([2, 3], vertical_alignment="bottom")
+        order = one.selectbox(
+            "Order", list(ORDERS), key="queue_order", format_func=ORDERS.__getitem__,
+            help="By the task's first scorer, for pairs that `goldpair review score` has judged; others come last.",
+        )  # fmt: skip
+        held = two.slider("Only scores from … to …", 0.0, 1.0, (0.0, 1.0), 0.05, key="queue_scores")
+        low, high = held
+    bounds = {"min_score": low if low > 0 else None, "max_score": high if high < 1 else None}
+    return {"order": order, **{name: value for name, value in bounds.items() if value is not None}}
+
+
+def _suggesting() -> None:
+    """For leads: let a version answer what waits. Endpoints are named on the command line."""
+    if not parts.allowed("suggest"):
+        return
+    with st.expander("Let a model suggest answers"):
+        versions = [
+            row["name"] for row in (parts.ask("models.list", task=parts.task()) or {"models": []})["models"]
+        ]
+        left, right = st.columns([3, 2], vertical_alignment="bottom")
+        voice = left.selectbox("Who answers", ["the base, untrained", *versions])
+        who = {"model": voice} if voice in versions else {"base": True}
+        right.button(
+            "Answer undecided pairs", on_click=parts.start_job, args=("suggest", "The model"),
+            kwargs={"task": parts.task(), **who}, width="stretch",
+        )  # fmt: skip
+        parts.block(
+            '<p class="gp-soft">Its answers stand beside the completions, scored by the task; nothing is replaced. '
+            "Taking one is an edit, which somebody else approves.</p>"
+        )
+        parts.follow("suggest")
 
 
 def card_data(actor: Actor, task: str, folder: Path, pack: Any) -> dict[str, Any]:

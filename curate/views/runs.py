@@ -1,6 +1,7 @@
 """Runs & reports: evaluations, verdicts with every check behind them, reports, model versions, release.
 
-Covers: the lists, deciding and reporting a run, promoting. Does not cover: scoring (`evals`) nor training.
+Covers: the lists, deciding and reporting a run, promoting, learning curves. Does not cover: scoring (`evals`) nor
+training.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import streamlit as st
 
 from curate import ops
 from curate.errors import GoldpairError
-from curate.views import overview, parts
+from curate.views import insight, overview, parts
 from curate.views.snapshots import checks_table
 
 
@@ -28,6 +29,7 @@ def render() -> None:
     _models(models["models"])
     st.header("Evaluation runs", anchor=False)
     _runs(task, runs["runs"])
+    _curves(task)
 
 
 def _models(rows: list[dict[str, Any]]) -> None:
@@ -55,6 +57,9 @@ def _models(rows: list[dict[str, Any]]) -> None:
             "by": "By",
         },
     )
+    for row in rows:
+        if row.get("released") and row.get("stale"):
+            parts.notice("bad", f"{row['name']}: {row['stale']}")
     waiting = [row["name"] for row in rows if not row.get("released")]
     if not waiting or not parts.allowed("promote"):
         return
@@ -125,6 +130,33 @@ def _runs(task: str, rows: list[dict[str, Any]]) -> None:
         f'<div class="gp-notice"><div class="gp-row">{chip}<span>{parts.escape(worth)}</span></div></div>'
     )
     checks_table(decision["checks"])
+
+
+def _curves(task: str) -> None:
+    found = parts.ask("curves.list", task=task)
+    if not found or not found["curves"]:
+        return
+    st.header("How many more pairs?", anchor=False)
+    mode = st.context.theme.type or "light"
+    for curve in found["curves"][:3]:
+        for suite, fitted in curve["suites"].items():
+            parts.block(
+                f'<p class="gp-soft">Suite {parts.escape(suite)}, snapshot '
+                f'<span class="gp-mono">{parts.escape(curve["snapshot"][:12])}</span>, '
+                f"{parts.when(curve['created'])}</p><p>{parts.escape(fitted['sentence'])}</p>"
+            )
+            rows = sorted(fitted["points"], key=lambda point: (point["pairs"], point["seed"]))
+            if fitted["line"]:
+                st.altair_chart(insight.curve(fitted, mode), width="stretch", theme=None)
+            with st.expander(f"The scores of suite {suite} as a table"):
+                names = {
+                    "pairs": "Training pairs",
+                    "seed": "Seed",
+                    "score": "Mean score",
+                    "rows": "Eval rows",
+                }
+                shown = [{**row, "score": round(row["score"], 3)} for row in rows]
+                parts.table(shown, names, numeric=list(names))
 
 
 def _link(run: str) -> str:

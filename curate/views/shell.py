@@ -15,6 +15,8 @@ from curate.errors import GoldpairError
 from curate.users import Actor
 from curate.views import (
     duplicates,
+    facts,
+    gallery,
     importing,
     insight,
     jobs,
@@ -28,6 +30,7 @@ from curate.views import (
     snapshots,
     team,
     theme,
+    versions,
 )
 
 HERE = Path(__file__).parent
@@ -43,7 +46,8 @@ def pages() -> dict[str, list[Any]]:
                 icon=":material/monitoring:",
                 url_path="overview",
                 default=True,
-            )
+            ),
+            st.Page(gallery.render, title="Gallery", icon=":material/storefront:", url_path="gallery"),
         ],
         "Prepare": [
             st.Page(importing.render, title="Import", icon=":material/upload_file:", url_path="import"),
@@ -55,11 +59,13 @@ def pages() -> dict[str, list[Any]]:
         "Decide": [
             st.Page(review.render, title="Review", icon=":material/rate_review:", url_path="review"),
             st.Page(pairs.render, title="Pairs", icon=":material/list_alt:", url_path="pairs"),
+            st.Page(facts.render, title="Facts", icon=":material/event_busy:", url_path="facts"),
             st.Page(insight.render, title="Insight", icon=":material/insights:", url_path="insight"),
         ],
         "Prove": [
             st.Page(snapshots.render, title="Snapshots", icon=":material/inventory_2:", url_path="snapshots"),
             st.Page(runs.render, title="Runs & reports", icon=":material/verified:", url_path="runs"),
+            st.Page(versions.render, title="Versions", icon=":material/timeline:", url_path="versions"),
             st.Page(playground.render, title="Playground", icon=":material/forum:", url_path="playground"),
         ],
         "Keep": [
@@ -90,10 +96,20 @@ def main() -> None:
     found = pages()
     st.session_state["pages"] = {page.url_path: page for section in found.values() for page in section}
     page = st.navigation(found, position="sidebar", expanded=True)
+    if page.url_path == "" and _first_look():
+        st.switch_page(st.session_state["pages"]["gallery"])
     with st.sidebar:
         _task()
         _who(actor)
     page.run()
+
+
+def _first_look() -> bool:
+    """True once a session, while nothing was imported: an empty workspace shows first what there is to start from."""
+    if "looked" in st.session_state:
+        return False
+    st.session_state["looked"] = True
+    return parts.context().store.one("SELECT 1 AS x FROM records LIMIT 1") is None
 
 
 def _task() -> None:
@@ -103,6 +119,8 @@ def _task() -> None:
         parts.notice("bad", "No task pack was found. Put one into the workspace's tasks folder.")
         st.stop()
     titles = {row["task"]: row["title"] for row in found["tasks"]}
+    if st.session_state.get("wanted") in names:
+        st.session_state["task"] = st.session_state.pop("wanted")
     if st.session_state.get("task") not in names:
         asked = st.query_params.get("task")
         st.session_state["task"] = asked if asked in names else _busiest(names)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
+from evals._tone import content
 from evals.metrics.contract_clauses.values import NUMBER_PATTERN, find_money, words_to_number
 
 from .sheet import Fact, Sheet
@@ -27,7 +28,8 @@ _NEXT_DAY = re.compile(r"\bthe next (?:business |working )?day\b|\btomorrow\b|\b
 _SHARE = re.compile(rf"(?<![\w.])(\d{{1,3}}(?:\.\d+)?|{NUMBER_PATTERN})\s*(?:%|per\s?cent\b)", re.IGNORECASE)
 _PAYERS = (
     ("customer", re.compile(
-        r"\byou(?:’ll|'ll)?\s+(?:\w+\s+){0,2}?(?:pay|bear|cover)\b|\b(?:is|are|be)\s+on\s+you\b"
+        r"(?<!before )(?<!when )(?<!until )(?<!once )(?<!as )\byou(?:’ll|'ll)?\s+(?:\w+\s+){0,2}?(?:pay|bear|cover)\b"
+        r"(?!\s+(?:nothing|no|by|with|through|online)\b)|\b(?:is|are|be)\s+on\s+you\b"
         r"|\bat\s+your\s+(?:own\s+)?(?:cost|expense)\b"
         r"|\bcosts?\s+you\s+(?!nothing|no\b)|\byou\s+(?:will\s+be|are|get)\s+charged\b"
         r"|\bdeducted\s+from\s+your\b|\bwe\s+(?:do\s+not|don['’]t|"
@@ -37,7 +39,7 @@ _PAYERS = (
     ("company", re.compile(
         r"\bwe\s+(?:\w+\s+){0,2}?(?:pay|bear|cover|waive|absorb)\b|\b(?:is|are|be)\s+on\s+us\b"
         r"|\bat\s+our\s+(?:own\s+)?(?:cost|expense)\b|"
-        r"\bfree\s+of\s+charge\b|\bcosts?\s+you\s+nothing\b|\b(?:at\s+)?no\s+(?:extra\s+"
+        r"\bfree\s+of\s+charge\b|\b(?:costs?\s+you|you\s+pay)\s+nothing\b|\b(?:at\s+)?no\s+(?:extra\s+"
         r"|additional\s+)?(?:cost|charge|fee)\b|\bfor\s+free\b|"
         r"\b(?:is|are|be)\s+(?:\w+\s+)?free\b|\bwithout\s+(?:any\s+)?(?:charge|cost|fee)\b"
         r"|\bfree\s+(?:delivery|shipping|pickup|returns?)\b",
@@ -66,7 +68,7 @@ CHANNELS = {
     }.items()
 }
 _CERTAIN = re.compile(
-    r"\b(?:we|i)\s+(?:\w+\s+)?(?:guarantee|promise|assure)\b|\bguaranteed\b|\b(?:definitely"
+    r"\b(?:we|i)\s+(?!can|never)(?:\w+\s+)?(?:guarantee|promise|assure)\b|\bguaranteed\b|\b(?:definitely"
     r"|certainly|for sure)\s+(?:\w+\s+){0,2}?(?:get|"
     r"receive|arrive|be)\b|\bwill\s+(?:definitely|certainly|surely)\b",
     re.IGNORECASE,
@@ -182,7 +184,12 @@ def hands_over(text: str) -> tuple[int, int] | None:
 
 def says(text: str, word: str) -> bool:
     """Whether a text holds a word or phrase of the sheet, as the beginning of words."""
-    return re.search(rf"(?<!\w){re.escape(word.casefold())}", text.casefold()) is not None
+    return _beginning(word.casefold()).search(text.casefold()) is not None
+
+
+@lru_cache(maxsize=16_384)  # a sheet has more keywords than the cache of `re` holds
+def _beginning(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}")
 
 
 def _range(fact: Fact) -> tuple[str, float, float] | None:
@@ -211,6 +218,28 @@ def relevant(facts: Sequence[Fact], sentence: str, question: str, day: date) -> 
     return [(weight, fact) for weight, fact in scored if fact.id not in dropped]
 
 
+def tells(fact: Fact, text: str, claims: Sequence[Claim]) -> bool:
+    """Whether a text tells a fact: its value, else its payer or channel, else two of its own words."""
+    known = _range(fact)
+    if known is not None and known[0] == "inr" and known[1] == known[2] == 0:
+        return any(claim.kind == "payer" and claim.name == "company" for claim in claims)
+    if known is not None and known[0] == "count":
+        numbers = {_value(m.group()) for m in re.finditer(rf"\b(?:\d+|{NUMBER_PATTERN})\b", text, re.I)}
+        return known[1] in numbers
+    if known is not None:
+        return any(claim.kind == known[0] and _fits(claim, known[1], known[2]) for claim in claims)
+    if fact.payer:
+        return any(claim.kind == "payer" and claim.name == fact.payer for claim in claims)
+    if fact.channels:
+        return any(claim.kind == "channel" and claim.name in fact.channels for claim in claims)
+    return _heard(text, fact.keywords) > 0 and len(set(content(fact.text)) & set(content(text))) > 1
+
+
+def keywords_heard(facts: Sequence[Fact], question: str, text: str) -> bool:
+    """Whether a question and an answer are about one fact by its keywords, in whatever words of them."""
+    return any(_heard(question, fact.keywords) and _heard(text, fact.keywords) for fact in facts)
+
+
 def _heard(text: str, words: Sequence[str]) -> int:
     """How many of the words a text holds; "deliver" within "delivery" counts once."""
     heard = [word for word in words if says(text, word)]
@@ -218,7 +247,11 @@ def _heard(text: str, words: Sequence[str]) -> int:
 
 
 def judge(claim: Claim, text: str, question: str, sheet: Sheet, day: date) -> tuple[bool, str]:
-    """Whether the sheet bears a claim out, and the words of the fact that does or comes nearest."""
+    """Whether the sheet bears a claim out, and the words of the fact that does or comes nearest.
+
+    It may rest on the fact that question and sentence are about, or on one whose keyword stands next to it: an answer
+    may say more than was asked.
+    """
     begin, end = next(((a, b) for a, b in sentences(text) if a <= claim.start < b), (0, len(text)))
     around = text[begin:end]
     about = relevant(sheet.facts, around, question, day) or relevant(sheet.facts, text, question, day)
@@ -232,12 +265,12 @@ def judge(claim: Claim, text: str, question: str, sheet: Sheet, day: date) -> tu
             (weight, fact) for weight, fact in about if fact.payer or (fact.unit == "inr" and fact.value == 0)
         ]
         bearing = _named(bearing, around) or bearing
-        best = _best(bearing)
-        right = any((fact.payer or "company") == claim.name for fact in best)
+        best, near = _best(bearing), _nearest(bearing, claim, text, begin, end)
+        right = any((fact.payer or "company") == claim.name for fact in (*best, *near))
         return right, best[0].text if best else "no fact on who pays"
     bearing = [(weight, fact) for weight, fact in about if (_range(fact) or ("",))[0] == claim.kind]
     best = _best(bearing)
-    for fact in best:
+    for fact in (*best, *_nearest(bearing, claim, text, begin, end)):
         known = _range(fact)
         if known is not None and _fits(claim, known[1], known[2]):
             return True, fact.text
@@ -247,6 +280,20 @@ def judge(claim: Claim, text: str, question: str, sheet: Sheet, day: date) -> tu
 def _best(scored: list[tuple[int, Fact]]) -> list[Fact]:
     top = max((weight for weight, _ in scored), default=0)
     return [fact for weight, fact in scored if weight == top]
+
+
+def _nearest(scored: list[tuple[int, Fact]], claim: Claim, text: str, begin: int, end: int) -> list[Fact]:
+    """The facts with a keyword next before a claim, and next behind it, in its own sentence."""
+    before: list[tuple[int, Fact]] = []
+    behind: list[tuple[int, Fact]] = []
+    for _, fact in scored:
+        for word in fact.keywords:
+            for match in _beginning(word.casefold()).finditer(text[begin:end].casefold()):
+                if begin + match.end() <= claim.start:
+                    before.append((begin + match.end(), fact))
+                else:
+                    behind.append((-begin - match.start(), fact))
+    return _best(before) + _best(behind)
 
 
 def _named(scored: list[tuple[int, Fact]], sentence: str) -> list[tuple[int, Fact]]:

@@ -1,22 +1,28 @@
 """Support answers: is every promise on the dated policy sheet, and is handed over what must be?
 
 Covers: times, fees, shares, who pays and channels against the sheet in force, stale versions, questions that a person
-must answer, the steps of an answer in their order, brand voice, readability; with the words in question and the
-nearest fact. Does not cover: whether a promise without number, payer or channel is kept, politeness beyond the
-markers, truth of the sheet. See the card (README.md).
+must answer, whether the answer tells what was asked for, the steps of an answer in their order, brand voice,
+readability; with the words in question and the nearest fact. Does not cover: whether a promise without number, payer or
+channel is kept, politeness beyond the markers, truth of the sheet. See the card (README.md).
 """
 
+import json
+import math
 import re
 from datetime import date
 
 import datasets
 import evaluate
 
-from .claims import find_claims, hands_over, judge, says
+from evals._tone import content
+
+from .claims import find_claims, hands_over, judge, keywords_heard, says, tells
 from .sheet import in_force, read_sheet
 
-HELPERS = ("evals.metrics.contract_clauses.values",)
+HELPERS = ("evals.metrics.contract_clauses.values", "evals._tone")
 LIBRARIES = ("pydantic",)
+OPTIONAL = ("expects", "histories")
+HAND_OVER = "hand_over"  # what `expects` says of a question that a person must answer
 CRITICAL = ("wrong_time", "wrong_fee", "wrong_share", "wrong_payer", "wrong_channel", "unsupported_promise", "stale_fact",  # noqa: E501
             "must_hand_over")  # fmt: skip
 COUNTERS = (
@@ -28,6 +34,8 @@ COUNTERS = (
     "hard_to_read",
     "empty",
     "too_long",
+    "not_told",
+    "off_topic",
 )
 WEIGHTS = {"promises": 0.45, "hand_over": 0.25, "voice": 0.12, "workflow": 0.12, "readability": 0.06}
 LONGEST = 20_000  # characters that are read
@@ -36,11 +44,16 @@ _KIND = {"time": "wrong_time", "inr": "wrong_fee", "percent": "wrong_share", "pa
 
 
 class PolicyFacts(evaluate.Metric):
-    """`compute(predictions, questions, policies, as_of=None, pack_dir=None)`.
+    """`compute(predictions, questions, policies, expects=None, histories=None, as_of=None, pack_dir=None)`.
 
     ``policies``: one sheet for all answers, or a list with one entry an answer; an entry is a sheet or a list of its
     versions, each a dict, TOML or JSON text, or a path (relative to ``pack_dir``). ``as_of``: ISO day whose version
-    counts, without it the newest. ``promises`` is the share of claims that the sheet bears out.
+    counts, without it the newest. ``promises`` is the share of claims that the sheet bears out. ``expects``: per answer
+    "hand_over", or the ids of the facts that it has to tell (white space between them), or nothing. ``histories``: per
+    answer the turns before the question as JSON, of which the customer's belong to what was asked.
+
+    ``joint`` is voice x relevance x supported x hand_over: ``supported`` is 1 without a critical claim, ``relevance``
+    the share of the expected facts that are told (none named: 1 if the answer takes up the question's subject).
 
     Returns ``score``, a mean per part (`WEIGHTS`), ``reading_ease``, a count per kind of hit (`COUNTERS`),
     ``answers_with_critical``, and per item ``scores``, ``subscores``, ``evidence``.
@@ -53,19 +66,35 @@ class PolicyFacts(evaluate.Metric):
             citation="",
             inputs_description="\npredictions: answers; questions: what was asked; policies: dated sheets.",
             features=datasets.Features(
-                {"predictions": datasets.Value("string"), "questions": datasets.Value("string")}
+                {name: datasets.Value("string") for name in ("predictions", "questions", *OPTIONAL)}
             ),
         )
 
-    def _compute(self, predictions, questions, policies=None, as_of=None, pack_dir=None):
+    def compute(self, *, predictions=None, questions=None, expects=None, histories=None, **options):
+        """As in the class; an optional column may be left out, or hold None or an empty text where nothing is known."""
+
+        def column(values):
+            return [value or "" for value in values or [""] * len(predictions)]
+
+        return super().compute(
+            predictions=predictions,
+            questions=questions,
+            expects=column(expects),
+            histories=column(histories),
+            **options,
+        )
+
+    def _compute(self, predictions, questions, expects, histories, policies=None, as_of=None, pack_dir=None):
         day = date.fromisoformat(as_of) if as_of else None
         versions = _per_answer(policies, len(predictions), pack_dir)
         judged = [
-            _judge(text or "", question or "", sheets, day)
-            for text, question, sheets in zip(predictions, questions, versions, strict=True)
+            _judge(text or "", question or "", sheets, day, _before(history), expected)
+            for text, question, history, sheets, expected in zip(
+                predictions, questions, histories, versions, expects, strict=True
+            )
         ]
         result = {"score": _mean([item["score"] for item in judged])}
-        for name in (*WEIGHTS, "reading_ease"):
+        for name in (*WEIGHTS, "relevance", "supported", "joint", "reading_ease"):
             result[name] = _mean([item["subscores"][name] for item in judged])
         for name in COUNTERS:
             result[name] = sum(hit["kind"] == name for item in judged for hit in item["evidence"])
@@ -106,10 +135,17 @@ def _per_answer(policies, count, folder):
     ]
 
 
-def _judge(whole, question, sheets, day):
-    text = whole[:LONGEST]
+def _before(history):
+    """What the customer said before, of a conversation as JSON."""
+    turns = json.loads(history) if history else []
+    return "".join(f"{turn['content']}\n" for turn in turns if turn["role"] == "user")
+
+
+def _judge(whole, last, sheets, day, before="", expected=""):
+    text, question = whole[:LONGEST], before + last
     sheet = in_force(sheets, day)
     day = day or sheet.valid_from
+    person, wanted = _expected(expected, sheet)
     hits = [("too_long", LONGEST, LONGEST, f"{len(whole)} characters")] if len(whole) > LONGEST else []
     if not re.search(r"\w", text):
         hits.append(("empty", 0, 0, "no answer"))
@@ -127,12 +163,15 @@ def _judge(whole, question, sheets, day):
         if support.startswith("nothing of the kind"):
             kind = "unsupported_promise"
         hits.append((kind, claim.start, claim.end, support))
-    must = next((topic for topic in sheet.hand_over if any(says(question, cue) for cue in topic.cues)), None)
+    topic = next((topic for topic in sheet.hand_over if any(says(last, cue) for cue in topic.cues)), None)
+    must = f"{topic.topic}: {topic.reason}" if topic else "this question is for a person" if person else ""
     handed = hands_over(text)
-    if must is not None and handed is None:
-        hits.append(("must_hand_over", 0, len(text.rstrip()), f"{must.topic}: {must.reason}"))
+    if must and handed is None:
+        hits.append(("must_hand_over", 0, len(text.rstrip()), must))
+    settled = must and handed is not None  # to whom it goes is the answer
+    relevance = 1.0 if settled and not wanted else _relevance(text, question, sheet, wanted, claims, hits)
     voice = _voice(text, sheet.voice, hits)
-    workflow = _workflow(text, question, sheet.workflow, hits)
+    workflow = _workflow(text, last, sheet.workflow, hits)
     ease = reading_ease(text)
     readable = 1.0
     if sheet.voice.reading_ease is not None and ease < sheet.voice.reading_ease and text.strip():
@@ -148,18 +187,48 @@ def _judge(whole, question, sheets, day):
     there = float(bool(re.search(r"\w", text)))
     subscores = {
         "promises": there * (1.0 - wrong / len(claims) if claims else 1.0),
-        "hand_over": there * float(must is None or handed is not None),
+        "hand_over": there * float(not must or handed is not None),
         "voice": there * voice,
         "workflow": there * workflow,
         "readability": there * readable,
     }
     score = round(sum(subscores[name] * weight for name, weight in WEIGHTS.items()), 9)
+    subscores["relevance"] = there * relevance
+    subscores["supported"] = there * float(wrong == 0)
+    subscores["joint"] = math.prod(
+        subscores[name] for name in ("voice", "relevance", "supported", "hand_over")
+    )
     evidence = [
         {"kind": kind, "span": whole[start:end], "start": start, "end": end, "support": support[:300], "critical": kind in CRITICAL}  # noqa: E501
         for kind, start, end, support in dict.fromkeys(hits)
     ]  # fmt: skip
     evidence.sort(key=lambda hit: (hit["start"], hit["end"], hit["kind"], hit["support"]))
     return {"score": score, "subscores": subscores | {"reading_ease": ease}, "evidence": evidence}
+
+
+def _expected(expected, sheet):
+    """Whether a person must answer, and the facts that must be told. Raises `ValueError` for an unknown id."""
+    names = expected.split()
+    facts = {fact.id: fact for fact in sheet.facts}
+    unknown = [name for name in names if name != HAND_OVER and name not in facts]
+    if unknown:
+        raise ValueError(
+            f"expects {unknown[0]!r}: neither {HAND_OVER!r} nor a fact of sheet {sheet.name!r} {sheet.version}."
+        )
+    return HAND_OVER in names, [facts[name] for name in names if name != HAND_OVER]
+
+
+def _relevance(text, question, sheet, wanted, claims, hits):
+    """Share of the wanted facts that are told; without any whether the answer takes up what was asked."""
+    if wanted:
+        silent = [fact for fact in wanted if not tells(fact, text, claims)]
+        hits += [("not_told", 0, 0, fact.text or fact.id) for fact in silent]
+        return 1.0 - len(silent) / len(wanted)
+    asked, said = set(content(question)), set(content(text))
+    if not asked or asked & said or keywords_heard(sheet.facts, question, text):
+        return 1.0
+    hits.append(("off_topic", 0, 0, "no word of the question's subject"))
+    return 0.0
 
 
 def _voice(text, voice, hits):

@@ -1,0 +1,106 @@
+"""The radar of facts that expire, against 341 completions that another hand wrote and labelled apart from the rules.
+
+Covers: completions (does it hold a fact that goes stale, yes or no) and spans (each labelled one overlapped by a found
+one, each found one overlapping a labelled one), by kind and by domain, 95 % Wilson intervals. The rules were written
+without opening a row of the file; its page of definitions (`benchmarks/data/README.md`) and the totals of earlier runs
+were known (docs/facts.md lists every run). Does not cover: whether a fact is true, a second labeller's reading, other
+languages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from statsmodels.stats.proportion import proportion_confint
+
+from curate.facts import find_facts, rules_version
+
+DATA = Path(__file__).parent / "data" / "volatile_facts.jsonl"
+TODAY = date(2026, 11, 22)  # the day the texts were written
+RECALL, PRECISION = 0.95, 0.85
+#: our kind -> what the labels call it; ``count`` has no kind of its own there
+NAMES = {
+    "price": "price",
+    "fee": "price",
+    "period": "duration",
+    "rate": "rate",
+    "date": "date",
+    "statute": "statute",
+    "version": "version",
+    "hours": "hours",
+    "office": "person",
+    "channel": "channel",
+    "now": "currency_of_statement",
+    "availability": "availability",
+    "count": "rate",
+}
+Pair = tuple[dict[str, Any], list[dict[str, Any]]]  # a labelled row and what was found in it
+
+
+def run(quick: bool) -> list[dict[str, Any]]:
+    """Rows for completions and spans; quick takes every fourth completion."""
+    rows = [json.loads(line) for line in DATA.read_text("utf-8").splitlines() if line.strip()]
+    pairs = [(row, find_facts(row["text"], today=TODAY)) for row in rows[:: 4 if quick else 1]]
+    both = sum(bool(row["facts"]) and bool(found) for row, found in pairs)
+    labelled = sum(bool(row["facts"]) for row, _ in pairs)
+    flagged = sum(bool(found) for _, found in pairs)
+    wanted, hit = _spans(pairs)
+    given, right = _found(pairs)
+    out = [
+        _row("completions with a fact that goes stale: recall", RECALL, both, labelled),
+        _row("completions with a fact that goes stale: precision", PRECISION, both, flagged),
+        _row("spans, of any kind: recall", RECALL, hit, wanted),
+        _row("spans, of any kind: precision", PRECISION, right, given),
+    ]
+    for kind in sorted(set(NAMES.values())):
+        n, k = _spans(pairs, lambda fact, kind=kind: fact["kind"] == kind)  # type: ignore[misc]
+        out.append(_row(f"spans labelled {kind}: recall", None, k, n))
+        n, k = _found(pairs, lambda fact, kind=kind: NAMES[fact["kind"]] == kind)  # type: ignore[misc]
+        out.append(_row(f"spans found as {kind}: precision", None, k, n))
+    for domain in sorted({row["domain"] for row, _ in pairs}):
+        part = [(row, found) for row, found in pairs if row["domain"] == domain]
+        both = sum(bool(row["facts"]) and bool(found) for row, found in part)
+        out.append(
+            _row(f"completions, {domain}: recall", None, both, sum(bool(row["facts"]) for row, _ in part))
+        )
+        out.append(
+            _row(f"completions, {domain}: precision", None, both, sum(bool(found) for _, found in part))
+        )
+    return out
+
+
+def _overlaps(one: dict[str, Any], others: Iterable[dict[str, Any]]) -> bool:
+    return any(one["start"] < other["end"] and other["start"] < one["end"] for other in others)
+
+
+def _spans(pairs: list[Pair], wanted: Callable[[dict[str, Any]], bool] = lambda _: True) -> tuple[int, int]:
+    """Labelled spans, and how many of them something found overlaps."""
+    facts = [(fact, found) for row, found in pairs for fact in row["facts"] if wanted(fact)]
+    return len(facts), sum(_overlaps(fact, found) for fact, found in facts)
+
+
+def _found(pairs: list[Pair], wanted: Callable[[dict[str, Any]], bool] = lambda _: True) -> tuple[int, int]:
+    """Found spans, and how many of them overlap a labelled one."""
+    facts = [(fact, row["facts"]) for row, found in pairs for fact in found if wanted(fact)]
+    return len(facts), sum(_overlaps(fact, labels) for fact, labels in facts)
+
+
+def _row(figure: str, goal: float | None, hits: int, n: int) -> dict[str, Any]:
+    low, high = proportion_confint(hits, n, method="wilson") if n else (0.0, 1.0)
+    share = round(hits / n, 3) if n else None
+    return {
+        "area": "facts",
+        "figure": figure,
+        "goal": f">= {goal}" if goal else None,
+        "ours": share,
+        "peer": None,
+        "ratio": None,
+        "spread": f"{hits} of {n}, {low:.3f} to {high:.3f}",
+        "met": None if goal is None or share is None else share >= goal,
+        "command": "python -m benchmarks facts",
+        "versions": rules_version(),
+    }
