@@ -4,8 +4,8 @@ Covers: reading the hand-written visits (``medical_scribe/*.txt``), recording id
 near-duplicates, competing drafts, lines that cannot be used, the review team's decisions, the eval set.
 Does not cover: task.toml and guidelines.md, which are written by hand in the pack itself.
 
-A visit is a header ``@ complaint | setting``, turns ``X: words`` (`SPEAKERS`), a line ``=``, and the note's parts, one a
-line (`PARTS`). Only names, numbers, identifiers, noise and order come from the generator; every sentence was written.
+A visit is a header ``@ complaint | setting``, turns ``X: words`` (`SPEAKERS`), a line ``=``, and the note's parts, one
+a line (`PARTS`). Only names, numbers, identifiers, noise and order come from the generator; every sentence was written.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ GROUPS = {  # slice -> complaints
 GROUP_OF = {name: group for group, names in GROUPS.items() for name in names.split("|")}
 SHORT, LONG = 225, 250  # words of a transcript: fewer are short, more are long
 
-INDIAN = ("Rohan Deshpande", "Kavita Nair", "Imran Sheikh", "Lakshmi Subramanian", "Gurpreet Sandhu", "Anjali Bose",
-          "Farida Merchant", "Suresh Pillai", "Meenakshi Iyengar", "Devendra Chauhan", "Nilofer Khan", "Bhavesh Patel")  # fmt: skip
+INDIAN = (
+    "Rohan Deshpande", "Kavita Nair", "Imran Sheikh", "Lakshmi Subramanian", "Gurpreet Sandhu", "Anjali Bose",
+          "Farida Merchant", "Suresh Pillai", "Meenakshi Iyengar", "Devendra Chauhan", "Nilofer Khan", "Bhavesh Patel",
+)  # fmt: skip
 AMERICAN = ("Marcus Delgado", "Sheila Brannigan", "Tyrone Whitlock", "Donna Kowalski", "Ernesto Villanueva",
             "Paige Hutchinson", "Walter Osgood", "Renee Thibodeaux", "Calvin Ferris", "Joyce Nakamura")  # fmt: skip
 STREETS = {
@@ -57,18 +59,6 @@ STREETS = {
     "us": "418 Larkspur Lane, Toledo, OH 43606|77 Ferry Street, Apt 3, Dover, NH 03820|"
     "2209 Cottonwood Drive, Tulsa, OK 74105|9 Harbor Court, Duluth, MN 55802",
 }
-MALFORMED = (
-    '{"id": "ms-0901", "source": "us-clinic-2026-05/v901", "prompt": "Doctor: How long has the cough been going on?\\nPatient: Ten da',
-    '{"id": "ms-0902", "source": "ward-2026-06/v902", "prompt": "Resident: Bed four, day two after the fall, pain is less."}',
-    '{"id": "ms-0903", "source": "phone-2026-04/v903", "prompt": "Doctor: I am calling about the blood test.\\nPatient: Go on.", "completion": ""}',
-    '{"id": "ms-0904", "source": "india-clinic-2026-03/v904", "prompt": 4711, "completion": "Subjective: none."}',
-    '["ms-0905", "Doctor: Any fever?", "Subjective: No fever."]',
-    "ms-0906;us-clinic-2026-05/v906;Doctor: Next please.;Plan: none",
-    '{"id": "ms-0907", "source": "us-clinic-2026-05/v907", "prompt": "", "completion": "Subjective: Recording was silent."}',
-    '{"id": "ms-0908", "prompt": "Doctor: Sit down please.", "completion": {"S": "cough", "P": "rest"}}',
-    '"dictation 14 was pasted here by mistake"',
-)
-QUARANTINED = len(MALFORMED)
 
 
 @dataclass(frozen=True)
@@ -100,7 +90,7 @@ class Visit:
 
 
 def visits(pattern: str) -> list[Visit]:
-    """Every visit of the files of that pattern, in order. Raises `ValueError` naming a visit that is not well formed."""
+    """Every visit of the files of that pattern, in order. Raises `ValueError` naming the visit that cannot be read."""
     found = []
     for path in sorted(HERE.glob(pattern)):
         for number, block in enumerate(re.split(r"^@ ", path.read_text("utf-8"), flags=re.MULTILINE)[1:]):
@@ -150,7 +140,9 @@ def identity(where: str, rng: random.Random) -> dict[str, str]:
     day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1941, 1999)
     return {
         "name": name,
-        "phone": f"+91 90000 {rng.randrange(10000, 99999)}" if indian else f"(555) 555-01{rng.randrange(100):02d}",
+        "phone": f"+91 90000 {rng.randrange(10000, 99999)}"
+        if indian
+        else f"(555) 555-01{rng.randrange(100):02d}",
         "email": f"{mailbox}@mail.example",
         "aadhaar": f"{aadhaar[:4]} {aadhaar[4:8]} {aadhaar[8:]}",
         "pan": f"ZZZP{name.split()[-1][0]}{rng.randrange(1000, 9999)}Z",
@@ -239,7 +231,9 @@ def build() -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
         record = f"ms-{number:04d}"
         ids[visit.key] = record
         sources[visit.key] = f"{place}-2026-{rng.randint(2, 7):02d}/v{100 + number}"
-        prompts[visit.key] = with_aside(visit, *planned[visit.key]) if visit.key in planned else visit.transcript
+        prompts[visit.key] = (
+            with_aside(visit, *planned[visit.key]) if visit.key in planned else visit.transcript
+        )
         note = visit.note
         if visit.key in edits:
             new, old = edits[visit.key][1], edits[visit.key][0]
@@ -251,15 +245,31 @@ def build() -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
         record = f"ms-{300 + number:04d}"
         rows.append(_row(record, sources[key], noisy(prompts[key], rng), by_key[key].note, by_key[key]))
         decisions.append(
-            {"kind": "duplicate", "records": [ids[key], record], "keep": ids[key], "user": rng.choice(reviewers)}
+            {
+                "kind": "duplicate",
+                "records": [ids[key], record],
+                "keep": ids[key],
+                "user": rng.choice(reviewers),
+            }
         )
     rejected = []
     for number, (key, reason, *change) in enumerate(drafts, 1):
         record = f"ms-{400 + number:04d}"
-        rows.append(_row(record, sources[key], prompts[key], wrong_note(by_key[key].note, change), by_key[key]))
-        labels = {"faithful": 3 if reason == "missing_part" else rng.choice((1, 2)), "complete": rng.choice((2, 3, 4))}
+        rows.append(
+            _row(record, sources[key], prompts[key], wrong_note(by_key[key].note, change), by_key[key])
+        )
+        labels = {
+            "faithful": 3 if reason == "missing_part" else rng.choice((1, 2)),
+            "complete": rng.choice((2, 3, 4)),
+        }
         rejected.append(
-            {"record": record, "user": rng.choice(reviewers), "verdict": "reject", "reason": reason, "labels": labels}
+            {
+                "record": record,
+                "user": rng.choice(reviewers),
+                "verdict": "reject",
+                "reason": reason,
+                "labels": labels,
+            }
         )
     second = []
     for visit in own:
@@ -275,9 +285,14 @@ def build() -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
         decisions.append(decision)
     first = [line for line in decisions if line.get("kind") == "duplicate"]
     rest = [line for line in decisions if line.get("kind") != "duplicate"]
-    lines = [json.dumps(row, ensure_ascii=False) for row in rows] + list(MALFORMED)
+    malformed = (HERE / "malformed.txt").read_text("utf-8").splitlines()
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows] + malformed
     rng.shuffle(lines)
-    return lines, [*first, *rejected, *rest, *second], [_eval_row(n, v) for n, v in enumerate(visits("eval_*.txt"), 1)]
+    return (
+        lines,
+        [*first, *rejected, *rest, *second],
+        [_eval_row(n, v) for n, v in enumerate(visits("eval_*.txt"), 1)],
+    )
 
 
 def _row(record: str, source: str, prompt: str, note: str, visit: Visit) -> dict[str, Any]:

@@ -27,9 +27,11 @@ WORDS = {word: float(n) for n, word in enumerate(_SMALL)} | {
     word: 10.0 * n for n, word in enumerate(_TENS, 2)
 }
 _ORDER = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-ORDINALS = {word: float(number) for number, word in enumerate(_ORDER, 1)} | {
-    f"{word}th": value for word, value in WORDS.items() if 13 <= value < 20
-} | {word.removesuffix("y") + "ieth": value for word, value in WORDS.items() if value >= 20}
+ORDINALS = (
+    {word: float(number) for number, word in enumerate(_ORDER, 1)}
+    | {f"{word}th": value for word, value in WORDS.items() if 13 <= value < 20}
+    | {word.removesuffix("y") + "ieth": value for word, value in WORDS.items() if value >= 20}
+)
 # "may" is left out: it is a verb far more often
 _YEAR = "january february march april - june july august september october november december".split()
 MONTHS = {word: float(number) for number, word in enumerate(_YEAR, 1) if word != "-"}
@@ -76,7 +78,8 @@ MEASURES = {  # what a number is said of -> its names in notes and speech
 }  # fmt: skip
 _MEASURE_OF = {name: measure for measure, names in MEASURES.items() for name in names.split("|")}
 _MEASURE = re.compile(
-    "(?<![a-z])(?:" + "|".join(sorted(map(re.escape, _MEASURE_OF), key=len, reverse=True))
+    "(?<![a-z])(?:"
+    + "|".join(sorted(map(re.escape, _MEASURE_OF), key=len, reverse=True))
     + ")(?![a-z0-9]|[ ](?:gain|loss|change))",  # an amount lost is no value of the measure
     re.IGNORECASE,
 )
@@ -168,7 +171,9 @@ class Source:
         apart = ["|" if i in dots else word for i, word in enumerate(self.words)]
         heard = _mentions(self.words)
         alone = [
-            m for m in _mentions(apart) if m not in heard and (m.at - 1 not in dots or self._begins_sentence(m.at))
+            m
+            for m in _mentions(apart)
+            if m not in heard and (m.at - 1 not in dots or self._begins_sentence(m.at))
         ]
         # "five hundred, two a day": where a comma is heard, both readings stand
         commas = frozenset(
@@ -176,7 +181,8 @@ class Source:
         )
         parted = [m for m in _mentions(self.words, commas) if m not in heard]
         clock = [
-            Mention(float(m[1]) * 100 + float(m[2]), None, self._token_at(m.start())) for m in _CLOCK.finditer(text)
+            Mention(float(m[1]) * 100 + float(m[2]), None, self._token_at(m.start()))
+            for m in _CLOCK.finditer(text)
         ]
         self.mentions = self._kept(heard + alone + parted + clock)
         self.by_value: dict[float, list[Mention]] = {}
@@ -199,7 +205,11 @@ class Source:
         if any(re.search(r"[.?!\n]", self._between(i, i + 1)) for i in range(start, end - 1)):
             return True
         ended = end >= len(self.tokens) or bool(re.search(r"[.?!\n]", self._between(end - 1, end)))
-        return ended and self.words[start:end] == ["no", "no"]
+        line = self.text[self.text.rfind("\n", 0, self.tokens[start].start) + 1 : self.tokens[start].start]
+        replies = bool(
+            re.fullmatch(r"\s*\[?\w+[\]:]+\s*", line)
+        )  # "Doctor: I'm sorry." is no correction of his own
+        return ended and (replies or self.words[start:end] == ["no", "no"])
 
     def _token_at(self, offset: int) -> int:
         return max(0, bisect_right([token.start for token in self.tokens], offset) - 1)
@@ -247,7 +257,8 @@ class Source:
         """What a number is said of: the last measure named within ten tokens before it; "X over Y" is a pressure."""
         around = range(max(1, mention.at - 1), min(len(self.words) - 1, mention.at + 5))
         if mention.value > 30 and any(
-            self.words[i] == "over" and _numeric(self.words[i - 1]) and _numeric(self.words[i + 1]) for i in around
+            self.words[i] == "over" and _numeric(self.words[i - 1]) and _numeric(self.words[i + 1])
+            for i in around
         ):
             return "blood pressure"
         before = [name for at, name in self.measures if 0 <= mention.at - at <= 10]
@@ -579,7 +590,12 @@ def _spelled(words: list[str], start: int, end: int) -> list[Mention]:
         for j in (i + 1, i + 2):
             whole = _parse(words[i:j]) if j < end and words[i] in WORDS else None
             part = WORDS.get(words[j], 99.0) if j < end else 99.0
-            if whole is not None and part <= 9 and (34 <= whole <= 43 or 94 <= whole <= 99) and not _unit_at(words, j + 1):
+            if (
+                whole is not None
+                and part <= 9
+                and (34 <= whole <= 43 or 94 <= whole <= 99)
+                and not _unit_at(words, j + 1)
+            ):
                 found.append(Mention(whole + part / 10, None, i))
     return found
 

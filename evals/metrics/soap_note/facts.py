@@ -88,7 +88,9 @@ def sides(note: str, source: Source) -> tuple[list[Hit], int]:
         side = {"l": "left", "r": "right"}.get(match["side"].casefold(), match["side"].casefold())
         count += 1
         own, other, at = _said_sides(source, _singular(part), side)
-        both = own >= 1 and re.search(rf"\b{SIDES[side]} {part}", note, re.IGNORECASE)  # the note tells them apart
+        both = own >= 1 and re.search(
+            rf"\b{SIDES[side]} {part}", note, re.IGNORECASE
+        )  # the note tells them apart
         if other > 0 and own * 3 <= other and not (own and part in _VAGUE) and not both:
             at_part = match["rest"].casefold().find(part)
             end = match.end("side") if at_part < 0 else match.start("rest") + at_part + len(part)
