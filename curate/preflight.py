@@ -275,9 +275,8 @@ def judge_gold(
     if "references" in optional_columns(suite.metric):
         # Held against itself a completion would clear itself: a scorer lets pass what its reference says too.
         rows = [row.model_copy(update={"reference": None}) for row in rows]
-    result = score_texts(
-        suite.metric, rows, [pair["completion"] for pair in pairs], suite.params, pack_folder
-    )
+    params = suite.params | suite.gold.params
+    result = score_texts(suite.metric, rows, [pair["completion"] for pair in pairs], params, pack_folder)
     subscores = result.get("subscores") or [{}] * len(pairs)
     errors = result.get("errors") or [None] * len(pairs)
     evidence = result.get("evidence") or [[]] * len(pairs)

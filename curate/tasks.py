@@ -61,6 +61,9 @@ class Gold(Strict):
     )  # of the pairs that may fail without a waiver: the scorer's own errors
     never: float | None = None  # a pair under it fails whatever the share allows: no judge errs that far
     expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
+    params: dict[
+        str, Any
+    ] = {}  # over the suite's own, where judging gold may be cheaper than judging answers
 
 
 class Suite(Strict):

@@ -66,6 +66,23 @@ def test_one_wrong_dose_among_the_approved_completions_stops_training(tmp_path, 
     assert "pair-011" in check["detail"] and "waive" in check["detail"]
 
 
+def test_gold_may_be_judged_with_parameters_of_its_own(tmp_path, scribe, base, monkeypatch):
+    import evals.run
+
+    real, seen = evals.run.score_texts, []
+
+    def noted(name, rows, predictions, params=None, pack_dir=None):
+        seen.append(dict(params or {}))
+        return real(name, rows, predictions, {}, pack_dir)
+
+    monkeypatch.setattr("evals.run.score_texts", noted)
+    pack, folder = scribe([(20, 20)] * 12)
+    pack.suites[0].params = {"search": 60, "fresh": 40}
+    pack.suites[0].gold.params = {"search": 5}
+    judge(tmp_path, pack, folder, base)
+    assert seen == [{"search": 5, "fresh": 40}]
+
+
 def test_a_waiver_names_who_and_why(tmp_path, scribe, base):
     signed = {"check": "gold of suite main", "by": "lead-1", "reason": "the dose was said on the phone"}
     pack, folder = scribe([(20, 20)] * 11 + [(20, 200)], waivers=[signed | {"pairs": ["pair-011"]}])

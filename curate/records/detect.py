@@ -18,6 +18,7 @@ from curate.records.shapes import (
     alpaca,
     competing,
     conversation,
+    dialogue,
     identity,
     mapped,
     optional_text,
@@ -48,6 +49,9 @@ def rows_of(row: Mapping[str, Any], mapping: Mapping[str, str] | None = None) ->
         if columns.has(chosen, rejected):
             return [identity(columns, preference(columns, chosen, rejected))]
     if not columns.has("prompt", "completion"):
+        visit = dialogue(columns)
+        if visit is not None:
+            return [visit]
         numbered = sorted(name for name in columns.present if DRAFT.match(name))
         if len(numbered) == 2 and prompt_column(columns):
             return competing(columns, numbered)

@@ -2,7 +2,7 @@
 
 Covers: the pairing rule below, patterns instead of it, reading text (UTF-8, or UTF-16 with a byte-order
 mark) and .docx; data files inside the folder are imported row by row as if they had been named one by one.
-Does not cover: audio and PDF (transcribe or convert them first).
+Does not cover: audio and PDF (transcribe or convert them first); Praat TextGrids (`textgrid` has their rule).
 
 **The pairing rule.** Files of one folder (each subfolder by itself) belong together when their names are
 equal after the role and the ending are taken off:
@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import UsageError
-from curate.records import files
+from curate.records import files, textgrid
 from curate.records.rows import LIMIT, Bad, Refused, Row, check_text, excerpt, printable
 from curate.records.shapes import text_of
 
@@ -58,8 +58,10 @@ def folder_rows(folder: Path, mapping: Mapping[str, str] | None) -> Iterator[Row
     if mapping is not None and any("*" in pattern for pattern in mapping.values()):
         yield from _by_pattern(folder, paths, mapping)
         return
+    used, consultations = textgrid.consultation_rows(folder, paths, read_text)
+    yield from consultations
     texts: dict[str, list[Path]] = {}
-    for path in paths:
+    for path in (path for path in paths if path not in used):
         name = path.relative_to(folder).as_posix()
         ending = path.suffix.lower()
         if ending in _RANKS:

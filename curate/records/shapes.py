@@ -12,6 +12,7 @@ Rules, one place for all shapes:
 * Alpaca's ``input`` (Dolly's ``context``) follows the instruction after a line feed.
 * Of a preference pair the chosen answer is the completion; the other one stays in ``metadata.rejected``.
   Two answers without a marked winner become two rows, competing drafts of one prompt, for people to decide.
+* A clinical ``dialogue`` is the prompt of its ``note`` (ACI-Bench) or ``section_text`` (MTS-Dialog).
 * A multiple-choice sample gets its lettered choices below the question; its answer stays the letter.
 * Columns that no rule uses are kept in ``metadata``.
 * Texts are taken as they are: nothing is stripped, unescaped, rendered or joined beyond the rules above.
@@ -378,6 +379,28 @@ def sample(columns: Columns) -> Fields:
     if also:
         fields.metadata = {**(fields.metadata or {}), "also_accepted": also}
     return fields
+
+
+def dialogue(columns: Columns) -> Fields | None:
+    """A clinical conversation with what was written of it: ACI-Bench (``dialogue``, ``note``, ``encounter_id``) or
+    MTS-Dialog (``dialogue``, ``section_text``, ``section_header``); None for any other row.
+
+    An encounter is its own source. MTS-Dialog counts its ``ID`` from 0 in every split, so it names no row: it stays in
+    the metadata.
+    """
+    if not columns.has("dialogue"):
+        return None
+    if columns.has("section_text") and "section_header" in columns.names:
+        fields = pair(columns.take("dialogue"), columns.take("section_text"))
+        fields.metadata = {**columns.rest(), **(fields.metadata or {})}
+        return fields
+    if columns.has("note", "encounter_id"):
+        fields = pair(columns.take("dialogue"), columns.take("note"))
+        visit = str(columns.take("encounter_id")).strip()
+        fields.external_id, fields.source = visit or None, visit
+        fields.metadata = {**columns.rest(), **(fields.metadata or {})}
+        return fields
+    return None
 
 
 def synonyms(columns: Columns) -> Fields:

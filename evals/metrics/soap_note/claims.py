@@ -27,7 +27,11 @@ WORDS = {word: float(n) for n, word in enumerate(_SMALL)} | {
     word: 10.0 * n for n, word in enumerate(_TENS, 2)
 }
 _ORDER = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-ORDINALS = {word: float(number) for number, word in enumerate(_ORDER, 1)}
+ORDINALS = (
+    {word: float(number) for number, word in enumerate(_ORDER, 1)}
+    | {f"{word}th": value for word, value in WORDS.items() if 13 <= value < 20}
+    | {word.removesuffix("y") + "ieth": value for word, value in WORDS.items() if value >= 20}
+)
 # "may" is left out: it is a verb far more often
 _YEAR = "january february march april - june july august september october november december".split()
 MONTHS = {word: float(number) for number, word in enumerate(_YEAR, 1) if word != "-"}
@@ -56,6 +60,7 @@ for _dimension, _table in {
     for _names, _factor in _table.items():
         UNITS |= {name: (_dimension, _factor) for name in _names.split()}
 DOSE_DIMENSIONS = {"mass", "doses", "volume"}
+_COUNTS = {"times", "pieces", "puffs", "time"}  # what a number after a dose may count
 MEASURES = {  # what a number is said of -> its names in notes and speech
     "blood pressure": "blood pressure|blood pressures|bp",
     "pulse": "heart rate|pulse|hr",
@@ -73,7 +78,9 @@ MEASURES = {  # what a number is said of -> its names in notes and speech
 }  # fmt: skip
 _MEASURE_OF = {name: measure for measure, names in MEASURES.items() for name in names.split("|")}
 _MEASURE = re.compile(
-    "(?<![a-z])(?:" + "|".join(sorted(map(re.escape, _MEASURE_OF), key=len, reverse=True)) + ")(?![a-z0-9])",
+    "(?<![a-z])(?:"
+    + "|".join(sorted(map(re.escape, _MEASURE_OF), key=len, reverse=True))
+    + ")(?![a-z0-9]|[ ](?:gain|loss|change))",  # an amount lost is no value of the measure
     re.IGNORECASE,
 )
 # A speaker takes back what came before and says it anew.
@@ -158,19 +165,54 @@ class Source:
         self.text = text
         self.tokens = tokens(text)
         self.words = [token.text for token in self.tokens]
-        self.corrections = _corrections(self.words)
+        self.corrections = [span for span in _corrections(self.words) if not self._answers(*span)]
         # "ninety eight . six" is one number, "pulse fifty eight . one plus edema" is two: the first may stand alone
         dots = {i for i, t in enumerate(self.tokens) if self.text[t.start : t.end] == "."}
         apart = ["|" if i in dots else word for i, word in enumerate(self.words)]
         heard = _mentions(self.words)
-        alone = [m for m in _mentions(apart) if m not in heard and m.at - 1 not in dots]
-        self.mentions = self._kept(heard + alone)
+        alone = [
+            m
+            for m in _mentions(apart)
+            if m not in heard and (m.at - 1 not in dots or self._begins_sentence(m.at))
+        ]
+        # "five hundred, two a day": where a comma is heard, both readings stand
+        commas = frozenset(
+            i for i in range(1, len(self.tokens)) if any(c in self._between(i - 1, i) for c in ",;:")
+        )
+        parted = [m for m in _mentions(self.words, commas) if m not in heard]
+        clock = [
+            Mention(float(m[1]) * 100 + float(m[2]), None, self._token_at(m.start()))
+            for m in _CLOCK.finditer(text)
+        ]
+        self.mentions = self._kept(heard + alone + parted + clock)
         self.by_value: dict[float, list[Mention]] = {}
         for mention in self.mentions:
             self.by_value.setdefault(round(mention.value, 4), []).append(mention)
         self.drugs = self._named(_drugs(self.words))
         self.measures = self._measures()
         self.passages = [(m.start(), m.end()) for m in re.finditer(r"[^\n]*[^\s][^\n]*", text)]
+
+    def _between(self, first: int, second: int) -> str:
+        """The text between two tokens."""
+        return self.text[self.tokens[first].end : self.tokens[second].start]
+
+    def _begins_sentence(self, position: int) -> bool:
+        """Written with a capital behind a full stop: "Three. Six when I cough" is no 3.6."""
+        return self.text[self.tokens[position].start].isupper()
+
+    def _answers(self, start: int, end: int) -> bool:
+        """ "No. No allergies" and "No, no." take nothing back: a sentence ends inside, or "no no" is all of it."""
+        if any(re.search(r"[.?!\n]", self._between(i, i + 1)) for i in range(start, end - 1)):
+            return True
+        ended = end >= len(self.tokens) or bool(re.search(r"[.?!\n]", self._between(end - 1, end)))
+        line = self.text[self.text.rfind("\n", 0, self.tokens[start].start) + 1 : self.tokens[start].start]
+        replies = bool(
+            re.fullmatch(r"\s*\[?\w+[\]:]+\s*", line)
+        )  # "Doctor: I'm sorry." is no correction of his own
+        return ended and (replies or self.words[start:end] == ["no", "no"])
+
+    def _token_at(self, offset: int) -> int:
+        return max(0, bisect_right([token.start for token in self.tokens], offset) - 1)
 
     def _kept(self, mentions: list[Mention]) -> list[Mention]:
         """Without numbers that their speaker took back: "twenty, no wait, forty"; "twenty, not forty"."""
@@ -213,23 +255,38 @@ class Source:
 
     def measured(self, mention: Mention) -> str | None:
         """What a number is said of: the last measure named within ten tokens before it; "X over Y" is a pressure."""
-        around = self.words[max(0, mention.at - 1) : mention.at + 5]
-        if "over" in around and mention.value > 30:
+        around = range(max(1, mention.at - 1), min(len(self.words) - 1, mention.at + 5))
+        if mention.value > 30 and any(
+            self.words[i] == "over" and _numeric(self.words[i - 1]) and _numeric(self.words[i + 1])
+            for i in around
+        ):
             return "blood pressure"
         before = [name for at, name in self.measures if 0 <= mention.at - at <= 10]
         return before[-1] if before else None
 
     def taken(self, mention: Mention) -> int | None:
-        """The substance that a dose is said of: the nearest one; one after it only counts as near right behind it."""
+        """The substance that a dose is said of: the nearest one; one after it only counts as near right behind it.
+
+        "Losartan, a hundred. Simvastatin forty": behind a comma or the end of a sentence another one begins.
+        """
         return min(
             (
-                (abs(at - mention.at) * (3 if at - mention.at > 4 else 1), substance)
+                (abs(at - mention.at) * self._pause(mention.at, at), substance)
                 for substance, places in self.drugs.items()
                 for at in places
                 if abs(at - mention.at) <= NEAR
             ),
             default=(0, None),
         )[1]
+
+    def _pause(self, number: int, name: int) -> int:
+        """How much farther a name behind a number counts than it stands."""
+        if name < number:
+            return 1
+        between = self._between(number, name)
+        if re.search(r"[.;?!\n](?!\d)", between):
+            return 10
+        return 3 if name - number > 4 or "," in between else 1
 
     def around(self, mention: Mention, reach: int = 22) -> set[str]:
         """Beginnings of the longer words near a number."""
@@ -300,13 +357,18 @@ def find_claims(note: str) -> list[Claim]:
     short = {m.span(): m for m in _SHORT_TIME.finditer(note)}
     for (start, end), m in short.items():
         numbers.append(Claim("number", start, end, float(m[1]), {"7": "days", "52": "weeks"}[m[2]]))
+    clock = {m.span(): m for m in _CLOCK.finditer(note)}
+    for (start, end), m in clock.items():
+        numbers.append(Claim("number", start, end, float(m[1]) * 100 + float(m[2])))
     dated = [match.span() for match in DATE.finditer(note)]
     for match in _NUMBER.finditer(note):
-        if match.end() in marks or any(a <= match.start() < b for a, b in [*dated, *short]):
+        if match.end() in marks or any(a <= match.start() < b for a, b in [*dated, *short, *clock]):
             continue
         after = _UNIT.match(note, match.end())
         unit = after.group(1).casefold() if after and after.group(1).casefold() in UNITS else None
         value = float(match.group().replace(",", ""))
+        if after and after.group(1).casefold() == "thousand":
+            value *= 1000
         numbers.append(
             Claim("number", match.start(), match.end(), value, unit, _measure_in(note, match.start()))
         )
@@ -339,6 +401,7 @@ def find_claims(note: str) -> list[Claim]:
     return sorted(claims, key=lambda claim: (claim.start, claim.end))
 
 
+_CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])")  # said "eight thirty": 830
 _SHORT_TIME = re.compile(r"(?<![\w/.])(\d{1,2})/(7|52)(?![\w/])")  # British: 10/7 is ten days
 _STRENGTH = {"mg", "mcg", "milligram", "milligrams", "micrograms", "ug", "µg", "mgs"}
 _UNKNOWN = re.compile(r"\b([A-Za-z]{5,})(?:,? (?:at|of|oral|tablets?|capsules?))? $")
@@ -360,6 +423,8 @@ def _measure_in(note: str, position: int) -> str:
         or len(_NUMBER.findall(note[named[-1].end() : position])) > 1
         or ". " in note[named[-1].end() : position]
     ):
+        return ""
+    if re.search(r"\d%?, [A-Za-z]", note[named[-1].end() : position]):  # "platelets 480, CRP 36"
         return ""
     return _MEASURE_OF[named[-1].group().casefold()]
 
@@ -474,13 +539,16 @@ def _drugs(words: list[str]) -> dict[int, list[int]]:
     return found
 
 
-def _mentions(words: list[str]) -> list[Mention]:
-    """Every number that a listener could hear, in digits or words, with the unit that follows it."""
+def _mentions(words: list[str], breaks: frozenset[int] = frozenset()) -> list[Mention]:
+    """Every number that a listener could hear, in digits or words, with the unit that follows it.
+
+    No number goes on over a position in ``breaks``.
+    """
     found: list[Mention] = []
     start = 0
     while start < len(words):
         end = start
-        while end < len(words) and end - start < 12 and (
+        while end < len(words) and end - start < 12 and not (end > start and end in breaks) and (
             _digit(words[end]) is not None
             or words[end] in WORDS
             or words[end] in ("hundred", "thousand", "point", "oh")
@@ -489,6 +557,9 @@ def _mentions(words: list[str]) -> list[Mention]:
             end += 1
         if end == start:
             word = words[start]
+            tens = WORDS.get(words[start - 1], 0.0) if start else 0.0
+            if tens >= 20 and tens % 10 == 0 and ORDINALS.get(word, 99.0) < 10:  # "the twenty-second"
+                found.append(Mention(tens + ORDINALS[word], None, start))
             for table in (SPOKEN, ORDINALS, MONTHS, ARTICLES):
                 if word in table:
                     skip = 1 if word == "half" and words[start + 1 : start + 2] in (["an"], ["a"]) else 0
@@ -496,9 +567,36 @@ def _mentions(words: list[str]) -> list[Mention]:
                     found += [m for m in heard if table is not ARTICLES or m.unit or m.value > 1]
             start += 1
             continue
-        for i, j, value in _readings(words, start, end):
+        readings = _readings(words, start, end)
+        if end - start > 1 and UNITS.get(_unit_at(words, end) or "", ("",))[0] in _COUNTS:
+            # "four hundred three times a day" is a dose and a count
+            apart = _readings(words, start, end - 1) + _readings(words, end - 1, end)
+            readings += [item for item in apart if item not in readings]
+        for i, j, value in readings:
             found += _with_unit(words, j, value, i) if j == end else [Mention(value, None, i)]
+        found += _spelled(words, start, end)
         start = end
+    return found
+
+
+def _spelled(words: list[str], start: int, end: int) -> list[Mention]:
+    """What people say without "point" and without places: "thirty-eight nine" of a fever, "nine one one"."""
+    found: list[Mention] = []
+    for i in range(start, end):
+        digits = [WORDS.get(word, 99.0) for word in words[i:end]]
+        run = next((n for n, digit in enumerate(digits) if digit > 9), len(digits))
+        if run >= 3 and not (i > start and WORDS.get(words[i - 1], 99.0) <= 9):
+            found.append(Mention(float("".join(str(int(digit)) for digit in digits[:run])), None, i))
+        for j in (i + 1, i + 2):
+            whole = _parse(words[i:j]) if j < end and words[i] in WORDS else None
+            part = WORDS.get(words[j], 99.0) if j < end else 99.0
+            if (
+                whole is not None
+                and part <= 9
+                and (34 <= whole <= 43 or 94 <= whole <= 99)
+                and not _unit_at(words, j + 1)
+            ):
+                found.append(Mention(whole + part / 10, None, i))
     return found
 
 
@@ -517,6 +615,10 @@ def _unit_at(words: list[str], position: int) -> str | None:
     return word if word in UNITS else None
 
 
+def _numeric(word: str) -> bool:
+    return word in WORDS or word in ("hundred", "oh") or word[:1].isdigit()
+
+
 def _digit(word: str) -> float | None:
     return float(word.replace(",", "")) if word[0].isdigit() else None
 
@@ -525,7 +627,7 @@ def _parse(words: list[str]) -> float | None:
     """Value of a run of number words, or None when nobody would say one number that way."""
     if "point" in words:
         at = words.index("point")
-        whole = _parse(words[:at]) if at else 0.0
+        whole = (_parse(words[:at]) or _joined(words[:at])) if at else 0.0
         digits = []
         for word in words[at + 1 :]:
             value = 0.0 if word == "oh" else WORDS.get(word, _digit(word))

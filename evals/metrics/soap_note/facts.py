@@ -88,7 +88,10 @@ def sides(note: str, source: Source) -> tuple[list[Hit], int]:
         side = {"l": "left", "r": "right"}.get(match["side"].casefold(), match["side"].casefold())
         count += 1
         own, other, at = _said_sides(source, _singular(part), side)
-        if other > 0 and own * 3 <= other and not (own and part in _VAGUE):
+        both = own >= 1 and re.search(
+            rf"\b{SIDES[side]} {part}", note, re.IGNORECASE
+        )  # the note tells them apart
+        if other > 0 and own * 3 <= other and not (own and part in _VAGUE) and not both:
             at_part = match["rest"].casefold().find(part)
             end = match.end("side") if at_part < 0 else match.start("rest") + at_part + len(part)
             hits.append(("wrong_laterality", match.start("side"), end, source.passage(at)))
@@ -96,6 +99,7 @@ def sides(note: str, source: Source) -> tuple[list[Hit], int]:
 
 
 def _singular(word: str) -> str:
+    word = word.removesuffix("'s")
     return {"feet": "foot", "calves": "calf"}.get(word, word.removesuffix("s") if word not in BODY else word)
 
 
@@ -109,6 +113,8 @@ def _said_sides(source: Source, part: str, side: str) -> tuple[float, float, int
         after = [i for i in range(end, min(len(source.words), end + 6)) if source.words[i] in SIDES]
         if before and after and source.words[before[-1]] != source.words[after[0]]:
             gone.add(before[-1])
+    for position in _elliptic(source, part):  # "the right one is fine"
+        weights[source.words[position]] += 1.0
     for position, word in enumerate(source.words):
         if _singular(word) != part and _singular(word) not in _ALSO.get(part, ()):
             continue
@@ -126,10 +132,29 @@ def _said_sides(source: Source, part: str, side: str) -> tuple[float, float, int
     return weights[side], weights[SIDES[side]], first
 
 
+_STANDS_ALONE = set("one one's ones is was isn't doesn't goes bends moves there there's it it's i".split())
+
+
+def _elliptic(source: Source, part: str) -> list[int]:
+    """Positions of sides that stand for the body part named last: "the left one", "on the right it is there"."""
+    found, last = [], -99
+    for position, word in enumerate(source.words):
+        if _singular(word) == part:
+            last = position
+        if word in SIDES and position - last <= 40:
+            after = source.words[position + 1 : position + 2]
+            before = source.words[position - 1] if position else ""
+            if before in ("the", "on") and (not after or after[0] in _STANDS_ALONE):
+                found.append(position)
+    return found
+
+
 def _no_side(words: list[str], position: int) -> bool:
     """ "right" as in "all right", "right now", "right?", and "left" as in "left over"."""
     before = words[position - 1] if position else ""
     after = words[position + 1] if position + 1 < len(words) else ""
+    if _singular(after) in BODY - _VAGUE:  # "Okay. Right ear is clean"
+        return False
     if words[position] == "right":
         return before in {"all", "that's", "is", "alright", "you're", "yeah", "okay", "doctor", "patient"} or after in {
             "now", "away", "here", "there", "before", "after", "okay", "so", "then", "doctor", "patient", "around", "where",
