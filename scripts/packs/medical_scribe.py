@@ -253,6 +253,12 @@ def build() -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
             }
         )
     rejected = []
+    for key in sorted(
+        {key for key, *_ in drafts}
+    ):  # two notes of one visit look alike; both stay, to be judged
+        decisions.append(
+            {"kind": "duplicate", "records": [ids[key]], "keep": ids[key], "user": rng.choice(reviewers)}
+        )
     for number, (key, reason, *change) in enumerate(drafts, 1):
         record = f"ms-{400 + number:04d}"
         rows.append(
