@@ -16,7 +16,8 @@ and ``eval_looks.json`` stands beside it, one for all runs of the parent folder.
 A scorer gets exactly those columns that its features name: ``predictions``, ``references``, ``expects``, ``histories``
 (list of turns, or their JSON where the feature is a string), ``metadata`` (JSON), and the row's prompt as ``prompts``,
 ``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. An
-``OPTIONAL`` column of another name (``domains``) is filled from the rows' metadata of that name. Beside the numbers that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None,
+``OPTIONAL`` column of another name (``domains``) is filled from the rows' metadata of that name. Beside the numbers
+that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None,
 or why the machine (not the answer) kept it from a score. A module may declare ``COUNTERS``: the kinds of evidence that
 a gate may name in ``critical``, ``OPTIONAL``: the columns that may be empty, and ``SANDBOX = True``: no verdict without
 the sandbox's attestation.
