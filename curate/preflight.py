@@ -376,7 +376,7 @@ def _piles(judged: Sequence[Judged], failing: set[str]) -> list[str]:
     return [f"{words} (p {p:.2g})" for (words, _), p in zip(tests, adjusted, strict=True) if p < PILE_ALPHA]
 
 
-def as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
+def as_eval_row(pair: Mapping[str, Any], suite: Suite) -> EvalRow:
     """A training pair as the scorer sees a row of the eval set; its own completion stands where one is needed."""
     metadata = json.loads(pair["metadata"] or "{}")
     return EvalRow(
