@@ -62,7 +62,9 @@ def rows(quick: bool) -> list[dict[str, Any]]:
             truth, noise = kind(rng), NOISE[number % len(NOISE)]
             scores = np.clip(truth(SIZES) + rng.normal(0, noise, len(SIZES)), 0, 1)
             try:
-                result = fit(SIZES, scores, threshold=float(truth(np.array(WANTED))), seed=number)
+                result = fit(
+                    SIZES.tolist(), scores.tolist(), threshold=float(truth(np.array(WANTED))), seed=number
+                )
             except UsageError:  # noise over a nearly flat curve: the scores fall, and no interval is stated
                 refused += 1
                 continue
