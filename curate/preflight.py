@@ -186,7 +186,7 @@ def _baselines(
     pack: TaskPack,
     eval_runs: Path | None,
     base_model: str | None,
-    demo: Demo | None,
+    demo: Demo | None = None,
 ) -> list[Check]:
     """What a model will have to beat is measured before there is one: on this eval set, from this snapshot."""
     if not pack.gate.baselines:
