@@ -186,7 +186,7 @@ def _baselines(
     pack: TaskPack,
     eval_runs: Path | None,
     base_model: str | None,
-    demo: Demo | None,
+    demo: Demo | None = None,
 ) -> list[Check]:
     """What a model will have to beat is measured before there is one: on this eval set, from this snapshot."""
     if not pack.gate.baselines:
@@ -283,6 +283,7 @@ def judge_gold(
     judged = []
     for number, pair in enumerate(pairs):
         who = {key: pair[key] for key in ("pair_id", "source", *GROUPS)}
+        who["names"] = [pair["pair_id"], pair["source"], *_tags(pair)]  # by which a waiver may call it
         if errors[number]:
             judged.append(who | {"error": str(errors[number])})
             continue
@@ -321,7 +322,7 @@ def decide_gold(judged: Sequence[Judged], pack: TaskPack, suite: Suite) -> Check
     waived = {item for waiver in pack.waivers if waiver.check == name for item in waiver.pairs}
     found = [
         {key: item[key] for key in ("pair_id", "source", "problem", "detail", "critical", "score")}
-        | {"waived": item["pair_id"] in waived or item["source"] in waived}
+        | {"waived": not waived.isdisjoint(item["names"])}
         for item in judged
         if not item["error"] and item["fails"]
     ]
@@ -348,6 +349,15 @@ def decide_gold(judged: Sequence[Judged], pack: TaskPack, suite: Suite) -> Check
         check["detail"] += f"; {len(unjudged)} could not be judged, first {unjudged[0]}"
         check["verdict"] = "INCONCLUSIVE" if ok else "FAIL"
     return check
+
+
+def _tags(pair: Mapping[str, Any]) -> list[str]:
+    """``key=value`` of a pair's plain metadata."""
+    return [
+        f"{key}={value}"
+        for key, value in json.loads(pair["metadata"] or "{}").items()
+        if isinstance(value, str)
+    ]
 
 
 def _piles(judged: Sequence[Judged], failing: set[str]) -> list[str]:
