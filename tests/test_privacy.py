@@ -317,3 +317,14 @@ def test_check_digits() -> None:
     assert verhoeff_ok("2363") and not verhoeff_ok("2364")
     assert luhn_ok("4111111111111111") and not luhn_ok("4111111111111112")
     assert gstin_ok("27AAPFU0939F1ZV") and not gstin_ok("27AAPFU0939F1ZW")
+
+
+@pytest.mark.parametrize("text", ["Call 112 or 911 now.", "Ring 108, then 100.", "911/112 at once"])
+def test_numbers_that_send_help_are_kept(text: str) -> None:
+    """Also where the trained recognizer would call them an identifier."""
+    from curate.privacy import trained
+
+    said = "Please step back from the edge of the bridge and call 112 or 911 now. You matter."
+    assert Detector(Policy(profile="thorough")).scan([said, text]) == [[], []]
+    start = said.index("112")
+    assert trained.plausible(said, start, start + len("112 or 911"), "ID") is None

@@ -45,6 +45,15 @@ _FULL_PUBLIC = re.compile(
 _NEAR = 60  # characters around a finding in which a term or a public name that holds it must begin and end
 
 
+_HELP = r"(?:112|911|999|988|108|10[0-3]|181|109[018]|1930|14416)"
+_HELPLINES = re.compile(rf"{_HELP}(?:(?: ?[,/] ?| (?:or|and) ){_HELP})*")
+
+
+def sends_help(number: str) -> bool:
+    """True for numbers of India's and the common other helplines: an answer about danger is worth nothing without."""
+    return _HELPLINES.fullmatch(number) is not None
+
+
 def in_term(text: str, start: int, end: int) -> bool:
     """True when the span lies on a term that only looks personal: an eponym, a dose, a statute, code."""
     words = re.findall(r"[^\W\d_]+", lexicon.fold(text[start:end]))

@@ -23,7 +23,7 @@ from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from curate.privacy import lexicon
 from curate.privacy.findings import ModelMissing
-from curate.privacy.keep import before_clinical_noun, is_public
+from curate.privacy.keep import before_clinical_noun, is_public, sends_help
 from curate.privacy.names import RELATION, TITLE
 from curate.privacy.ner import pieces
 from curate.privacy.patterns import result
@@ -175,6 +175,8 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         if lead := re.match(r"(?:no|number|id|ref)\b[.: ]*", trimmed, re.I):
             start += lead.end()
             trimmed = trimmed[lead.end() :]
+        if sends_help(trimmed):
+            return None
         before_it = piece[:start]
         if re.search(r"(?i)\bpin(?:\s?code)?\W*$", before_it):
             return None  # a postal code: the rules know it, and keep its first digits
