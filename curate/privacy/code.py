@@ -85,10 +85,7 @@ def _python(program: str) -> list[tuple[int, int]] | None:
         low = starts[token.start[0] - 1] + token.start[1]
         high = starts[token.end[0] - 1] + token.end[1]
         at = low
-        formatted = (
-            token.type == tokenize.STRING
-            and "f" in token.string[: re.search(r"[\"']", token.string).start()].lower()
-        )  # type: ignore[union-attr]
+        formatted = token.type == tokenize.STRING and "f" in re.split(r"[\"']", token.string)[0].lower()
         for hole in re.finditer(r"\{[^{}]*\}", program[low:high]) if formatted else ():
             spans.append((at, low + hole.start()))
             at = low + hole.end()
