@@ -87,7 +87,9 @@ class Waiver(Strict):
     check: str = Field(min_length=1)  # name of the check, as preflight prints it
     by: str = Field(min_length=1)
     reason: str = Field(min_length=10)
-    pairs: list[str] = []  # only these pairs (or sources); the whole check when empty
+    pairs: list[
+        str
+    ] = []  # only these pairs, sources or key=value of their metadata; the whole check when empty
 
 
 Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "retrieval_facts"]

@@ -380,6 +380,7 @@ def test_a_letter_that_speaks_of_signing_first_is_in_order(scorer):
         ("1. Appointment", "1. Job and start"),
         ("1. Appointment", "1. Post"),
         ("2. Duties", "2. Work to be done"),
+        ("2. Duties", "2. What the Team Member does"),
         ("10. Intellectual property", "10. Who owns your work"),
         ("10. Intellectual property", "10. Rights in your work"),
         ("9. Confidentiality", "9. Secrets of the job"),

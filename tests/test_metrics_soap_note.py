@@ -392,3 +392,66 @@ def test_rouge_l_is_that_of_rouge_score() -> None:
         for note in texts:
             [sub] = metric.compute(predictions=[note], references=[reference])["subscores"]
             assert sub["rougeL"] == pytest.approx(plain.score(reference, note)["rougeL"].fmeasure)
+
+
+# --- numbers, doses and sides as people say them; each of these was an accusation of a right note ------------------
+
+
+def _kinds(transcript, note):
+    found = evals.metric("soap_note").compute(predictions=[note], transcripts=[transcript])
+    return {hit["kind"] for hit in found["evidence"][0]} - {"missing_section"}
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("Temperature thirty-eight nine.", "Temperature 38.9.", "Temperature 39.8."),
+        ("If it lasts, call nine one one.", "Call 911.", "Call 912."),
+        ("Your visit is at eight thirty.", "Visit at 8:30.", "Visit at 9:30."),
+        ("We will do it on the twenty-second.", "On the 22nd.", "On the 23rd."),
+        ("Platelets are ninety-two thousand.", "Platelets 92 thousand.", "Platelets 29 thousand."),
+        ("Temperature one oh two point eight.", "Temperature 102.8.", "Temperature 108.2."),
+        ("Three. Six when I cough.", "Pain 3, 6 on coughing.", "Pain 3, 7 on coughing."),
+        ("Age? I'm seventy-one. No. No allergies. Pulse eighty.", "Age 71.", "Age 17."),
+        (
+            "Take ibuprofen four hundred three times a day.",
+            "Ibuprofen 400 mg three times a day.",
+            "Ibuprofen 600 mg three times a day.",
+        ),
+        (
+            "Take ibuprofen, six hundred, one hour before.",
+            "Ibuprofen 600 mg one hour before.",
+            "Ibuprofen 800 mg one hour before.",
+        ),
+        ("Losartan, a hundred. Simvastatin forty.", "Losartan 100 mg.", "Losartan 40 mg."),
+    ],
+)
+def test_spoken_forms_support_what_was_said_and_nothing_else(said, right, wrong):
+    assert _kinds(f"Doctor: {said}", f"Plan: {right}") == set()
+    assert _kinds(f"Doctor: {said}", f"Plan: {wrong}") != set()
+
+
+def test_an_amount_gained_is_no_value_of_the_measure():
+    said = "Patient: I've gained nine pounds.\nDoctor: Weight one seventy-one."
+    assert _kinds(said, "Subjective: Weight gain of 9 pounds.") == set()
+    assert "unsupported_number" in _kinds(said, "Subjective: Weight gain of 8 pounds.")
+
+
+def test_a_side_that_stands_for_the_part_named_before():
+    said = "Doctor: The left eardrum is red and bulging. The right one is pink. The left eardrum worries me."
+    assert _kinds(said, "Objective: Left eardrum red. Right eardrum pink.") == set()
+    assert "wrong_laterality" in _kinds(
+        said.replace(" The right one is pink.", ""), "Objective: Right eardrum red."
+    )
+
+
+def test_a_side_before_its_part_is_no_interjection():
+    said = "Doctor: Okay. Right ear's clean. Left ear is packed with wax, left ear is sore, left ear is red."
+    assert _kinds(said, "Objective: Right ear clean. Left ear packed with wax.") == set()
+
+
+def test_condolences_take_nothing_back():
+    said = "Patient: My brother was sixty-two.\nDoctor: I'm sorry. Pulse seventy-six."
+    assert _kinds(said, "Subjective: Brother was 62.") == set()
+    taken = "Doctor: Take lisinopril forty, I'm sorry, twenty milligrams."
+    assert "wrong_dose" in _kinds(taken, "Plan: Lisinopril 40 mg.")

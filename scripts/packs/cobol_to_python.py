@@ -299,7 +299,7 @@ def prove(inputs: int, only: list[str], seconds: float) -> None:
         for part in parts():
             done = known.get(part.name, {})
             fresh = done.get("sha256") == part.digest and done.get("inputs", 0) >= min(
-                inputs, done["possible"]
+                inputs, done.get("possible", inputs)
             )
             if part.name not in only if only else fresh:
                 continue

@@ -109,6 +109,7 @@ NEW = {
     "social2": _SOCIAL,
 }
 TAGS = {"factory", "fixedterm", "apprentice", "small", "noprobation", "norules", "old"}
+TRIES = 120
 FACTS = ("who", "start", "pay", "notice", "prob")  # what a request may be silent about
 
 
@@ -249,9 +250,7 @@ def draft(request: Request, house: House, seed: str = "", change: dict[str, str]
     """
     change = change or {}
     slots = _slots(request, house, change)
-    pick = random.Random(f"{request.id}:{house.name}:{seed}")
-    order = pick.choice(house.orders)
-    chosen = {name: _pick(house.clauses[name], request.tags, pick) for name in house.clauses}
+    order, chosen = _choose(request, house, seed)
     out = [_fill(chosen["head"].text, slots)]
     number = 0
     for name in order:
@@ -280,6 +279,37 @@ def draft(request: Request, house: House, seed: str = "", change: dict[str, str]
     out.append(_fill(chosen["sign"].text, slots))
     separator = "\n" if house.name in ("particulars", "counter", "shopfloor", "memo") else "\n\n"
     return out[0] + "\n\n" + separator.join(out[1:-1]) + "\n\n" + out[-1]
+
+
+def _choose(request: Request, house: House, seed: str) -> tuple[list[str], dict[str, Wording]]:
+    """An order of the clauses and a wording of each."""
+    pick = random.Random(f"{request.id}:{house.name}:{seed}")
+    order = pick.choice(house.orders)
+    return order, {name: _pick(house.clauses[name], request.tags, pick) for name in house.clauses}
+
+
+def spread(requests: list[Request], styles: dict[str, House]) -> dict[str, str]:
+    """Request -> the seed, of `TRIES`, whose wordings share least with an earlier request's of the same house.
+
+    Chance alone would give some two agreements of a house most of their clauses in common.
+    """
+    seeds: dict[str, str] = {}
+    before: dict[str, list[dict[str, Wording]]] = {}
+    for request in requests:
+        house, earlier = styles[request.house], before.setdefault(request.house, [])
+        best: tuple[int, int] | None = None
+        for number in range(TRIES):
+            chosen = _choose(request, house, str(number))[1]
+            same = [
+                sum(len(word.text) for name, word in chosen.items() if word is other[name])
+                for other in earlier
+            ]
+            cost = max(same, default=0), sum(same)
+            if best is None or cost < best:
+                best, found = cost, (str(number), chosen)
+        seeds[request.id] = found[0]
+        earlier.append(found[1])
+    return seeds
 
 
 def _pick(wordings: list[Wording], tags: frozenset[str], pick: random.Random) -> Wording:
@@ -504,6 +534,7 @@ def build() -> Pack:
     """Everything from the parts; the same parts give the same bytes."""
     styles, requests = houses(), train_requests()
     by_id = {request.id: request for request in requests}
+    seeds = spread(requests, styles)
     edits = {change.record: change for change in read_changes(PARTS / "edits.txt")}
     rows: list[dict[str, Any]] = []
     copies: list[dict[str, Any]] = []
@@ -511,7 +542,7 @@ def build() -> Pack:
     pick = random.Random(9)
     for request in requests:
         house = styles[request.house]
-        good = draft(request, house)
+        good = draft(request, house, seeds[request.id])
         first, second = pick.sample(REVIEWERS, 2)
         labels = {
             "gaps": "marked" if request.silent else "none",
@@ -520,9 +551,8 @@ def build() -> Pack:
         approval = {"record": request.id, "user": first, "verdict": "approve", "labels": labels}
         if request.id in edits:
             change = edits[request.id]
-            rows.append(
-                _row(request.id, request, request.text, spoil(request, house, change, ""), house.name)
-            )
+            bad = spoil(request, house, change, seeds[request.id])
+            rows.append(_row(request.id, request, request.text, bad, house.name))
             told += [
                 {"record": request.id, "user": second, "verdict": "edit", "completion": good}
                 | {"comment": change.fields["note"]},
@@ -543,7 +573,7 @@ def build() -> Pack:
         refused.append(_rejection(request.id, change, pick))
     for number, change in enumerate(read_changes(PARTS / "twins.txt"), 401):
         request = by_id[change.record]
-        text = spoil(request, styles[request.house], change, "")
+        text = spoil(request, styles[request.house], change, seeds[request.id])
         rows.append(_row(f"ea-{number}", request, change.fields["q"], text, request.house))
         user = pick.choice(REVIEWERS)
         line = {
@@ -581,12 +611,14 @@ def _rejection(name: str, change: Change, pick: random.Random) -> dict[str, Any]
 
 
 def _eval_rows(styles: dict[str, House]) -> Iterator[dict[str, Any]]:
-    for request in eval_requests():
+    requests = eval_requests()
+    seeds = spread(requests, styles)
+    for request in requests:
         yield {
             "id": request.id,
             "source": request.source,
             "prompt": request.text,
-            "reference": draft(request, styles[request.house]),
+            "reference": draft(request, styles[request.house], seeds[request.id]),
             "slice": {
                 "engagement": engagement(request),
                 "gaps": gaps(request),

@@ -45,6 +45,10 @@ GROUPS = {  # slice -> complaints
     "general": "newborn|well child|medication review|preventive visit|post-op",
 }
 GROUP_OF = {name: group for group, names in GROUPS.items() for name in names.split("|")}
+CONFLICTS = {
+    "04_abdomen#4",
+    "06_urine_women#3",
+}  # drafts that lack so much that no search calls them the same note
 SHORT, LONG = 225, 250  # words of a transcript: fewer are short, more are long
 
 INDIAN = (
@@ -253,6 +257,11 @@ def build() -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
             }
         )
     rejected = []
+    # Two notes of one visit look alike; both stay, to be judged.
+    for key in sorted({key for key, *_ in drafts} - CONFLICTS):
+        decisions.append(
+            {"kind": "duplicate", "records": [ids[key]], "keep": ids[key], "user": rng.choice(reviewers)}
+        )
     for number, (key, reason, *change) in enumerate(drafts, 1):
         record = f"ms-{400 + number:04d}"
         rows.append(

@@ -18,7 +18,7 @@ TITLES: dict[str, str] = {
     "duties": r"\bdut(?:y|ies)\b(?!\s+hours)|\bresponsibilit|\bscope of work\b|\bjob description\b"
     r"|\btasks?\b|\bfunctions?\b|"
     r"^(?:the |your |what the )?(?:work|job)(?: to be done| is)?$|\brole\b(?! and start)"
-    r"|\bwhat (?:you|the \w+) (?:will )?do(?:es)?\b|\bnature of\b|^roles?$|\brole and\b",
+    r"|\bwhat (?:you|the \w+(?: \w+)?) (?:will )?do(?:es)?\b|\bnature of\b|^roles?$|\brole and\b",
     "probation": r"\bprobation|\btrial period\b|\bconfirmation\b|\b(?:fixed )?term\b(?! of)"
     r"|\bduration\b|\btenure\b",
     "remuneration": r"\bremuneration\b|\bsalary\b|\bcompensation\b|\bpay\b|\bwages?\b|\bctc\b"
