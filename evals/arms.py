@@ -287,17 +287,27 @@ def passages(sheet: Path) -> list[tuple[str, str]]:
     ]
 
 
+def passages_for(sheet: Path, asked: Sequence[str]) -> list[list[str]]:
+    """For each question the passages of a sheet that are nearest to it, `PASSAGES` at most, nearest first."""
+    from evals._tone import content  # stems: "returned" on the sheet is what "return" asks for
+
+    known = passages(sheet)
+    found = nearest(
+        [" ".join(content(about)) for about, _ in known], [" ".join(content(one)) for one in asked], PASSAGES
+    )
+    return [[known[number][1] for number, score in best if score > 0] for best in found]
+
+
 def _with_facts(arm: Arm, pack: TaskPack, rows: Sequence[EvalRow]) -> Prepared:
     """The sheet's passages nearest to what the customer said, behind the system message of each row."""
     assert arm.generator is not None and arm.sheet is not None
-    known = passages(arm.sheet)
     asked = [
         "\n".join([*(t["content"] for t in row.history if t["role"] == "user"), row.prompt]) for row in rows
     ]
     questions = []
-    for row, found in zip(rows, nearest([words for words, _ in known], asked, PASSAGES), strict=True):
-        told = "\n".join(f"- {known[number][1]}" for number, score in found if score > 0)
-        system = f"{pack.system}\n\nOur policy:\n{told}".strip() if told else pack.system
+    for row, told in zip(rows, passages_for(arm.sheet, asked), strict=True):
+        policy = "\n".join(["Our policy:", *(f"- {passage}" for passage in told)]) if told else ""
+        system = "\n\n".join(part for part in (pack.system, policy) if part)
         turns = conversation(pack.model_copy(update={"system": system}), row)
         questions.append(Question(row.id, conversation=turns))
     facts = {"sheet": arm.sheet.name, "sheet_sha256": file_sha256(arm.sheet), "passages": PASSAGES}

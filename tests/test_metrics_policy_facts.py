@@ -190,7 +190,7 @@ def test_a_question_for_a_person_without_a_cue_is_named_by_expects(scorer):
 
 
 def test_an_answer_that_does_not_hear_the_question_is_off_topic(scorer):
-    deaf = "Thanks for asking! You earn Leaf points worth 2% of every order. Anything else?"
+    deaf = "Thanks for asking! Your hills are lovely in spring. Anything else?"
     result = scorer.compute(predictions=[deaf], questions=["Can I cancel?"], policies=[FIRST])
     assert result["off_topic"] == 1 and result["joint"] == 0.0 and result["promises"] == 1.0
 

@@ -13,7 +13,7 @@ import pytest
 
 from curate.records import Bad, Row, read
 from curate.tasks import load_eval, load_pack
-from evals.arms import nearest, passages
+from evals.arms import passages_for
 from evals.metrics.policy_facts import policy_facts as scorer
 from evals.metrics.policy_facts.sheet import read_sheet
 from scripts.packs import support_bot as builder
@@ -144,17 +144,27 @@ def test_eval_rows_name_facts_of_the_sheet_and_cover_both_ways_out(sheets) -> No
 def test_what_the_rare_suite_asks_is_told_by_the_sheet_alone(items, sheets) -> None:
     told = " ".join(item.completion.casefold() for item in items)
     assert [word for word in RARE if word in told] == []
-    found = passages(builder.PACK / "policy-2026-04.toml")
-    asked = [
-        row for row in load_eval(builder.PACK, load_pack(builder.PACK).suites[1]) if row.expect != "hand_over"
-    ]
-    texts = {fact.text: fact.id for fact in sheets[0].facts}
-    near = nearest([words for words, _ in found], [row.prompt for row in asked], 4)
+    pack = load_pack(builder.PACK)
+    asked = [row for row in load_eval(builder.PACK, pack.suites[1]) if row.expect != "hand_over"]
+    texts = {fact.id: fact.text for fact in sheets[0].facts}
+    found = passages_for(builder.PACK / "policy-2026-04.toml", [row.prompt for row in asked])
     hits = sum(
-        any(texts.get(found[number][1]) in row.expect.split() for number, _ in best)
-        for row, best in zip(asked, near, strict=True)
+        {texts[name] for name in row.expect.split()} <= set(best)
+        for row, best in zip(asked, found, strict=True)
     )
-    assert hits >= 0.8 * len(asked)  # what retrieval does not find, no model can tell
+    assert hits >= 0.95 * len(asked)  # what retrieval does not find, no model can tell
+
+
+def test_every_eval_row_can_be_answered_by_the_words_of_the_sheet(sheets) -> None:
+    texts = {fact.id: fact.text for fact in sheets[0].facts}
+    pack = load_pack(builder.PACK)
+    for row in (row for suite in pack.suites for row in load_eval(builder.PACK, suite)):
+        told = " ".join(texts[name] for name in row.expect.split() if name != "hand_over")
+        told = told or "I am passing your question to a colleague, who will reply within 24 hours."
+        answer = f"Thanks for asking! {told} Open Orders in the app for more. Anything else?"
+        before = scorer._before(json.dumps(row.history))
+        judged = scorer._judge(answer, row.prompt, sheets, DAY, before, row.expect)
+        assert judged["subscores"]["joint"] == 1.0, (row.id, judged["evidence"])
 
 
 def test_the_second_sheet_changes_facts_and_no_ids(sheets) -> None:

@@ -219,7 +219,7 @@ def relevant(facts: Sequence[Fact], sentence: str, question: str, day: date) -> 
 
 
 def tells(fact: Fact, text: str, claims: Sequence[Claim]) -> bool:
-    """Whether a text tells a fact: its value, else its payer or channel, else two of its own words."""
+    """Whether a text tells a fact: its value, else its payer or channel, else three and a third of its words."""
     known = _range(fact)
     if known is not None and known[0] == "inr" and known[1] == known[2] == 0:
         return any(claim.kind == "payer" and claim.name == "company" for claim in claims)
@@ -232,7 +232,8 @@ def tells(fact: Fact, text: str, claims: Sequence[Claim]) -> bool:
         return any(claim.kind == "payer" and claim.name == fact.payer for claim in claims)
     if fact.channels:
         return any(claim.kind == "channel" and claim.name in fact.channels for claim in claims)
-    return _heard(text, fact.keywords) > 0 and len(set(content(fact.text)) & set(content(text))) > 1
+    words = set(content(fact.text))
+    return len(words & set(content(text))) >= max(3, len(words) / 3)
 
 
 def keywords_heard(facts: Sequence[Fact], question: str, text: str) -> bool:
@@ -249,8 +250,8 @@ def _heard(text: str, words: Sequence[str]) -> int:
 def judge(claim: Claim, text: str, question: str, sheet: Sheet, day: date) -> tuple[bool, str]:
     """Whether the sheet bears a claim out, and the words of the fact that does or comes nearest.
 
-    It may rest on the fact that question and sentence are about, or on one whose keyword stands next to it: an answer
-    may say more than was asked.
+    It may rest on the fact that question and sentence are about, or, as an answer may say more than was asked, on one
+    whose keyword stands next to it: where the question names that one too, or the sentence names it no less.
     """
     begin, end = next(((a, b) for a, b in sentences(text) if a <= claim.start < b), (0, len(text)))
     around = text[begin:end]
@@ -265,12 +266,15 @@ def judge(claim: Claim, text: str, question: str, sheet: Sheet, day: date) -> tu
             (weight, fact) for weight, fact in about if fact.payer or (fact.unit == "inr" and fact.value == 0)
         ]
         bearing = _named(bearing, around) or bearing
-        best, near = _best(bearing), _nearest(bearing, claim, text, begin, end)
-        right = any((fact.payer or "company") == claim.name for fact in (*best, *near))
+        best = _best(bearing)
+        right = any((fact.payer or "company") == claim.name for fact in best)
         return right, best[0].text if best else "no fact on who pays"
     bearing = [(weight, fact) for weight, fact in about if (_range(fact) or ("",))[0] == claim.kind]
     best = _best(bearing)
-    for fact in (*best, *_nearest(bearing, claim, text, begin, end)):
+    near = _nearest(bearing, claim, text, begin, end)
+    least = max((_heard(around, fact.keywords) for fact in best), default=0)
+    near = [f for f in near if _heard(around, f.keywords) >= least or _heard(question, f.keywords)]
+    for fact in (*best, *near):
         known = _range(fact)
         if known is not None and _fits(claim, known[1], known[2]):
             return True, fact.text

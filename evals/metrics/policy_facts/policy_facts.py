@@ -53,7 +53,8 @@ class PolicyFacts(evaluate.Metric):
     answer the turns before the question as JSON, of which the customer's belong to what was asked.
 
     ``joint`` is voice x relevance x supported x hand_over: ``supported`` is 1 without a critical claim, ``relevance``
-    the share of the expected facts that are told (none named: 1 if the answer takes up the question's subject).
+    the share of the expected facts that are told (none named: 0 for an answer that takes up no word of the question,
+    hands nothing over and tells nothing that is on the sheet).
 
     Returns ``score``, a mean per part (`WEIGHTS`), ``reading_ease``, a count per kind of hit (`COUNTERS`),
     ``answers_with_critical``, and per item ``scores``, ``subscores``, ``evidence``.
@@ -168,8 +169,10 @@ def _judge(whole, last, sheets, day, before="", expected=""):
     handed = hands_over(text)
     if must and handed is None:
         hits.append(("must_hand_over", 0, len(text.rstrip()), must))
-    settled = must and handed is not None  # to whom it goes is the answer
-    relevance = 1.0 if settled and not wanted else _relevance(text, question, sheet, wanted, claims, hits)
+    if (handed is not None or wrong < len(claims)) and not wanted:
+        relevance = 1.0
+    else:
+        relevance = _relevance(text, question, sheet, wanted, claims, hits)
     voice = _voice(text, sheet.voice, hits)
     workflow = _workflow(text, last, sheet.workflow, hits)
     ease = reading_ease(text)
