@@ -128,10 +128,16 @@ def _scored(suite: Any, pack_dir: Path, row: Mapping[str, Any], critical: list[s
     from evals.run import score_texts
 
     asked = EvalRow(
-        id=row["pair_id"], source=row["source"], prompt=row["prompt"], history=list(row["history"])
+        id=row["pair_id"],
+        source=row["source"],
+        prompt=row["prompt"],
+        history=list(row["history"]),
+        metadata=dict(row.get("metadata") or {}),
     )
     try:
-        result = score_texts(suite.metric, [asked], [row["completion"]], suite.params, pack_dir)
+        result = score_texts(
+            suite.metric, [asked], [row["completion"]], suite.params | suite.gold.params, pack_dir
+        )
     except Exception as error:  # a scorer that needs a reference, a model or a sandbox says so here
         return _not_run(
             suite.metric, str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -637,6 +637,29 @@ def snapshot_verify(
     _print(_client(workspace, user).call("snapshot.verify", snapshot=_place(snapshot)), as_json)
 
 
+@snapshot_app.command("groups", epilog=example("goldpair snapshot groups 3fa9"))
+def snapshot_groups(
+    snapshot: SnapshotArgument,
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Groups of people by the declared quasi-identifiers, those under k first (k-anonymity)."""
+
+    def show(result: dict[str, Any]) -> None:
+        print(
+            f"{result['groups']} groups by {', '.join(result['quasi_identifiers'])}, the smallest of "
+            f"{result['smallest']} people; {len(result['small'])} under k = {result['k']}; "
+            f"{result['left_out']} pairs left out, {len(result['not_generalised'])} not generalised"
+        )
+        if result["small"]:
+            _show_table(
+                [{**g["values"], "people": g["people"], "pairs": len(g["pairs"])} for g in result["small"]]
+            )
+
+    _print(_client(workspace, user).call("snapshot.groups", snapshot=_place(snapshot)), as_json, show)
+
+
 @snapshot_app.command("diff", epilog=example("goldpair snapshot diff 3fa9 81bc"))
 def snapshot_diff(
     left: SnapshotArgument,
@@ -773,6 +796,18 @@ def users_token(
 ) -> None:
     """Make an API token; it is shown once."""
     _print(_client(workspace, user).call("users.token", user=name), as_json)
+
+
+@users_app.command("link", epilog=example("goldpair users link asha --subject 00u1a2b3"))
+def users_link(
+    name: Annotated[str, typer.Argument(help="A user of this workspace.")],
+    subject: Annotated[str, typer.Option(help="Who they are at the provider: the claim sub.")],
+    workspace: WorkspaceOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a user sign in through the OpenID Connect provider of goldpair.toml; their groups then decide the role."""
+    _print(_client(workspace, user).call("users.link", name=name, subject=subject), as_json)
 
 
 @audit_app.command(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from curate import rules, users
+from curate import groups, rules, users
 from curate.contract import canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
@@ -169,6 +169,9 @@ def scan_chunk(
     for row in frame.iter_rows(named=True):
         if row["rev"] and row["last_detector"] == detector.version and not again:
             continue
+        if row["rev"] == 0:
+            wider = groups.generalised(json.loads(row["metadata"] or "{}"), detector.policy)
+            row["metadata"] = canonical_json(wider).decode("utf-8", "surrogatepass")
         result: dict[str, Any] = dict.fromkeys(RESULT_SCHEMA) | {
             "pair_id": row["pair_id"],
             "rev": row["rev"],

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from curate import contract, learning
+from curate import contract, groups, learning
 from curate.contract import SPLITS, canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
@@ -280,3 +280,4 @@ def _withdraw(folder: Path, certificate: str) -> None:
         json.dumps({"certificate": certificate, "why": "a person in it was forgotten"}) + "\n", "utf-8"
     )
     shutil.rmtree(folder / "data", ignore_errors=True)
+    (folder / groups.FILE).unlink(missing_ok=True)  # it names the values of those who stand alone

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from curate import clusters, findings, incremental, jobs, scores, suggestions, users
+from curate import clusters, findings, groups, incremental, jobs, scores, suggestions, users
 from curate.facts import classes, stale
 from curate.jobs import JobKind, register
 from curate.store import Store, Tx, utcnow
@@ -148,7 +148,9 @@ def _freeze_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> d
             if (key := (row["pair_id"], row["revision"])) in residual
         },
     )
-    return {"snapshot": manifest.id, "rows": manifest.rows, "excluded": manifest.excluded}
+    grouped = groups.load(snapshot.folder_of(workspace, manifest))
+    told = {"small_groups": len(grouped["small"]), "k": grouped["k"]} if grouped else {}
+    return {"snapshot": manifest.id, "rows": manifest.rows, "excluded": manifest.excluded, **told}
 
 
 # --- one-step jobs ------------------------------------------------------------------------------------------

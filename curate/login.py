@@ -2,7 +2,8 @@
 
 Covers: the cookie (HttpOnly, SameSite=Lax, signed with the workspace's key), ``/login`` and ``/logout``, the rate
 limit on passwords, the one-time link that the console prints. Does not cover: users, passwords and tokens
-themselves (`curate.users`) nor what a user may do (checked by every operation).
+themselves (`curate.users`), the way to a provider and back (`curate.oidc`), nor what a user may do (checked by every
+operation).
 """
 
 from __future__ import annotations
@@ -156,8 +157,11 @@ def _password_mark(store: Store, user: str) -> str:
 
 
 def routes() -> list[Route]:
-    """Signing in and out with a browser."""
+    """Signing in and out with a browser, and through the workspace's provider if it names one."""
+    from curate import oidc
+
     return [
+        *oidc.routes(),
         Route("/login", _login_page, methods=["GET"]),
         Route("/login", _login, methods=["POST"]),
         Route("/logout", _logout, methods=["GET", "POST"]),
@@ -170,12 +174,12 @@ async def _login_page(request: Request) -> Response:
     here = state()
     token = request.query_params.get("token")
     if token is None:
-        return _page()
+        return sign_in_page()
     try:
         user = here.sessions.use_link(token)
-        response = await run_in_threadpool(_signed_in, request, user, True)
+        response = await run_in_threadpool(signed_in, request, user, True)
     except GoldpairError as error:
-        return _page(str(error), status=401)
+        return sign_in_page(str(error), status=401)
     print_link()
     return response
 
@@ -186,21 +190,21 @@ async def _login(request: Request) -> Response:
     here = state()
     origin = request.headers.get("origin")
     if origin not in (None, "null") and origin.split("://")[-1] != request.headers.get("host"):
-        return _page("This form was sent from another site.", status=403)
+        return sign_in_page("This form was sent from another site.", status=403)
     form = await request.form(max_files=0, max_fields=4)
     name, password = str(form.get("name", ""))[:64], str(form.get("password", ""))[:1024]
     address = request.client.host if request.client else "?"
     try:
         here.sessions.check_tries(name, address)
         actor = await run_in_threadpool(users.authenticate, here.store, name, password)
-        return await run_in_threadpool(_signed_in, request, actor.user, False)
+        return await run_in_threadpool(signed_in, request, actor.user, False)
     except TooManyTries as error:
-        response = _page(str(error), name, status=429)
+        response = sign_in_page(str(error), name, status=429)
         response.headers["Retry-After"] = str(error.retry_s)
         return response
     except GoldpairError as error:
         here.sessions.note_wrong(name, address)
-        return _page(str(error), name, status=401)
+        return sign_in_page(str(error), name, status=401)
 
 
 async def _logout(request: Request) -> Response:
@@ -213,7 +217,8 @@ async def _logout(request: Request) -> Response:
     return response
 
 
-def _signed_in(request: Request, user: str, local: bool) -> Response:
+def signed_in(request: Request, user: str, local: bool) -> Response:
+    """The answer that gives a browser its session and sends it to the pages. Raises `NotFound`."""
     from curate.server import state
 
     here = state()
@@ -231,12 +236,20 @@ def _signed_in(request: Request, user: str, local: bool) -> Response:
     return response
 
 
-def _page(problem: str = "", name: str = "", status: int = 200) -> Response:
+def sign_in_page(problem: str = "", name: str = "", status: int = 200) -> Response:
+    """The sign-in page, with what went wrong. Everything in it is escaped."""
+    from curate.server import state
+
     headers = {"Content-Security-Policy": PAGE_CSP, "Cache-Control": "no-store"}
     alert = f'<p class="problem" role="alert">{html.escape(problem)}</p>' if problem else ""
-    return HTMLResponse(
-        _PAGE.replace("{{alert}}", alert).replace("{{name}}", html.escape(name, quote=True)), status, headers
+    provider = state().workspace.settings.oidc
+    other = (
+        f'<p class="or"><a href="/login/oidc">Sign in with {html.escape(provider.label)}</a></p>'
+        if provider
+        else ""
     )
+    page = _PAGE.replace("{{provider}}", other).replace("{{alert}}", alert)
+    return HTMLResponse(page.replace("{{name}}", html.escape(name, quote=True)), status, headers)
 
 
 def session_of(cookies: Any) -> Session:
@@ -271,6 +284,10 @@ input { width: 100%; padding: .6rem .7rem; margin-bottom: 1rem; border: 1px soli
 input:focus-visible, button:focus-visible { outline: 3px solid var(--gold); outline-offset: 2px; }
 button { width: 100%; padding: .65rem; border: 0; border-radius: 8px; background: var(--gold); color: var(--on-gold);
   font: inherit; font-weight: 600; cursor: pointer; }
+.or { margin: 1rem 0 0; }
+.or a { display: block; text-align: center; padding: .6rem; border: 1px solid var(--gold); border-radius: 8px;
+  color: var(--gold); font-weight: 600; text-decoration: none; }
+.or a:focus-visible { outline: 3px solid var(--gold); outline-offset: 2px; }
 .problem { color: var(--bad); font-weight: 600; }
 code { font-size: .9em; }
 </style></head>
@@ -286,6 +303,7 @@ code { font-size: .9em; }
 <input id="password" name="password" type="password" autocomplete="current-password" required>
 <button type="submit">Sign in</button>
 </form>
+{{provider}}
 <p style="margin:1.25rem 0 0">On your own machine without a password? Open the link that
 <code>goldpair serve</code> printed.</p>
 </main></body></html>

@@ -186,7 +186,7 @@ def _baselines(
     pack: TaskPack,
     eval_runs: Path | None,
     base_model: str | None,
-    demo: Demo | None,
+    demo: Demo | None = None,
 ) -> list[Check]:
     """What a model will have to beat is measured before there is one: on this eval set, from this snapshot."""
     if not pack.gate.baselines:
@@ -275,15 +275,15 @@ def judge_gold(
     if "references" in optional_columns(suite.metric):
         # Held against itself a completion would clear itself: a scorer lets pass what its reference says too.
         rows = [row.model_copy(update={"reference": None}) for row in rows]
-    result = score_texts(
-        suite.metric, rows, [pair["completion"] for pair in pairs], suite.params, pack_folder
-    )
+    params = suite.params | suite.gold.params
+    result = score_texts(suite.metric, rows, [pair["completion"] for pair in pairs], params, pack_folder)
     subscores = result.get("subscores") or [{}] * len(pairs)
     errors = result.get("errors") or [None] * len(pairs)
     evidence = result.get("evidence") or [[]] * len(pairs)
     judged = []
     for number, pair in enumerate(pairs):
         who = {key: pair[key] for key in ("pair_id", "source", *GROUPS)}
+        who["names"] = [pair["pair_id"], pair["source"], *_tags(pair)]  # by which a waiver may call it
         if errors[number]:
             judged.append(who | {"error": str(errors[number])})
             continue
@@ -322,7 +322,7 @@ def decide_gold(judged: Sequence[Judged], pack: TaskPack, suite: Suite) -> Check
     waived = {item for waiver in pack.waivers if waiver.check == name for item in waiver.pairs}
     found = [
         {key: item[key] for key in ("pair_id", "source", "problem", "detail", "critical", "score")}
-        | {"waived": item["pair_id"] in waived or item["source"] in waived}
+        | {"waived": not waived.isdisjoint(item["names"])}
         for item in judged
         if not item["error"] and item["fails"]
     ]
@@ -351,6 +351,15 @@ def decide_gold(judged: Sequence[Judged], pack: TaskPack, suite: Suite) -> Check
     return check
 
 
+def _tags(pair: Mapping[str, Any]) -> list[str]:
+    """``key=value`` of a pair's plain metadata."""
+    return [
+        f"{key}={value}"
+        for key, value in json.loads(pair["metadata"] or "{}").items()
+        if isinstance(value, str)
+    ]
+
+
 def _piles(judged: Sequence[Judged], failing: set[str]) -> list[str]:
     """Groups in which far more fail than in the rest, in words.
 
@@ -377,7 +386,7 @@ def _piles(judged: Sequence[Judged], failing: set[str]) -> list[str]:
     return [f"{words} (p {p:.2g})" for (words, _), p in zip(tests, adjusted, strict=True) if p < PILE_ALPHA]
 
 
-def as_eval_row(pair: dict[str, Any], suite: Suite) -> EvalRow:
+def as_eval_row(pair: Mapping[str, Any], suite: Suite) -> EvalRow:
     """A training pair as the scorer sees a row of the eval set; its own completion stands where one is needed."""
     metadata = json.loads(pair["metadata"] or "{}")
     return EvalRow(

@@ -7,7 +7,7 @@ Covers: what such a file holds, reading the committed ones, the table of them. D
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,13 @@ def committed(folder: Path | None = COMMITTED) -> dict[str, list[dict[str, Any]]
         except (ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{path}: no result of `goldpair demo --result` ({error}).") from error
     return {task: sorted(results, key=lambda r: not r["full"]) for task, results in found.items()}
+
+
+def arms_of(found: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of all arms of some results' suites: the usual ones in their order, then others, the tuned ones last."""
+    names = {arm for result in found for suite in result["suites"] for arm in suite["arms"]} | {"tuned"}
+    order = [arm for arm in ARMS if arm in names and arm != "tuned"]
+    return [*order, *sorted(names - {*order}, key=lambda arm: (arm.startswith("tuned"), arm))]
 
 
 def score_words(arm: Mapping[str, Any] | None) -> str:

@@ -157,7 +157,8 @@ def _scored(
     asked = [
         as_eval_row({**row, "completion": ""}, suite).model_copy(update={"reference": None}) for row in rows
     ]
-    result = score_texts(suite.metric, asked, list(completions), suite.params, pack_folder)
+    params = suite.params | suite.gold.params  # people wait for it
+    result = score_texts(suite.metric, asked, list(completions), params, pack_folder)
     errors = result.get("errors") or [None] * len(rows)
     evidence = result.get("evidence") or [[]] * len(rows)
     subscores = result.get("subscores") or [{}] * len(rows)

@@ -20,7 +20,7 @@ from uuid import uuid4
 import polars as pl
 import psutil
 
-from curate import contract
+from curate import contract, groups
 from curate.contract import ROW_SCHEMA, SPLITS, Manifest, canonical_json, pair_sha256, sha256_hex
 from curate.errors import RefusedError
 from curate.export import FORMATS, export
@@ -77,8 +77,10 @@ def create(
     and listed. Identical content gives the identical id, and the folder that exists already. Nothing that was
     interrupted is ever seen as a snapshot: the folder gets its name when it is complete and on disk.
 
-    Raises `RefusedError` on findings, on an approval that does not bind to its text, and when nothing is
-    approved; `OSError` when the disk is full (nothing is left behind then).
+    What the pack's policy says of groups under k people is done: they are listed, refused or left out.
+
+    Raises `RefusedError` on findings, on an approval that does not bind to its text, on small groups where the policy
+    refuses them, and when nothing is approved; `OSError` when the disk is full (nothing is left behind then).
     """
     require(actor, "freeze")
     _expire(store, pack.name)
@@ -102,11 +104,53 @@ def create(
             f"Nothing to freeze: no pair of {pack.name} is approved and scanned. `goldpair review` approves pairs.",
             [f"{n} {reason}" for reason, n in Counter(row["reason"] for row in excluded).most_common()],
         )
-    files, manifest = _render(store, actor, pack, guideline_version(pack_folder), frozen, excluded, previous)
-    folder = _keep(workspace.snapshots, f"{pack.name}-{manifest.id[:12]}", files)
+    frozen, excluded, grouped = _grouped(pack, frozen, excluded)
+    files, manifest = _render(
+        store, actor, pack, guideline_version(pack_folder), frozen, excluded, previous, grouped
+    )
+    folder = _keep(workspace.snapshots, folder_of(workspace, manifest).name, files)
     manifest = contract.load_verified(folder)
     store.write(lambda tx: _register(tx, actor, manifest, folder.name))
     return manifest
+
+
+def folder_of(workspace: Workspace, manifest: Manifest) -> Path:
+    """Where a snapshot of this workspace stands."""
+    return workspace.snapshots / f"{manifest.task}-{manifest.id[:12]}"
+
+
+def _grouped(
+    pack: TaskPack, frozen: list[dict[str, Any]], excluded: list[dict[str, str]]
+) -> tuple[list[dict[str, Any]], list[dict[str, str]], bytes | None]:
+    """What the policy leaves of the rows, and the file that says which groups are under k; None when none is asked."""
+    policy = groups.declared(pack.privacy)
+    if not policy.quasi_identifiers:
+        return frozen, excluded, None
+    unknown = set(policy.quasi_identifiers).difference(*(json.loads(row["metadata"]) for row in frozen))
+    if unknown:
+        raise RefusedError(
+            f"Not frozen: no approved pair has the metadata {', '.join(sorted(unknown))}. "
+            "Correct quasi_identifiers in [privacy] of the task pack.",
+            [f"quasi-identifier {name}: in no pair" for name in sorted(unknown)],
+        )
+    found = groups.find(frozen, policy)
+    if policy.small_groups == "refuse" and (found.small or found.not_generalised):
+        raise RefusedError(
+            f"Not frozen: {len(found.small)} groups have fewer than {policy.k} people, and "
+            f"{len(found.not_generalised)} pairs were scanned before [privacy] asked to generalise them. "
+            "Generalise further, reject those pairs, or declare small_groups = 'leave_out'.",
+            [*found.in_words(), *(f"{pair}: not generalised" for pair in found.not_generalised)],
+        )
+    left_out = 0
+    if policy.small_groups == "leave_out" and found.small:
+        kept, lines = groups.without_small(frozen, found)
+        if not kept:
+            raise RefusedError(
+                f"Nothing to freeze: every group has fewer than {policy.k} people.", found.in_words()
+            )
+        frozen, excluded, left_out = [dict(row) for row in kept], [*excluded, *lines], len(lines)
+        found = groups.find(frozen, policy)
+    return frozen, excluded, groups.as_json(found, left_out)
 
 
 def _expire(store: Store, task: str) -> None:
@@ -193,6 +237,7 @@ def _render(
     frozen: Sequence[Mapping[str, Any]],
     excluded: Sequence[Mapping[str, str]],
     previous: str | None,
+    grouped: bytes | None,
 ) -> tuple[dict[str, bytes], Manifest]:
     """Every file's bytes by path, ``manifest.json`` last, and the manifest."""
     detector = store.meta(f"detector:{pack.name}") or ""
@@ -228,6 +273,8 @@ def _render(
     files = {f"data/{name}.parquet": _parquet(rows, ROW_SCHEMA) for name, rows in splits.items()}
     files["excluded.parquet"] = _parquet(excluded, EXCLUDED_SCHEMA)
     files["task.json"] = task_json
+    if grouped is not None:
+        files[groups.FILE] = grouped
     manifest = Manifest(
         id=identity,
         task=pack.name,
@@ -243,7 +290,7 @@ def _render(
         licences=dict(sorted(Counter(row["licence"] or "not stated" for row in frozen).items())),
         previous=previous if previous != identity else None,
     )
-    files["README.md"] = _card(pack, manifest).encode()
+    files["README.md"] = _card(pack, manifest, json.loads(grouped) if grouped else None).encode()
     manifest.files = {name: sha256_hex(data) for name, data in sorted(files.items())}
     manifest = manifest.sealed()
     files["manifest.json"] = json.dumps(manifest.model_dump(), indent=1, sort_keys=True).encode() + b"\n"
@@ -270,7 +317,7 @@ def _parquet(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> by
     return buffer.getvalue()
 
 
-def _card(pack: TaskPack, manifest: Manifest) -> str:
+def _card(pack: TaskPack, manifest: Manifest, grouped: Mapping[str, Any] | None) -> str:
     """The dataset card. Holds nothing of any record."""
     title = " ".join(pack.title.split())
     lines = [
@@ -293,6 +340,14 @@ def _card(pack: TaskPack, manifest: Manifest) -> str:
         *(f"| rows, {name} | {manifest.rows[name]} |" for name in SPLITS),
         f"| sources | {manifest.sources} (none in both splits) |",
         f"| guidelines | version {manifest.guideline_version or 'not stated'} |",
+        *(
+            [
+                f"| groups by {', '.join(grouped['quasi_identifiers'])} | {grouped['groups']}, "
+                f"{len(grouped['small'])} under {grouped['k']} people |"
+            ]
+            if grouped
+            else []
+        ),
         *(f"| licence: {' '.join(name.split())} | {n} rows |" for name, n in manifest.licences.items()),
         "",
         "Not inside, each listed with its reason in `excluded.parquet`:",

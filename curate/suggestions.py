@@ -8,6 +8,7 @@ another person approves; nor generating and scoring themselves (`evals`).
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ AT_ONCE = 2_000
 LEFT_OUT = "left_out.json"
 #: a text that may still hold personal data, or that no snapshot will take, is put to no model
 NOT_ASKED = frozenset({"not_scanned", "old_scan", "open_findings", "expired"})
+_NO_CODE = re.compile(r"[^\w.:@/+=,#~-]")  # what the event log would take for text
 RESULT = {
     "pair_id": pl.String(),
     "asked": pl.String(),
@@ -59,7 +61,8 @@ def asked_sha256(text: Mapping[str, Any]) -> str:
 def voice_of(spec: Mapping[str, Any]) -> str:
     """The name under which a job's suggestions are shown: the version, ``base``, or ``model@host``."""
     if spec["endpoint"]:
-        return f"{spec['endpoint_model']}@{urlsplit(spec['endpoint']).netloc.rpartition('@')[2]}"
+        host = urlsplit(spec["endpoint"]).netloc.rpartition("@")[2]  # without a password
+        return _NO_CODE.sub("-", f"{spec['endpoint_model']}@{host}")
     return Path(spec["model"]).name if spec["model"] else "base"
 
 

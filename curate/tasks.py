@@ -61,6 +61,9 @@ class Gold(Strict):
     )  # of the pairs that may fail without a waiver: the scorer's own errors
     never: float | None = None  # a pair under it fails whatever the share allows: no judge errs that far
     expect: str | None = None  # metadata key of a pair that holds what eval rows call `expect`
+    params: dict[
+        str, Any
+    ] = {}  # over the suite's own, where judging gold may be cheaper than judging answers
 
 
 class Suite(Strict):
@@ -84,7 +87,9 @@ class Waiver(Strict):
     check: str = Field(min_length=1)  # name of the check, as preflight prints it
     by: str = Field(min_length=1)
     reason: str = Field(min_length=10)
-    pairs: list[str] = []  # only these pairs (or sources); the whole check when empty
+    pairs: list[
+        str
+    ] = []  # only these pairs, sources or key=value of their metadata; the whole check when empty
 
 
 Baseline = Literal["zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "retrieval_facts"]

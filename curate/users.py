@@ -1,7 +1,8 @@
 """Who may do what: users, roles, passwords, tokens.
 
 Covers: the one permission table, the check that every service function makes, argon2 password hashes, API
-tokens. Does not cover: sessions, cookies and login rates (the server's), nor single sign-on.
+tokens, which person of an OpenID Connect provider is which user. Does not cover: sessions, cookies and login rates
+(the server's), nor the provider's protocol (`curate.oidc`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {  # permission -> the roles that have 
     "backup": _from("admin"),  # a copy of everything, originals included
 }
 
-RESERVED = frozenset({"intake", "system"})  # authors of what no person wrote
+PROVIDER = "oidc"  # who makes and changes users when they sign in through a provider
+RESERVED = frozenset({"intake", "system", PROVIDER})  # authors of what no person wrote
 MIN_PASSWORD = 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _hasher = PasswordHasher()
@@ -168,6 +170,63 @@ def authenticate(store: Store, name: str, password: str) -> Actor:
         fresh = _hasher.hash(password)
         store.write(lambda tx: tx.execute("UPDATE users SET password_hash = ? WHERE name = ?", [fresh, name]))
     return Actor(row["name"], row["role"])
+
+
+def sign_in(store: Store, issuer: str, subject: str, name: str, role: str) -> Actor:
+    """The user of a provider's person, whose groups say ``role``; made at the first sign-in, without a password.
+
+    ``issuer`` and ``subject`` name the person for good; ``name`` is only what a new user is called. The role follows
+    the groups at every sign-in, but the last admin stays one. Raises `PermissionDenied` for a deactivated user, and
+    when a user of that name exists who is not this person: a name that two services give must not open an account.
+    """
+    _check_role(role)
+
+    def write(tx: Tx) -> Actor:
+        known = tx.one("SELECT name FROM identities WHERE issuer = ? AND subject = ?", [issuer, subject])
+        if known is None:
+            if not _NAME.fullmatch(name) or name in RESERVED:
+                raise PermissionDenied(
+                    f"{name!r} cannot be a user name here: letters, digits and ._@- only, at most 64. "
+                    "Ask an admin to choose another name_claim."
+                )
+            if tx.one("SELECT 1 AS x FROM users WHERE lower(name) = lower(?)", [name]):
+                raise PermissionDenied(
+                    f"There is a user {name!r} already who did not come through the provider. "
+                    f"If that is you, an admin runs: goldpair users link {name} --subject {subject!r}"
+                )
+            tx.execute("INSERT INTO identities VALUES (?, ?, ?, ?)", [issuer, subject, name, utcnow()])
+            tx.execute("INSERT INTO users VALUES (?, ?, NULL, true, ?, ?)", [name, role, utcnow(), PROVIDER])
+            tx.event("user_created", PROVIDER, user=name, role=role)
+            return Actor(name, role)
+        row = _user(tx, known["name"])
+        if not row["active"]:
+            raise PermissionDenied(f"{row['name']} is deactivated. Ask an admin.")
+        others = "SELECT 1 AS x FROM users WHERE role = 'admin' AND active AND name <> ?"
+        if role == row["role"] or (row["role"] == "admin" and not tx.one(others, [row["name"]])):
+            return Actor(row["name"], row["role"])
+        tx.execute("UPDATE users SET role = ? WHERE name = ?", [role, row["name"]])
+        tx.event("user_changed", PROVIDER, user=row["name"], role=role, password=False, active=None)
+        return Actor(row["name"], role)
+
+    return store.write(write)
+
+
+def link(store: Store, actor: Actor, name: str, issuer: str, subject: str) -> None:
+    """Say that a user is a person of the provider, who signs in as them from then on.
+
+    From the next sign-in the person's groups decide the role. Raises `UsageError` when the person is somebody already.
+    """
+    require(actor, "manage_users")
+
+    def write(tx: Tx) -> None:
+        _user(tx, name)
+        taken = tx.one("SELECT name FROM identities WHERE issuer = ? AND subject = ?", [issuer, subject])
+        if taken:
+            raise UsageError(f"That person of the provider is {taken['name']} already.")
+        tx.execute("INSERT INTO identities VALUES (?, ?, ?, ?)", [issuer, subject, name, utcnow()])
+        tx.event("user_linked", actor.user, user=name)
+
+    store.write(write)
 
 
 def actor_for(store: Store, name: str) -> Actor:

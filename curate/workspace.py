@@ -10,12 +10,44 @@ import os
 import secrets
 import tomllib
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from curate.errors import NotFound, UsageError
 
 FOLDERS = ("tasks", "snapshots", "models", "evals", "jobs", "cache", "backups")
+
+
+Role = Literal["viewer", "annotator", "reviewer", "adjudicator", "lead", "admin"]
+
+
+class Oidc(BaseModel):
+    """``[oidc]``: an OpenID Connect provider through which people sign in (`curate.oidc`)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    issuer: str  # exactly as its discovery document calls itself
+    client_id: str
+    client_secret_env: str | None = (
+        None  # environment variable; without one the client is public, with PKCE alone
+    )
+    scopes: str = "openid profile email"
+    name_claim: str = "preferred_username"  # becomes the user name at the first sign-in
+    groups_claim: str = "groups"  # dots go into nested claims, e.g. realm_access.roles
+    roles: dict[str, Role]  # group -> role; the highest counts, no group no entry
+    redirect_base: str | None = None  # how browsers reach this server, e.g. https://review.example.org
+    label: str = "your company account"
+
+    @field_validator("issuer", "redirect_base")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        """Plain HTTP would let anybody on the way sign in as anybody; this machine itself is no way."""
+        found = urlsplit(value or "https://x")
+        if found.scheme != "https" and found.hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise ValueError("begins with https:// (http:// only for this machine)")
+        return value
 
 
 class Settings(BaseModel):
@@ -25,6 +57,7 @@ class Settings(BaseModel):
 
     cli_user: str = "admin"  # whom the command line acts as, unless GOLDPAIR_USER or --user says otherwise
     threads: int = 0  # threads for training and generation; 0 = one per core
+    oidc: Oidc | None = None  # sign-in through a provider, beside passwords
 
 
 class Workspace:

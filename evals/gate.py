@@ -141,7 +141,7 @@ def decide(
     return Decision(
         verdict=verdict,
         checks=checks,
-        worth_it=_declared_words(run) + worth_it(run, gate, candidate, beaten, verdict),
+        worth_it=worth_it(run, gate, candidate, beaten, verdict),
         suite=run.suite.name,
         candidate=candidate,
         missing=max(missing) if missing else None,
@@ -535,10 +535,3 @@ def _scorer(
             **dict(agreement or {}),
         },
     ]
-
-
-def _declared_words(run: EvalRun) -> str:
-    if not run.meta.get("demo"):
-        return ""
-    e = run.meta["eval"]
-    return f"Not decided, under the declared demo override; what {e['rows']} of {e['of']} eval rows show: "

@@ -58,6 +58,9 @@ class Generator(Protocol):
         """One answer for each conversation, in the same order."""
 
 
+CPU_BATCH, DEVICE_BATCH = 32768, 131072  # tokens, prompt and answer, in memory at once
+
+
 class LocalModel:
     """A Hugging Face model in this process, with or without an adapter.
 
@@ -75,16 +78,16 @@ class LocalModel:
         *,
         threads: int = 0,
         precision: Literal["auto", "fp32", "bf16"] = "fp32",
-        batch_tokens: int = 32768,
+        batch_tokens: int | None = None,
         template: str = "model",
     ) -> None:
         from train.versions import is_whole
 
-        self.batch_tokens = batch_tokens
         if adapter is not None and is_whole(adapter):
             base, adapter = adapter, None
         self._loaded = _Loaded(base, threads, precision, template)
         self._adapter = None if adapter is None else self._loaded.register(Path(adapter))
+        self.batch_tokens = batch_tokens or (CPU_BATCH if self._loaded.device == "cpu" else DEVICE_BATCH)
 
     def with_adapter(self, adapter: str | Path | None) -> LocalModel:
         """The same base in memory with another adapter, or with none; a full fine-tune is loaded beside it."""

@@ -15,9 +15,10 @@ and ``eval_looks.json`` stands beside it, one for all runs of the parent folder.
 
 A scorer gets exactly those columns that its features name: ``predictions``, ``references``, ``expects``, ``histories``
 (list of turns, or their JSON where the feature is a string), ``metadata`` (JSON), and the row's prompt as ``prompts``,
-``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. Beside the numbers
-that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None,
-or why the machine (not the answer) kept it from a score. A module may declare ``COUNTERS``: the kinds of evidence that
+``transcripts``, ``questions``, ``requests`` or ``sources``; and the suite's ``params`` as keywords. An
+``OPTIONAL`` column of another name (``domains``) is filled from the rows' metadata of that name. Beside the numbers
+that every scorer returns it may return ``refuses``: a reason why it must not gate; ``errors``: for each answer None, or
+why the machine (not the answer) kept it from a score. A module may declare ``COUNTERS``: the kinds of evidence that
 a gate may name in ``critical``, ``OPTIONAL``: the columns that may be empty, and ``SANDBOX = True``: no verdict without
 the sandbox's attestation.
 """
@@ -328,6 +329,11 @@ def score_texts(
         **{column: [row.prompt for row in rows] for column in PROMPT_COLUMNS},
     }
     features = dict(scorer.features)
+    optional = _declared(scorer, "OPTIONAL")
+    for column in optional:
+        if column not in available and any(column in row.metadata for row in rows):
+            available[column] = [_as_text(row.metadata.get(column)) for row in rows]
+    features = {name: kind for name, kind in features.items() if name in available or name not in optional}
     unknown = sorted(set(features) - set(available))
     if unknown:
         raise EvalError(
@@ -336,7 +342,6 @@ def score_texts(
     columns = {column: available[column] for column in features}
     if getattr(features.get("histories"), "dtype", None) == "string":
         columns["histories"] = [json.dumps(history, ensure_ascii=False) for history in columns["histories"]]
-    optional = _declared(scorer, "OPTIONAL")
     for column, values in columns.items():
         empty = [row.id for row, value in zip(rows, values, strict=True) if value is None]
         if empty and column not in optional:
@@ -514,6 +519,13 @@ def _declared(scorer: Any, name: str) -> tuple[str, ...]:
     """A tuple that the scorer's module declares, empty where it does not; a true value stands for itself."""
     found = getattr(sys.modules[type(scorer).__module__], name, ())
     return (name,) if found is True else tuple(found or ())
+
+
+def _as_text(value: Any) -> str:
+    """A metadata value for a scorer's text column: objects as JSON, nothing as an empty text."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _snapshot(folder: Path | str | None) -> tuple[pl.DataFrame | None, dict[str, Any] | None]:

@@ -19,7 +19,15 @@ def worth_it(
     run: EvalRun, gate: Gate, candidate: str, beaten: Mapping[str, Mapping[str, Any]], verdict: str
 ) -> str:
     """The sentence of the report; ``beaten`` are the gate's superiority checks by baseline, ``verdict`` its verdict."""
-    return _against_baselines(run, candidate, beaten, verdict) + _facts_beside(run, gate, candidate)
+    words = _declared_words(run) + _against_baselines(run, candidate, beaten, verdict)
+    return words + _facts_beside(run, gate, candidate)
+
+
+def _declared_words(run: EvalRun) -> str:
+    if not run.meta.get("demo"):
+        return ""
+    e = run.meta["eval"]
+    return f"Not decided, under the declared demo override; what {e['rows']} of {e['of']} eval rows show: "
 
 
 def _against_baselines(

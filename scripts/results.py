@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.results import ARMS, committed, run_words, score_words
+from curate.results import ARMS, arms_of, committed, run_words, score_words
 from curate.tasks import load_pack, shipped_packs
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "results.md"
@@ -27,17 +27,17 @@ A short demo runs under the override that its pack declares: its verdict is INCO
 
 def page(results: Mapping[str, Sequence[Mapping[str, Any]]], packs: Mapping[str, str]) -> str:
     """The whole page; ``packs`` is task -> title of every shipped pack."""
-    table = [
-        "| task | run | suite | zero-shot | few-shot | retrieval | retrieved few-shot | tuned | verdict |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    usual: dict[str, Any] = {"suites": [{"arms": dict.fromkeys(ARMS)}]}
+    arms = arms_of([usual, *(result for found in results.values() for result in found)])
+    heads = ["task", "run", "suite", *(arm.replace("_", " ") for arm in arms), "verdict"]
+    table = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     below: list[str] = []
     for task, title in packs.items():
         found = results.get(task, ())
         if not found:
-            table.append(f"| {task} | not run | | | | | | | |")
+            table.append(f"| {task} | not run |" + " |" * (len(heads) - 2))
         for result in found:
-            table += list(_rows(result))
+            table += list(_rows(result, arms))
             below += [
                 "",
                 f"## {title}: {'full run' if result['full'] else 'short demo'}",
@@ -47,10 +47,10 @@ def page(results: Mapping[str, Sequence[Mapping[str, Any]]], packs: Mapping[str,
     return "\n".join([HEAD, *table, *below, ""])
 
 
-def _rows(result: Mapping[str, Any]) -> Iterator[str]:
+def _rows(result: Mapping[str, Any], arms: Sequence[str]) -> Iterator[str]:
     for suite in result["suites"]:
         what = "full" if result["full"] else f"short demo, {suite['asked']} of {suite['of']} rows"
-        scores = " | ".join(score_words(suite["arms"].get(arm)) for arm in ARMS)
+        scores = " | ".join(score_words(suite["arms"].get(arm)) for arm in arms)
         yield f"| {result['task']} | {what} | {suite['suite']} | {scores} | {suite['verdict']} |"
 
 

@@ -210,6 +210,58 @@ def test_retrieved_shots_are_the_rows_own_nearest_pairs(tmp_path, model, snapsho
     )  # the farthest went first
 
 
+SHEET = """
+name = "Kitchen rules"
+version = "1"
+valid_from = 2026-01-01
+
+[[facts]]
+id = "kettle"
+topic = "kettle"
+keywords = ["kettle"]
+text = "The kettle is filled by whoever empties it."
+
+[[facts]]
+id = "bicycle"
+topic = "bicycle"
+keywords = ["bicycle", "tyres"]
+text = "Bicycles stay in the yard."
+
+[[hand_over]]
+topic = "ladders"
+cues = ["ladder"]
+"""
+
+
+def test_arms_with_facts_read_the_passages_of_the_sheet_that_fit_each_row(tmp_path, model):
+    eval_rows = [
+        row.model_copy(update={"prompt": f"What about {word}?"})
+        for row, word in zip(rows(3), ("the bicycle", "the ladder", "an owl"), strict=True)
+    ]
+    pack = pack_folder(tmp_path / "pack", eval_rows, baselines=["zero_shot", "retrieval_facts"])
+    (tmp_path / "pack" / "rules.toml").write_text(SHEET, "utf-8")
+    counting = Counting(model)
+    sheet = tmp_path / "pack" / "rules.toml"
+    arms = standard_arms(pack, counting, tuned=counting, sheet=sheet)
+    assert [(arm.name, arm.kind) for arm in arms[-2:]] == [
+        ("tuned", "model"),
+        ("tuned_with_facts", "model_facts"),
+    ]
+    told = [q.conversation[0]["content"] for q in prepare(arms[-1], pack, eval_rows).questions]
+    assert told[0] == f"{pack.system}\n\nOur policy:\n- Bicycles stay in the yard."
+    assert "ladders are handed over" in told[1] and "Bicycles" not in told[1]
+    assert told[2] == pack.system  # nothing on the sheet, nothing in the prompt
+    run = run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run")
+    assert run.arms == ["zero_shot", "retrieval_facts", "tuned", "tuned_with_facts"]
+    assert run.meta["arms"]["tuned_with_facts"]["facts"]["sheet"] == "rules.toml"
+    assert [len(run.answers(name)) for name in run.arms] == [3] * 4
+    with pytest.raises(UsageError, match="the suite names none"):
+        prepare(Arm("x", "retrieval_facts", counting), pack, eval_rows)
+    sheet.write_text("name = 1", "utf-8")
+    with pytest.raises(UsageError, match=r"rules\.toml"):
+        prepare(arms[-1], pack, eval_rows)
+
+
 class Failing(Counting):
     """Cannot answer prompts with a certain word, for the machine's reasons; ``once`` only the first time."""
 
@@ -325,6 +377,25 @@ def test_scorer_that_lacks_its_column_is_named(tmp_path):
     eval_rows[0].reference = None
     with pytest.raises(EvalError, match=r"exact_match.*reference"):
         score_texts("exact_match", eval_rows, ["a", "b"])
+
+
+def test_an_optional_column_comes_from_the_metadata(monkeypatch):
+    """`domains` of a pair or an eval row reach code_equivalence, as JSON; without them the column is left out."""
+    scorer, seen = evals.metric("code_equivalence"), []
+
+    def compute(**columns):
+        seen.append(columns)
+        return {"scores": [1.0] * len(columns["predictions"])}
+
+    monkeypatch.setattr(scorer, "compute", compute)
+    monkeypatch.setattr(evals, "metric", lambda name: scorer)
+    eval_rows = rows(2)
+    score_texts("code_equivalence", eval_rows, ["a", "b"])
+    eval_rows[1].metadata["domains"] = {"N": {"max": 5}}
+    score_texts("code_equivalence", eval_rows, ["a", "b"])
+    assert "domains" not in seen[0]
+    assert seen[1]["domains"] == ["", '{"N": {"max": 5}}']
+    assert seen[1]["sources"] == [row.prompt for row in eval_rows]
 
 
 def test_output_files_are_checked_line_by_line(tmp_path):

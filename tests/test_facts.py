@@ -89,7 +89,7 @@ def decide(store: Store, fact: str, cls: str, who: str = "reviewer", **more: Any
 
 
 def test_the_scan_finds_places_and_keeps_no_words(store: Store) -> None:
-    fee, window, plain = add_pairs(store, PAIRS)
+    fee, window, _ = add_pairs(store, PAIRS)
     assert look(store) == 2 and look(store) == 0  # a text is read once by the same rules
     assert {(f["pair_id"], f["words"], f["class"]) for f in listed(store)} == {
         (fee, "Rs 129", "open"),
@@ -97,10 +97,7 @@ def test_the_scan_finds_places_and_keeps_no_words(store: Store) -> None:
     }
     assert classes.counts(store, TASK)["unread"] == 0
     columns = json.dumps(store.rows("SELECT * FROM facts"), default=str)
-    assert (
-        "129" not in columns.replace(fee, "").replace(window, "").replace(plain, "")
-        or "Rs 129" not in columns
-    )
+    assert "Rs 129" not in columns and "10 days" not in columns
 
 
 def test_an_expired_pair_drops_out_of_the_next_snapshot_and_is_named_there(
@@ -277,8 +274,8 @@ def register(store: Store, workspace: Workspace, name: str, snapshot_id: str, re
     )
     store.write(
         lambda tx: tx.execute(
-            "INSERT INTO models (name, task, hash, snapshot_id, path, released, created_ts) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO models (name, task, hash, snapshot_id, path, released, created_ts)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [name, TASK, "0" * 64, snapshot_id, name, released, utcnow()],
         )
     )
@@ -495,9 +492,32 @@ def test_every_interleaving_keeps_the_earliest_day(tmp_path: Path) -> None:
         run_state_machine_as_test(
             Facts,
             settings=settings(
-                max_examples=12,
-                stateful_step_count=12,
+                max_examples=5,
+                stateful_step_count=10,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),
         )
+
+
+def test_the_support_pack_shows_what_its_second_sheet_changes() -> None:
+    """Every eighth record: claims that the first sheet bears out and the second does not, and nothing that it keeps."""
+    folder = Path(__file__).parent.parent / "data" / "tasks" / "support-bot"
+    new = policy.read((folder / "policy-2026-10.toml").read_text("utf-8"))
+    old = policy.sheet_before(folder, new)
+    assert (old.version, new.version) == ("2026-04", "2026-10")
+    changed = {row["fact"] for row in policy.differences(old, new)}
+    assert {"returns.fashion", "delivery.fee", "refund.card"} <= changed
+    found = []
+    for line in (folder / "records.jsonl").read_text("utf-8").splitlines()[::8]:
+        try:
+            row = json.loads(line)
+        except ValueError:  # planted
+            continue
+        if (
+            isinstance(row, dict)
+            and isinstance(row.get("prompt"), str)
+            and isinstance(row.get("completion"), str)
+        ):
+            found += policy.touched(row["prompt"], row["completion"], old, new)
+    assert len(found) >= 10 and {claim["fact"] for claim in found} <= {*changed, ""}

@@ -277,6 +277,29 @@ def test_break_even_is_counted_from_training_and_seconds(tmp_path):
     assert "earned back after 200 answers" in sentence
 
 
+@pytest.mark.parametrize(
+    ("both", "alone", "untuned", "words"),
+    [
+        (0.9, 0.4, 0.5, "Fine-tune for tone, retrieve for facts: tuned_with_facts 0."),
+        (0.9, 0.4, 0.95, "Retrieved facts help: tuned_with_facts is shown to beat tuned only"),
+        (0.3, 0.9, 0.2, "Retrieved facts do harm here: tuned_with_facts falls behind tuned:"),
+        (0.5, 0.5, 0.5, "Not decidable whether retrieved facts help"),
+    ],
+)
+def test_facts_beside_tuning_get_a_sentence_with_numbers(tmp_path, both, alone, untuned, words):
+    eval_rows = rows(150)
+    arms = file_arms(eval_rows, tuned=alone, tuned_with_facts=both, retrieval_facts=untuned)
+    gate, run = run_of(tmp_path, arms, eval_rows, baselines=["retrieval_facts"])
+    # the same answers as if models had given them
+    for name, kind in (("tuned", "model"), ("tuned_with_facts", "model_facts"), ("retrieval_facts",) * 2):
+        run.meta["arms"][name]["kind"] = kind
+    decision = decide(run, gate, baselines=["retrieval_facts"])
+    assert words in decision.worth_it
+    assert "against tuned 0." in decision.worth_it and "against retrieval_facts 0." in decision.worth_it
+    run.meta["arms"]["tuned_with_facts"]["kind"] = "file"
+    assert " against tuned" not in decide(run, gate, baselines=["retrieval_facts"]).worth_it
+
+
 def check(verdict):
     return {"name": f"check {verdict}", "verdict": verdict, "detail": "because"}
 

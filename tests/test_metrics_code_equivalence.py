@@ -109,6 +109,43 @@ def test_inputs_fit_their_fields_and_repeat() -> None:
     assert narrowed and all(5 <= float(c.lines[0]) <= 6 for c in narrowed)
 
 
+def test_sort_opens_the_files_that_it_uses_and_gives() -> None:
+    select = 'SELECT {0} ASSIGN TO "{0}.txt" ORGANIZATION IS LINE SEQUENTIAL.'
+    text = "\n".join(
+        [
+            "IDENTIFICATION DIVISION.", "PROGRAM-ID. T.", "ENVIRONMENT DIVISION.", "INPUT-OUTPUT SECTION.",
+            "FILE-CONTROL.", *(select.format(n) for n in ("IN-A", "IN-B", "OUT-F")),
+            "SELECT WORK-F ASSIGN TO \"work\".", "DATA DIVISION.", "FILE SECTION.",
+            *(f"FD {n}.\n01 {n}-R PIC 9(4)." for n in ("IN-A", "IN-B", "OUT-F")),
+            "SD WORK-F.", "01 W-R.", "05 W-K PIC 9(4).", "PROCEDURE DIVISION.",
+            "SORT WORK-F ON ASCENDING KEY W-K USING IN-A IN-B GIVING OUT-F.", "STOP RUN.",
+        ]
+    )  # fmt: skip
+    modes = {file.name: file.modes for file in source.read(text).files}
+    assert modes == {"IN-A": {"INPUT"}, "IN-B": {"INPUT"}, "OUT-F": {"OUTPUT"}, "WORK-F": set()}
+    case = inputs.cases(source.read(text), {}, 3, 5)[0]
+    assert {name for name, _ in case.files} == {"IN-A.txt", "IN-B.txt"}
+
+
+def test_the_end_of_a_loop_is_typed_into_fields_that_can_take_it() -> None:
+    """A text literal beside a number is no end mark for it, and no mark leaves the declared domain."""
+    text = fixed(
+        "01 N PIC 9(3).\n01 I PIC 9.",
+        """PERFORM VARYING I FROM 1 BY 1 UNTIL I > 3
+    ACCEPT N
+    DISPLAY N " " I
+    IF N = 0 DISPLAY "NIL" END-IF
+END-PERFORM.
+STOP RUN.""",
+    )
+    program = source.read(text)
+    for domain in ({}, {"N": {"min": 5, "max": 90}}):
+        made = inputs.cases(program, inputs.domain_of(domain), 1, 60)
+        typed = [line for case in made for line in case.lines]
+        assert all(line.isdigit() for line in typed)
+        assert not domain or all(5 <= int(line) <= 90 for line in typed)
+
+
 @pytest.mark.parametrize("domain", ["{", [1], {"N": {"least": 1}}, {"N": {}}, {"N": 3}])
 def test_a_domain_that_is_none_is_refused(domain: object) -> None:
     with pytest.raises(UsageError, match="domains"):

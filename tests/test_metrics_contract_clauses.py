@@ -211,6 +211,8 @@ def test_order_of_clauses(scorer):
             False,
         ),
         ("After employment the Employee shall not disclose secrets to a competitor.", False),
+        ("After you leave you may not set up a similar practice for three years.", True),
+        ("The Employee shall not for a year after the engagement be employed in any competing bakery.", True),
     ],
 )
 def test_restraints_after_employment(scorer, sentence, void):
@@ -258,6 +260,8 @@ def test_the_list_of_statutes_is_consistent():
         ("Rupees One Crore Twenty Lakh only", 12_000_000, ""),
         ("Rs. 85,000/- (Rupees Eighty Five Thousand only) per month", 85_000, "month"),
         ("INR 1,800,000 p.a.", 1_800_000, "year"),
+        ("22,000 pm", 22_000, "month"),
+        ("540000 per annum", 540_000, "year"),
     ],
 )
 def test_amounts_are_read(text, value, per):
@@ -320,6 +324,80 @@ def test_requests_are_read():
     ] == [30]
     assert [m.value for m in request.money] == [95_000] and request.shares == {10.0}
     assert read_request("There is no probation.").no_probation
+
+
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("Name Ganesh Waghmare, Pune", ["Ganesh Waghmare"]),
+        ("Candidate Farida Begum, Miss Itishree Panda, Advocate Sukriti Bansal", None),
+        ("Power Press Operator Mahadev Kamble", ["Mahadev Kamble"]),
+        ("Draft agreement - Video Editor - Forklift Operator - rest TBD", []),
+        ("Rest TBD by local HR. Call me by EOD EST", []),
+        ("Elena D'Costa and Rory O’Brien", ["Elena D'Costa", "Rory O’Brien"]),
+        ("his bat is with Aaron Finchley", ["Aaron Finchley"]),
+    ],
+)
+def test_people_of_a_request_are_told_from_posts_and_headings(text, people):
+    found = read_request(text).people
+    assert found == (people if people is not None else ["Farida Begum", "Itishree Panda", "Sukriti Bansal"])
+
+
+def test_requests_in_a_hurry_are_read():
+    request = read_request(
+        "We're Papaya Circuit Private Limited. Rs 22,000 a month, a month's notice, prob 6 months"
+    )
+    assert request.companies == ["Papaya Circuit Private Limited"]
+    assert [p.days for p in request.periods["notice"]] == [30]
+    assert [p.days for p in request.periods["probation"]] == [180]
+    fortnight = read_request("Rs 20,000 per month, notice a fortnight")
+    assert [p.days for p in fortnight.periods["notice"]] == [14]
+
+
+def test_initials_stand_for_a_post(scorer):
+    text = GOOD.replace("as Senior Engineer", "as Chief Financial Officer")
+    for role, fits in (("CFO", True), ("CTO", False)):
+        _, hits = judged(scorer, text, REQUEST.replace("Senior Engineer", role))
+        assert ("wrong_role" not in {kind for kind, _ in hits}) is fits, hits
+
+
+def test_a_gap_for_the_employer_is_held_against_the_employer(scorer):
+    silent = REQUEST.replace("Blue Kite Systems Private Limited", "us")
+    text = GOOD.replace("Blue Kite Systems Private Limited", "[NAME OF EMPLOYER]")
+    assert judged(scorer, text, silent)[1] == set()
+    assert ("placeholder_left", "[NAME OF EMPLOYER]") in judged(scorer, text)[1]
+
+
+def test_a_letter_that_speaks_of_signing_first_is_in_order(scorer):
+    text = GOOD.replace("This agreement is", "Your signature makes it binding.\n\nThis agreement is")
+    text = text.replace("Signed: ____", "Signed by the parties in duplicate:\nDate: ____")
+    assert judged(scorer, text)[1] == set()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1. Appointment", "1. Job and start"),
+        ("1. Appointment", "1. Post"),
+        ("2. Duties", "2. Work to be done"),
+        ("2. Duties", "2. What the Team Member does"),
+        ("10. Intellectual property", "10. Who owns your work"),
+        ("10. Intellectual property", "10. Rights in your work"),
+        ("9. Confidentiality", "9. Secrets of the job"),
+        ("13. Termination", "13. Leaving us"),
+        ("The laws of India;", "India's law applies between the parties, and it is the only one;"),
+        ("13. Termination", "13. Parting"),
+        ('(the "Employee").', 'referred to as "Employee".'),
+        (
+            "The Employee shall build software",
+            "Software for Kannada readers on Mondays: the Employee shall build it",
+        ),
+        ("There is a probation of six (6) months.", "6 months at the beginning."),
+    ],
+)
+def test_more_ways_to_say_it(scorer, old, new):
+    assert old in GOOD
+    assert judged(scorer, GOOD.replace(old, new))[1] == set()
 
 
 def test_two_agreements_in_one(scorer):

@@ -161,6 +161,75 @@ def test_batch_equals_singles_and_counts_add_up(scorer):
     }
 
 
+def test_an_answer_owes_the_facts_that_are_named(scorer):
+    asked = "When do I get my refund by UPI?"
+    told = "Thanks for asking! You get it within 5 business days. Anything else?"
+    silent = "Thanks for asking about your refund! We are on it. Anything else?"
+    away = "Thanks for asking! I am passing this to a colleague, who will reply. Anything else?"
+    result = scorer.compute(
+        predictions=[told, silent, away], questions=[asked] * 3, expects=["refund.bank"] * 3, policies=[FIRST]
+    )
+    assert [item["relevance"] for item in result["subscores"]] == [1.0, 0.0, 0.0]
+    assert [item["joint"] for item in result["subscores"]] == [1.0, 0.0, 0.0] and result["not_told"] == 2
+    half = scorer.compute(
+        predictions=[told], questions=[asked], expects=["refund.bank refund.wallet"], policies=[FIRST]
+    )
+    assert half["relevance"] == 0.5
+    with pytest.raises(ValueError, match="neither 'hand_over' nor a fact"):
+        scorer.compute(predictions=[told], questions=[asked], expects=["refund.moon"], policies=[FIRST])
+
+
+def test_a_question_for_a_person_without_a_cue_is_named_by_expects(scorer):
+    asked = "Is the red mug nicer than the blue one?"
+    guess = "Thanks for asking! Your red mug is nicer. Anything else?"
+    passed = "Thanks for asking! I am passing your question to a colleague, who will reply. Anything else?"
+    result = scorer.compute(
+        predictions=[guess, passed], questions=[asked] * 2, expects=["hand_over"] * 2, policies=[FIRST]
+    )
+    assert [item["joint"] for item in result["subscores"]] == [0.0, 1.0] and result["must_hand_over"] == 1
+
+
+def test_an_answer_that_does_not_hear_the_question_is_off_topic(scorer):
+    deaf = "Thanks for asking! You earn Leaf points worth 2% of every order. Anything else?"
+    result = scorer.compute(predictions=[deaf], questions=["Can I cancel?"], policies=[FIRST])
+    assert result["off_topic"] == 1 and result["joint"] == 0.0 and result["promises"] == 1.0
+
+
+def test_what_the_customer_said_before_belongs_to_the_question(scorer):
+    text = "Thanks! It takes 7 days. Anything else?"
+    before = (
+        '[{"role": "user", "content": "returning headphones"}, {"role": "assistant", "content": "Sure!"}]'
+    )
+    bare = scorer.compute(predictions=[text], questions=["how many days"], policies=[FIRST])
+    known = scorer.compute(
+        predictions=[text], questions=["how many days"], histories=[before], policies=[FIRST]
+    )
+    assert bare["wrong_time"] + bare["unsupported_promise"] == 1
+    assert known["wrong_time"] + known["unsupported_promise"] == 0
+
+
+@pytest.mark.parametrize(
+    "clean",
+    [
+        "We pay for the pickup, so you pay nothing.",
+        "There is no pickup fee.",
+        "I cannot promise a day.",
+        "Look at the sum before you pay.",
+    ],
+)
+def test_what_is_no_promise_or_a_true_one_in_other_words(scorer, clean):
+    _, hits = judged(scorer, GOOD.replace("We pay for the pickup of a damaged item.", clean))
+    assert hits == set()
+
+
+def test_a_sentence_may_tell_more_than_was_asked(scorer):
+    more = "Thanks for asking! Express costs you Rs 129, and cash on delivery Rs 35. Anything else?"
+    asked = "What is the price of express?"
+    assert judged(scorer, more, asked)[1] == set()
+    assert ("wrong_fee", "Rs 99") in judged(scorer, more.replace("Rs 35", "Rs 99"), asked)[1]
+    assert ("wrong_fee", "Rs 79") in judged(scorer, more.replace("Rs 129", "Rs 79"), asked)[1]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=200), st.text(max_size=80))
 def test_any_text_gives_a_score_and_true_spans(text, question):

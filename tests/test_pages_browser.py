@@ -394,7 +394,7 @@ def test_an_empty_workspace_opens_with_the_gallery_and_starts_a_task(
             form.get_by_role("button", name="Start my own from this").click()
             tab.until(lambda: "Task house-bot is ready" in tab.page.inner_text("[data-testid=stMain]"))
             assert (made.tasks / "house-bot" / "task.toml").is_file()
-            tab.until(lambda: "House bot" in tab.page.inner_text("[data-testid=stSidebar]"))
+            tab.until(lambda: tab.page.get_by_role("combobox", name="Task").input_value() == "House bot")
             tab.page.get_by_role("tab", name="Guidelines").first.click()
             tab.until(lambda: "# Sarcastic bot: how to" in tab.page.inner_text("[data-testid=stMain]"))
             tab.page.get_by_role(

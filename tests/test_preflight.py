@@ -66,6 +66,23 @@ def test_one_wrong_dose_among_the_approved_completions_stops_training(tmp_path, 
     assert "pair-011" in check["detail"] and "waive" in check["detail"]
 
 
+def test_gold_may_be_judged_with_parameters_of_its_own(tmp_path, scribe, base, monkeypatch):
+    import evals.run
+
+    real, seen = evals.run.score_texts, []
+
+    def noted(name, rows, predictions, params=None, pack_dir=None):
+        seen.append(dict(params or {}))
+        return real(name, rows, predictions, {}, pack_dir)
+
+    monkeypatch.setattr("evals.run.score_texts", noted)
+    pack, folder = scribe([(20, 20)] * 12)
+    pack.suites[0].params = {"search": 60, "fresh": 40}
+    pack.suites[0].gold.params = {"search": 5}
+    judge(tmp_path, pack, folder, base)
+    assert seen == [{"search": 5, "fresh": 40}]
+
+
 def test_a_waiver_names_who_and_why(tmp_path, scribe, base):
     signed = {"check": "gold of suite main", "by": "lead-1", "reason": "the dose was said on the phone"}
     pack, folder = scribe([(20, 20)] * 11 + [(20, 200)], waivers=[signed | {"pairs": ["pair-011"]}])
@@ -191,7 +208,8 @@ def test_answers_of_another_base_are_no_baseline(tmp_path):
 def judged(count, failing, **groups):
     """``count`` judged pairs, those in ``failing`` fail plainly; ``groups``: column -> value by number."""
     return [
-        {"pair_id": f"p{i}", "source": f"s{i}", "error": "", "score": 0.1 if i in failing else 0.9,
+        {"pair_id": f"p{i}", "source": f"s{i}", "names": [f"p{i}", f"topic={'safety' if i < 5 else 'pets'}"],
+         "error": "", "score": 0.1 if i in failing else 0.9,
          "fails": i in failing, "critical": False, "problem": "score 0.10", "detail": "", "author": "ann",
          "approver": "rev", "guideline_version": "1"} | {column: of(i) for column, of in groups.items()}
         for i in range(count)
@@ -214,6 +232,17 @@ def test_failures_of_one_annotator_stop_although_the_share_has_room(tmp_path):
     assert len(check["pairs"]) < 0.2 * 300
     scattered = spread | set(range(1, 80, 10))  # as many more, of nobody in particular
     assert preflight.decide_gold(judged(300, scattered, author=author), pack, suite)["verdict"] == "PASS"
+
+
+def test_a_waiver_may_name_what_the_pairs_have_in_common(tmp_path):
+    pack = pack_folder(tmp_path / "pack", rows(3))
+    assert preflight.decide_gold(judged(30, {1, 3}), pack, pack.suites[0])["verdict"] == "FAIL"
+    signed = {"check": "gold of suite main", "by": "lead-1", "reason": "read one by one, they are right"}
+    pack = TaskPack.model_validate(pack.model_dump() | {"waivers": [signed | {"pairs": ["topic=safety"]}]})
+    check = preflight.decide_gold(judged(30, {1, 3}), pack, pack.suites[0])
+    assert check["verdict"] == "PASS" and all(item["waived"] for item in check["pairs"])
+    assert preflight.decide_gold(judged(30, {1, 3, 9}), pack, pack.suites[0])["verdict"] == "FAIL"
+    assert preflight._tags({"metadata": '{"topic": "safety", "n": 3}'}) == ["topic=safety"]
 
 
 def test_a_score_under_never_fails_whatever_the_share(tmp_path):

@@ -75,7 +75,8 @@ def test_what_goes_in_and_why_the_rest_does_not(store: Store, workspace: Workspa
     review.decide(store, reviewer, rejected, 1, "reject", reason="wrong")
     review.decide(store, reviewer, returned, 1, "return", reason="off_task")
     scan(store, held, findings=1)
-    review.set_expiry(store, reviewer, expired, utcnow() - timedelta(seconds=1))
+    day = utcnow() - timedelta(seconds=1)
+    review.set_expiry(store, reviewer, expired, day)
     cluster(store, [c1, c2], "conflict")
     store.write(
         lambda tx: tx.execute(
@@ -95,7 +96,7 @@ def test_what_goes_in_and_why_the_rest_does_not(store: Store, workspace: Workspa
         rejected: ("rejected", "wrong"),
         returned: ("returned", "off_task"),
         held: ("held", "open_findings"),
-        expired: ("expired", ""),
+        expired: ("expired", f"carries a fact that expired on {day:%Y-%m-%d}"),
         c1: ("conflict", f"another approved answer to the same prompt: {c2}"),
         c2: ("conflict", f"another approved answer to the same prompt: {c1}"),
         ready: ("ready", ""),

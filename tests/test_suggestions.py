@@ -213,6 +213,11 @@ def test_who_may_ask_whom(desk: Desk, chat: Chat) -> None:
         desk.call("lea", "suggest", local=False, task=TASK, endpoint=chat.url, endpoint_model="clerk")
 
 
+def test_a_voice_is_a_code_and_holds_no_password() -> None:
+    spec = {"endpoint": "https://me:secret@[::1]:8000/v1", "endpoint_model": "org/model:7b"}
+    assert suggestions.voice_of(spec) == "org/model:7b@-::1-:8000"
+
+
 def test_forgetting_deletes_what_a_model_said_of_a_person(desk: Desk, told: dict) -> None:
     store, actor = desk.store, users.actor_for(desk.store, "admin")
     pairs = [row["pair_id"] for row in desk.pairs("ready")[:3]]

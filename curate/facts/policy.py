@@ -96,8 +96,8 @@ def touched(prompt: str, completion: str, old: Sheet, new: Sheet) -> list[dict[s
     """Claims of a completion that the change makes wrong or doubtful.
 
     Each is ``{"fact", "what", "start", "end", "span", "old", "new"}``. ``what`` is "stale" for a claim that the old
-    sheet bears out and the new one does not, "doubtful" for one that states a changed entry's old value in a text that
-    is about it, "hand over" for an answer to a question that the new sheet gives to a person.
+    sheet bears out and the new one does not, "doubtful" for one that states a changed entry's old value in a text
+    about it, "hand over" for an answer to a question that the new sheet gives to a person.
     """
     from evals.metrics.policy_facts.claims import find_claims, judge, says
 

@@ -107,7 +107,7 @@ def _sentences(text: str, today: date) -> Iterator[Sentence]:
                 start,
                 question=bool(w.QUESTION.search(piece))
                 and not piece.lstrip().lower().startswith("did you know"),
-                code=bool(w.CODE_LINE.match(piece.split("\n")[0])) and "#" not in piece,
+                code=bool(w.CODE_LINE.match(piece.split("\n")[0])) and not re.search(r"[#\"']|\*>", piece),
                 past=_is_past(piece, today),
             )
         start = end

@@ -73,6 +73,8 @@ def _money(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
+    for match in w.MULTIPLE.finditer("" if s.question or s.past else s.text):
+        yield "rate", match.start(), match.end()
     if s.question or s.past or s.code or _their_own(s, about):
         return
     if w.SET_BY.search(s.text) and not (
@@ -81,6 +83,26 @@ def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
         for match in w.LIMIT.finditer(s.text):
             group = "value" if match["value"] else "value2"
             yield "rate", match.start(group), match.end(group)
+    if w.SET_BY.search(s.text) and not (
+        about.clinical or about.sum or w.SCIENCE.search(s.text) or w.COOKING.search(s.text)
+    ):
+        for match in w.THRESHOLD.finditer(s.text):
+            group = "value" if match["value"] else "value2"
+            if not w.PERIOD.fullmatch(match[group]):
+                yield "rate", match.start(group), match.end(group)
+    if w.AGE_WORDS.search(s.text) and not about.clinical:
+        for match in w.LEGAL_AGE.finditer(s.text):
+            yield "rate", match.start("age"), match.end("age")
+    if (
+        w.GUIDELINE.search(s.text)
+        and (w.CLINICAL.search(s.text) or w.HOSPITAL.search(s.text))
+        and re.search(
+            r"\b(?:guidelines?|recommend(?:s|ed)\s+(?:by|a|that|for)|ADA|WHO|ICMR|NICE|AHA|CDC|advisory)\b",
+            s.text,
+        )
+    ):
+        for match in w.GUIDELINE_VALUE.finditer(s.text):
+            yield "rate", match.start("value"), match.end("value")
     for pattern in (w.EXCHANGE, w.BARE_RATE):
         for match in pattern.finditer(s.text):
             yield "rate", match.start(), match.end()
@@ -112,7 +134,7 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
         or w.IDIOM.search(s.text)
     ):
         return
-    for match in w.SAME_DAY.finditer(s.text):
+    for match in w.SAME_DAY.finditer(s.text if w.TERMS.search(s.text) else ""):
         yield "period", match.start(), match.end()
     for match in w.PERIOD.finditer(s.text):
         if match["unit"].startswith(("minute", "min")) and not re.search(
@@ -146,7 +168,7 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                     re.I,
                 ):
                     continue
-                if about.clinical:
+                if about.clinical and not w.DESK.search(s.text):
                     continue
             if w.STORY.search(s.text) and not re.search(
                 r"\b(?:refund\w*|warrant\w*|polic\w+|notice|valid\w*|must|shall)\b", s.text, re.I
@@ -154,10 +176,12 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                 continue
             if about.sum and w.SUPPOSE.search(s.text):
                 continue
+            promised = bool(others)
             before = s.text[: match.start()]
             after = s.text[match.end() : match.end() + 40]
             if not (
-                (w.BOUND.search(before[-26:]) and re.search(r"[\w)(:,=|]\W*$", before[-26:]))
+                promised
+                or (w.BOUND.search(before[-26:]) and re.search(r"[\w)(:,=|]\W*$", before[-26:]))
                 or re.match(
                     r"[\s-]*(?:['’]s?\s+)?(?:return|refund|exchange|warranty|guarantee|notice|trial|probation|window|grace|validity|lock-in|money-back|free|deadline|waiting|cooling|replacement|policy|leave|moratorium|of\s+(?:\w+\s+){0,2}(?:leave|notice|delivery|receipt|purchase|joining)|from|after|before|to)\b",
                     after,
@@ -169,7 +193,11 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                 r"one\s+day\b(?!\s+(?:of|notice|deliver))|\W*an?\s|.*(?:million|billion|thousand)\s+years",
                 match.group(),
                 re.I,
-            ) and not re.search(r"\b(?:after|within|for)\s+$", s.text[: match.start()], re.I):
+            ) and not re.search(
+                r"\b(?:after|within|for|in|takes?|than|under|about|of|every|first)\s+$",
+                s.text[: match.start()],
+                re.I,
+            ):
                 continue
         yield "period", match.start(), match.end()
 
@@ -222,6 +250,8 @@ def _statutes(s: Sentence, about: Text) -> Iterator[Hit]:
     for match in w.PROVISION.finditer(s.text):
         what = match["what"].lower()
         rest = s.text[: match.start()] + " " + s.text[match.end() :]
+        if about.program or (about.agreed and not w.LEGAL.search(s.text[match.end() : match.end() + 60])):
+            continue
         if match["number"][0] in "IVX" and what not in ("article", "chapter", "part", "title", "schedule"):
             continue
         if what in (
@@ -290,7 +320,7 @@ def _name_start(text: str, at: int) -> int:
 
 
 def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or about.clinical or _their_own(s, about):
+    if s.question or (about.clinical and not w.DESK.search(s.text)) or _their_own(s, about):
         return
     near = about.today.year - 1
     for match in w.DATE.finditer(s.text):
@@ -331,9 +361,15 @@ def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
         end = match.end("y4") if match["y4"] else match.end()
         yield "date", start, end
     if not s.past:
-        if w.DUE.search(s.text) and w.PRESENT.search(s.text) and not w.HOLIDAY.search(s.text):
+        if (
+            w.DUE.search(s.text)
+            and (w.PRESENT.search(s.text) or not w.PAST.search(s.text))
+            and not w.HOLIDAY.search(s.text)
+        ):
             for match in w.IN_MONTH.finditer(s.text):
                 yield "date", match.start("month"), match.end("month")
+            for match in w.ORDINAL.finditer(s.text):
+                yield "date", match.start("day"), match.end("day")
         for match in w.ON_WEEKDAY.finditer(s.text):
             if (
                 re.search(r"\b(?:Black|Good|Ash|Easter|Palm)\s*$", s.text[: match.start()])
@@ -347,15 +383,46 @@ def _dates(s: Sentence, about: Text) -> Iterator[Hit]:
 def _versions(s: Sentence, about: Text) -> Iterator[Hit]:
     if s.past and not w.NEEDS.search(s.text):
         return
-    for pattern in (w.PRODUCT, w.VERSION):
+    for pattern in (w.PRODUCT, w.LOWER_PRODUCT, w.VERSION, w.FORM):
         for match in pattern.finditer(s.text):
             if w.STABLE_VERSIONS.search(match.group().strip()):
                 continue
             yield "version", match.start(), match.end()
 
+    if w.ASKS_VERSION.search(s.text) and (about.program or w.PRODUCT.search(s.text) or "pip" in s.text):
+        for match in w.ANY_VERSION.finditer(s.text):
+            if not w.STABLE_VERSIONS.search(match.group()) and match.group().split()[0].lower() not in (
+                "from",
+                "in",
+                "by",
+                "at",
+                "of",
+                "to",
+                "than",
+                "is",
+                "about",
+                "section",
+                "since",
+                "with",
+                "and",
+                "or",
+                "on",
+                "the",
+                "until",
+                "before",
+                "after",
+                "version",
+                "rate",
+                "x",
+            ):
+                yield "version", match.start(), match.end()
+    if about.program or w.PRODUCT.search(s.text):
+        for match in w.IN_VERSION.finditer(s.text):
+            yield "version", match.start("n"), match.end("n")
+
 
 def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or about.clinical:
+    if s.question or s.past or (about.clinical and not w.HOSPITAL.search(s.text)):
         return
     opening = [m for m in w.OPENING.finditer(s.text)]
     mine = w.SELF.search(s.text) and not re.search(r"\b(?:open|hours|clos)", s.text)
@@ -383,6 +450,11 @@ def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
         for match in w.OPEN_DAYS.finditer(s.text):
             if re.match(r"(?:open|closed|avail|work|shut|operat)", match.group(), re.I) or opening:
                 yield "hours", match.start(), match.end()
+    if opening and not mine and not w.STORY.search(s.text) and not about.program:
+        for pattern in (w.SPELT_HOURS, w.WEEKLY):
+            for match in pattern.finditer(s.text):
+                group = "at" if pattern is w.SPELT_HOURS and match["at"] else 0
+                yield "hours", match.start(group), match.end(group)
     if w.TRANSIT.search(s.text):
         for match in w.EVERY_SO.finditer(s.text):
             yield "hours", match.start(), match.end()
@@ -391,15 +463,17 @@ def _hours(s: Sentence, about: Text) -> Iterator[Hit]:
 def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
     if s.question or s.past or about.agreed:
         return
-    former = w.FORMER.search(s.text)
-    if former and not re.search(r"\b(?:since|currently|now|current|incumbent|is\s+the|is\s+our)\b", s.text):
-        return
+    former = w.FORMER.search(s.text) and not re.search(
+        r"\b(?:since|currently|now|current|incumbent|is\s+the|is\s+our)\b", s.text
+    )
     if re.search(
-        r"\b(?:was|were)\s+(?:the|a|an)\s+(?:first|second|third|last|only|16th|\d+(?:st|nd|rd|th))\b", s.text
+        r"\b(?:was|were)\s+(?:the|a|an)\s+(?:first|second|third|last|only|\d+(?:st|nd|rd|th))\b", s.text
     ):
         return
-    for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.DUTY, w.DUTY_IS, w.LED_BY, w.TITLED):
+    for pattern in (w.OFFICE_IS, w.IS_OFFICE, w.AS_OFFICE, w.RUNS, w.DUTY, w.DUTY_IS, w.LED_BY, w.TITLED):
         for match in pattern.finditer(s.text):
+            if former and not (pattern is w.OFFICE_IS and re.search(r"\s(?:is|remains)\s", match.group())):
+                continue
             name = match["name"].strip()
             first = name.split()[0].rstrip(".")
             if first in w.NOT_NAMES or re.search(rf"^(?:{w.TITLE})$", name, re.I):
@@ -411,7 +485,7 @@ def _offices(s: Sentence, about: Text) -> Iterator[Hit]:
             if pattern is w.TITLED and w.PAST.search(s.text) and not w.PRESENT.search(s.text):
                 continue
             yield "office", match.start(), match.end()
-    for match in w.INCUMBENT.finditer(s.text):
+    for match in w.INCUMBENT.finditer("" if former else s.text):
         if re.match(r"new\s", match.group(), re.I) and not re.search(r"\b(?:is|has)\b", s.text):
             continue
         if not w.LOOK_UP.search(s.text):
@@ -437,15 +511,17 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
     figures = bool(re.search(r"\d", s.text))
     if w.NOW_IDIOM.search(s.text) or (w.LOOK_UP.search(s.text) and not figures):
         return
-    if w.SELF.search(s.text) and not (figures and re.search(r"[$₹£€%]|\bRs\b", s.text)):
-        return
-    if about.clinical or (
-        w.CLINICAL.search(s.text)
-        and re.search(r"\b(?:patient|denies|reports|takes|taking|mg|presents)\b", s.text, re.I)
-    ):
+    patient = re.search(
+        r"\b(?:patient|pt|denies|reports|takes|taking|mg|presents|medications?|pain)\b", s.text, re.I
+    )
+    if (about.clinical or (w.CLINICAL.search(s.text) and patient)) and not w.HOSPITAL.search(s.text):
         return
     for match in w.NOW.finditer(s.text):
         word = " ".join(match.group().lower().split())
+        if w.SELF.search(s.text[max(0, match.start() - 28) : match.start()]) or w.SELF.search(
+            s.text[match.end() : match.end() + 14]
+        ):
+            continue
         if "_" in s.text[max(0, match.start() - 1) : match.end() + 1]:
             continue
         weak = word in w.NOW_WEAK or word.startswith(("last ", "next ", "coming "))
@@ -468,15 +544,18 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
         if s.past and word not in ("currently", "as of now", "at present"):
             continue
         yield "now", match.start(), match.end()
+    for match in w.CURRENT.finditer("" if s.past or w.SELF.search(s.text) else s.text):
+        yield "now", match.start("now"), match.end("now")
     if not (s.past or about.program):
         for pattern in (w.NOW_DOES, w.IS_NOW):
             for match in pattern.finditer(s.text):
                 at = match.start() + match.group().lower().index("now")
-                yield "now", at, at + 3
+                if not w.SELF.search(s.text[max(0, at - 28) : at]):
+                    yield "now", at, at + 3
 
 
 def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.code or w.NOW_IDIOM.search(s.text):
+    if s.code or (about.program and not w.OF_THE_WORLD.search(s.text)) or w.NOW_IDIOM.search(s.text):
         return
     for match in w.CHANNEL.finditer(s.text):
         if re.match(r"[\d\s()+-]+$", match.group()) and sum(c.isdigit() for c in match.group()) < 8:
@@ -487,11 +566,19 @@ def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
 
 
 def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
-    if s.question or s.past or s.code or about.clinical or about.agreed or w.SELF.search(s.text):
+    if (
+        s.question
+        or s.past
+        or s.code
+        or about.agreed
+        or (about.program and not w.OF_THE_WORLD.search(s.text))
+    ):
         return
     if w.LOOK_UP.search(s.text) and re.search(r"\b(?:whether|if)\b", s.text):
         return
     for match in w.AVAILABLE.finditer(s.text):
+        if w.SELF.search(s.text[max(0, match.start() - 28) : match.start()]):
+            continue
         yield "availability", match.start(), match.end()
 
 

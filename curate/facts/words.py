@@ -105,8 +105,7 @@ PERIOD = _re(
     r"(?P<unit>minutes?|mins?|hours?|hrs?|days?|nights?|weeks?|fortnights?|months?|years?)\b(?!\s+(?:old|ago)\b)(?!-old)"
 )
 SAME_DAY = _re(
-    r"\b(?:same|next)[- ](?:business\s+|working\s+)?day(?=\s+(?:delivery|shipping|dispatch|service|pickup|refund|"
-    r"settlement))|\b(?:the\s+)?(?:next|same)\s+(?:business|working)\s+day\b"
+    r"\b(?:same|next)[- ]day\b(?!\s+(?:he|she|I|it\s+rained))|\b(?:the\s+)?(?:next|same|following)\s+(?:business|working)\s+day\b|\bovernight(?=\s+(?:delivery|shipping|dispatch|courier|service))"
 )
 TERMS = _re(
     r"\b(?:return(?:s|ed|able|ing)?|refund(?:s|ed|able|ing)?|exchang\w+|deliver\w*|ship(?:s|ped|ping|ment)?|dispatch\w*|arriv\w+|warrant\w+|"
@@ -116,7 +115,7 @@ TERMS = _re(
     r"approv\w+|settle\w*|credit(?:ed|s)?|reimburs\w+|report(?:ed|ing)?|complain\w*|dispute[sd]?|wait(?:ing)?\s+(?:time|list|period)|lock-in|"
     r"tenure|polic(?:y|ies)|moratorium|quarantine|check-?(?:in|out)|book(?:ed|ing|ings)?|points|vouchers?|gift\s+cards?|coupons?|"
     r"passwords?|sessions?|loans?|EMIs?|repay\w*|deposit\w*|hold|pick(?:ed)?[- ]?up|collect(?:ed|ion)?|install\w*|servic(?:e|ed|ing)|booster|"
-    r"submit\w*|submission|pay(?:ment|ments|able|s)?|paid|offers?|stored|kept|keep|backups?|logs?|verif\w+|activat\w+|entitle\w*|eligib\w+|"
+    r"submit\w*|submission|pay(?:ment|ments|able|s)?|paid|offers?|stored|kept|keep|backups?|logs?|verif\w+|answer\w*|activat\w+|entitle\w*|eligib\w+|"
     r"contract|term|stay|overtime|working\s+(?:hours|week)|shift|cool(?:ing)?-?off|rollover|memberships?|plan|turnaround|lead\s+time|takes?|"
     r"reach(?:es)?|clear(?:s|ed)?|transfer\w*|update[sd]?|release[sd]?|cycle|review(?:ed)?|course|sentence|imprison\w*|mandat\w+|must|bill(?:ed|ing)?)\b"
 )
@@ -147,9 +146,8 @@ PROVISION = _re(
     r"\s?(?P<number>\d{1,4}[A-Z]{0,3}(?:\(\w{1,4}\)){0,4}(?:\s?(?:,|and|or|to|–|-)\s?\d{1,4}[A-Z]{0,2}(?:\(\w{1,4}\)){0,3}){0,4}|[IVX]{1,5}\b)"
 )
 LEGAL = _re(
-    r"\b(?:Acts?|Code|IPC|Cr\.?P\.?C|CPC|BNSS?|Constitution|Regulations?|GDPR|CCPA|HIPAA|DPDP|statut\w+|law|laws|legal|legislation|U\.?S\.?C|"
-    r"C\.?F\.?R|Convention|Treaty|Charter|Directive|Rules|court|offence|offense|Companies|Penal|Contract\s+Act|Income[- ]tax|"
-    r"Adhiniyam|Sanhita|Bill|Ordinance|SEBI|RBI|prohibit\w*|punish\w*|entitle[sd]?|void|deduction|Parliament|tribunal|tax|exempt\w*)\b",
+    r"(?<!\w)(?:(?-i:Acts?|Code|Rules|Constitution|Regulations?|Convention|Treaty|Charter|Directive|Bill|Ordinance|Companies|Penal|Parliament)|IPC|Cr\.?P\.?C|CPC|BNSS?|GDPR|CCPA|HIPAA|DPDP|statut\w+|laws?|"
+    r"legal|legislation|U\.?S\.?C|C\.?F\.?R|court|offence|offense|Income[- ]tax|Adhiniyam|Sanhita|SEBI|RBI|prohibit\w*|punish\w*|entitle[sd]?|deduction|tribunal|tax|exempt\w*)(?!\w)",
 )
 OWN_PARTS = _re(
     r"\b(?:of|in|to|under)\s+this\s+(?:agreement|contract|deed|document|report|manual|guide|policy|form|book|page|note|appointment)\b"
@@ -220,6 +218,9 @@ DUE = _re(
 IN_MONTH = re.compile(
     rf"\b(?:in|by|until|till|from|before|since|after|early|late|mid|next|this)[\s-]+(?P<month>{_MONTH})(?!\s+\d)"
 )
+ORDINAL = _re(
+    r"\b(?:by|on|until|till|before|from|after)\s+(?P<day>the\s+(?:3[01]|[12]?\d)(?:st|nd|rd|th))\b(?!\s+(?:century|floor|time|anniversary|birthday|place|page|line|row|day\b))"
+)
 HOLIDAY = _re(
     r"\b(?:Christmas|Independence\s+Day|Republic\s+Day|New\s+Year'?s?|Valentine\w*|Halloween|birthday|birth|born|Gandhi\s+Jayanti|anniversary|every\s+year|"
     r"each\s+year|celebrated?|observed|falls\s+on|commemorat\w+|solstice|equinox|leap\s+(?:day|year)|Pi\s+Day|Fool'?s?|Labou?r\s+Day|Women'?s\s+Day|"
@@ -264,6 +265,22 @@ VERSION = _re(
     r"|(?<=release\s)(?:is\s+|was\s+)?v?\d+(?:\.\d+)+|(?<=firmware\s)(?:is\s+(?:at\s+)?)?v?\d+(?:\.\d+)+|(?<![\w.$₹£€-])\d{1,3}\.\d{1,4}\.\d{1,5}(?![\w.%/-])"
     r"|\b(?:end\s+of\s+(?:life|support)|end-of-life|EOL)\b|\bdeprecated\s+(?:in|since|as\s+of)\b|\bLTS\s+(?:release|version)\b"
 )
+LOWER_PRODUCT = re.compile(
+    r"(?<![\w.-])(?:python|java|node|numpy|pandas|polars|pytest|ruff|openjdk|gnucobol|cobc|pip|django|flask|postgres|mysql|redis|ubuntu|debian|android|windows|macos|kernel|docker|git|go|rust|php|ruby|perl|cobol|cuda|torch|"
+    r"transformers|scikit-learn|sklearn|spacy|duckdb|sqlite|openssl)\s+v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?\+?(?![\w%])"
+)
+ANY_VERSION = re.compile(
+    r"(?<![\w.-])[A-Za-z][\w-]{1,20}\s+v?\d{1,3}\.\d{1,3}(?:\.\d{1,4})?(?:\+|\.x)?(?![\w%.]\d|%|\s?(?:%|percent|million|billion|lakh|crore|times|kg|GB|MB|km|hours|seconds|per))"
+)
+ASKS_VERSION = _re(
+    r"\b(?:versions?|install\w*|needs?|requires?|upgrad\w+|releases?d?|since|library|package|pip|pinned|supports?|supported|compil\w+|compiler|works?\s+(?:with|on|from|in)|tested|added\s+in|as\s+of|newer|later)\b"
+)
+IN_VERSION = re.compile(
+    r"\b(?:since|before|until|from|with|as\s+of|after|in|on)\s+(?P<n>\d\.\d{1,2}(?:\.\d{1,2})?)(?=\s*(?:[,.;:)]\s|[,.;:)]?$|\s(?:and|or|it|the|this|on|onwards|you|is|there|that)\b))"
+)
+FORM = _re(
+    r"\b(?:Form|ITR)[\s-]\d{1,3}[A-Z]{0,2}\b|\b(?:revision|rev\.|edition)\s+\d{1,2}(?:\.\d)?\b|\bCOBOL[- ](?:2002|2014|2023)\b"
+)
 NEEDS = _re(r"\b(?:needs?|requires?|lacks?|supports?|ships?|works?|has|uses?|is|install|upgrade|since)\b")
 STABLE_VERSIONS = re.compile(
     r"(?:Python\s?[23]|Windows\s?(?:3\.1|95|98|2000)|C\+\+\s?(?:98|11)|Xbox\s?360|PlayStation\s?[12]|R\s?\d)$"
@@ -275,10 +292,18 @@ _CLOCK = r"(?:(?:[01]?\d|2[0-3])(?:[:.][0-5]\d)?\s?(?:a\.?m\b\.?|p\.?m\b\.?|hrs\
 _SURE = r"(?:(?:[01]?\d|2[0-3])(?:[:.][0-5]\d)?\s?(?:a\.?m\b\.?|p\.?m\b\.?|hrs\b|o['’]clock)|(?:[01]?\d|2[0-3]):[0-5]\d|noon|midnight)"
 CLOCK_RANGE = _re(rf"(?<![\w:.]){_CLOCK}\s?(?:-|–|—|to|until|till|and)\s?{_SURE}(?!\w)")
 CLOCK = _re(rf"(?<![\w:.]){_SURE}(?!\w)")
+_HOUR = "(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|noon|midnight)(?:[- ]thirty)?"
+SPELT_HOURS = _re(
+    rf"\b{_HOUR}\s+(?:to|till|until)\s+{_HOUR}\b(?!\s+(?:days?|weeks?|months?|years?|hours?|minutes?|people|of|per|percent))|\b(?:opens?|closes?|shuts?|starts?|begins?|leaves|departs|until|till|from|goes\s+at|runs\s+at|comes\s+at|again\s+at|meets\s+at|is\s+at)\s+(?:at\s+)?(?P<at>(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?{_HOUR})\b(?!\s+(?:days?|weeks?|months?|years?|hours?|minutes?|people|of|more|per|percent|other|and|to|pages?|items?))"
+)
+WEEKLY = _re(
+    rf"\b(?:every|each|alternate)\s+(?:(?:first|second|third|last|other|alternate)\s+)?(?:{WEEKDAY}|weekday|weekend|morning|evening|night)\b(?:(?:,|\s+and|\s+or)\s+{WEEKDAY}s?)*"
+    rf"|\bon\s+(?:{WEEKDAY}s|weekdays|weekends|(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\s+(?:mornings?|evenings?|afternoons?|nights?))(?:(?:,|\s+and|\s+or|\s+to)\s+{WEEKDAY}s?)*"
+)
 OPENING = _re(
     r"\b(?:open(?:s|ing|ed)?|clos(?:e|es|ed|ing)|hours|timings?|available|office|line|lines|desk|counters?|stores?|shops?|branch(?:es)?|clinic|OPD|helpline|"
     r"helpdesk|support|service|bank|library|museum|weekdays?|weekends?|Mon(?:day)?s?|Tue(?:sday)?s?|Wed(?:nesday)?s?|Thu(?:rsday)?s?|Fri(?:day)?s?|Sat(?:urday)?s?|"
-    r"Sun(?:day)?s?|daily|every\s+day|visit(?:ing)?|call|reach|staffed|operat\w+|reception|pool|gym|kitchen|serve[sd]?|breakfast|lunch|dinner|check-?(?:in|out)|"
+    r"Sun(?:day)?s?|daily|every\s+day|visit\w*|evenings?|mornings?|afternoons?|maintenance|batch|window|job|cron|scheduler|nightly|downtime|call|reach|staffed|operat\w+|reception|pool|gym|kitchen|serve[sd]?|breakfast|lunch|dinner|check-?(?:in|out)|"
     r"cut-?off|lane|market|temple|park|gate|trading|session|chat|team|agents?|counter|train|bus|metro|ferry|flight|shuttle|tram|departs?|departure|leaves|"
     r"first|last\s+(?:entry|orders?|train|bus))\b"
 )
@@ -338,8 +363,11 @@ AS_OFFICE = re.compile(
 )
 DUTY = re.compile(
     rf"(?:^|[.;:,]\s|\b(?i:ask|contact|see|call|find|email|write\s+to|speak\s+to|talk\s+to|reach|meet)\s+)(?P<name>{_HONORIFIC}{_NAME})"
-    r"\s+(?:handles|looks\s+after|is\s+(?:now\s+|currently\s+)?(?:in\s+charge\s+of|responsible\s+for|on\s+(?:call|duty|leave)|your|our|the\s+(?:contact|person|one)|acting)|covers\s+(?:for|the)|oversees|manages|coordinates|chairs|supervises|"
+    r"\s+(?:handles|looks\s+after|is\s+(?:now\s+|currently\s+)?(?:in\s+charge\s+of|responsible\s+for|on\s+(?:call|duty|leave)|your|our|the\s+(?:contact|person)|acting)|covers\s+(?:for|the)|oversees|manages|coordinates|chairs|supervises|"
     r"in\s+(?:accounts|HR|billing|payroll|admin|IT|legal|finance|operations)|at\s+the\s+(?:desk|counter|front)|from\s+(?:HR|accounts|billing|payroll|IT))\b"
+)
+RUNS = re.compile(
+    rf"(?P<name>{_NAME})\s+(?:still\s+|now\s+|currently\s+|also\s+)?(?:runs|owns|chairs|heads|leads|captains|coaches|presides\s+over|rules|governs|hosts|presents|edits)\s+(?:the\s+|our\s+)?(?:[A-Z]\w+|team|country|company|show|state|city|side|ministry|ward|unit|department)"
 )
 DUTY_IS = re.compile(
     rf"\b(?i:contact|contact\s+person|point\s+of\s+contact|supervisor|coordinator|on\s+(?:call|duty)(?:\s+(?:today|tonight|this\s+week))?|consultant|surgeon|matron|account\s+manager|in\s+charge|representative|administrator|officer|trustee|secretary)"
@@ -354,7 +382,7 @@ NOT_NAMES = frozenset(
     "August September October November December Human Resources Company Employer Employee Board Section Act In On At By For From To With As Of".split()
 )
 FORMER = _re(
-    r"\b(?:former|ex-|late|first|second|third|was|were|served|had\s+been|became|elected\s+in|assassinated|historical|fictional|novel|film|died|until\s+(?:1\d|20[01])\d|"
+    r"\b(?:former|ex-|late|the\s+(?:first|second|third)|was|were|served|had\s+been|became|elected\s+in|assassinated|historical|fictional|novel|film|died|until\s+(?:1\d|20[01])\d|"
     r"1[0-9]\d\d|ancient|emperor|dynasty|wrote|played|reigned|used\s+to)\b"
 )
 
@@ -376,6 +404,25 @@ COUNT = _re(
 
 # --- limits, ways to reach somebody, what can be had -----------------------------------------------------------
 
+THRESHOLD = _re(
+    rf"\b(?:limit(?:ed)?|cap(?:ped)?|maximum|minimum|ceiling|threshold|quota|allowance|cut-?off)\b(?:\s+(?:\w+\s+){{0,4}}?(?:is|of|at|to|are|stands\s+at|remains)|:)\s+(?:about\s+|only\s+)?(?P<value>(?:{FIGURE}|{SPELT})(?:\s?(?:{SCALE}|%|[a-z]{{1,12}}))?)"
+    rf"|\b(?:no\s+more\s+than|not\s+more\s+than|not\s+exceed(?:ing)?|at\s+most|at\s+least|up\s+to|fewer\s+than|more\s+than)\s+(?P<value2>(?:{FIGURE}|{SPELT})\s+[a-z]{{2,14}})"
+)
+MULTIPLE = _re(
+    r"\b(?:twice|double|thrice|triple|(?:one\s+and\s+a\s+half|1\.5|2|two)\s+times)\s+(?:the\s+|his\s+|her\s+|their\s+|your\s+)?(?:ordinary|normal|usual|regular|basic|daily|hourly)\s+(?:rates?|wages?|pay|salary)\b"
+)
+LEGAL_AGE = _re(
+    r"\b(?:age\s+(?:of|is)|aged|at|turn|turns|over|under|below|above)\s+(?P<age>1[4-9]|2[015]|5[058]|6[0-8]|eighteen|twenty-one|sixty)\b(?!\s?(?:%|per|km|minutes|hours|days|°|degrees|rupees|dollars|[:.]\d))"
+)
+AGE_WORDS = _re(
+    r"\b(?:legal(?:ly)?|law|retire\w*|vote|voting|drive|driving|drink\w*|marry|marriage|pension\w*|eligib\w+|minimum\s+age|licen[cs]e|consent|superannuation|senior\s+citizens?|majority)\b"
+)
+GUIDELINE = _re(
+    r"\b(?:guidelines?|recommend(?:s|ed|ation)|ADA|WHO|ICMR|NICE|AHA|CDC|protocol|schedule|advis(?:es|ory)|position\s+statement|threshold|target)\b"
+)
+GUIDELINE_VALUE = _re(
+    rf"(?:below|under|above|over|less\s+than|more\s+than|at\s+least|<|>|≥|≤|target\s+(?:is|of)|threshold\s+(?:is|of)|every|at|from\s+age|of|is)\s?(?P<value>(?:{FIGURE})(?:\s?/\s?\d+)?(?:\s?(?:%|mmHg|mg/dL|mmol/L|years?|months?|weeks?|mg|units?|percent))?)"
+)
 LIMIT = _re(
     rf"(?:\b(?:up\s+to|at\s+most|maximum\s+of|max(?:imum)?|limit(?:ed)?\s+(?:of|to|is)|cap(?:ped)?\s+(?:of|at)|at\s+least|minimum\s+of|more\s+than|over|exceed\w*|fewer\s+than|less\s+than|"
     rf"allows?|allowance\s+(?:of|is))\s+)(?P<value>(?:{FIGURE}|{SPELT})\s?(?P<unit>GB|MB|TB|kg|kilos?|grams?|ml|litres?|liters?|items?|employees|workers|persons?|people|users?|seats?|devices?|files?|requests?|"
@@ -383,7 +430,7 @@ LIMIT = _re(
     rf"|(?P<value2>(?:{FIGURE}|{SPELT})\s+or\s+(?:more|fewer|less)(?:\s+(?:\w+\s){{0,2}}?(?:employees|workers|persons|people|women|members|staff|students|users|years))?)\b"
 )
 SET_BY = _re(
-    r"\b(?:Acts?|law|legal\w*|statut\w+|rules?|polic(?:y|ies)|plan|account|free\s+tier|tier|limit\w*|allowance|quota|baggage|luggage|cabin|threshold|ceiling|eligib\w+|applies|apply|covers?|requires?|must|per\s+(?:order|customer|user|"
+    r"\b(?:Acts?|law|legal\w*|statut\w+|rules?|polic(?:y|ies)|fl(?:y|ies)|bags?|plan|account|free\s+tier|tier|limit\w*|allowance|quota|baggage|luggage|cabin|threshold|ceiling|eligib\w+|applies|apply|covers?|requires?|must|per\s+(?:order|customer|user|"
     r"person|day|month|year|household)|we|our|us|members?|upload\w*|storage|establishments?|committee|GDPR|GST|licen[cs]e|driv\w+|vot\w+)\b"
 )
 CHANNEL = _re(
@@ -393,22 +440,23 @@ CHANNEL = _re(
     r"|(?<![\w.,$₹£€+-])(?:\+\d{8,13}|1800\d{6,7}|[6-9]\d{9})(?![\w%])"
     r"|(?<![\w@.])@[a-z][\w.]{2,30}"
     r"|\b(?:live|app|web|in-app|online|support)\s+chat\b|\bchat\s+(?:with\s+us|in\s+the\s+app|on\s+(?:our|the)\s+(?:site|website|app))\b|\bWhatsApp(?!\s+(?:is\s+owned|was))\b|\b(?:help|contact|feedback|complaint)\s+form\b"
-    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b"
+    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b|(?<!\w)#[a-z][\w-]{2,30}(?=[^.\n]{0,40}\b(?:Slack|Teams|channel|Discord)\b)|\b(?:on|in|via|through|our|the)\s+(?:Slack|Discord|Telegram|Teams|Signal|Messenger)\b|\b(?:DM|message|email|text|ring|phone|call)\s+us\b|\bDMs\b|\bmailing\s+list\b|\b(?:self-service|employee|patient|customer|HR|member)\s+portal\b|\b(?:room|counter|desk|window)\s+(?:no\.?\s+)?\d{1,4}[A-Z]?\b"
 )
 DIALLED = _re(
-    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code)\b[^.!?\n\d]{0,40}(?P<number>\d{4,6})(?![\w%,]|\.\d)"
+    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code|ambulance|bleep|pager|page|fax|switchboard|phone\s+line)\b[^.!?\n\d]{0,40}(?P<number>\d{3,6})(?![\w%,]|\.\d)"
 )
 AVAILABLE = _re(
-    r"\b(?:(?:in|out\s+of|back\s+in|low\s+on)\s+stock|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
+    r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
     r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
-    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
+    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:un)?available|suspended|withdrawn|phased\s+out|rolled\s+out|not\s+yet\s+(?:out|open|supported|live|released)|(?:is|are|remains?)\s+(?:\w+\s)?(?:offered|stocked|sold\s+(?:at|in|by|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
+    r"(?:\d+|few|no)\s+(?:\w+\s)?(?:left|remaining)\s+(?:in|at)|due\s+back|back\s+on\s+the\s+menu|off\s+the\s+menu|we\s+(?:now\s+|only\s+|also\s+)?(?:stock|sell|offer|ship\s+to|deliver\s+to|serve)\s+(?!you\b)\w+|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
 )
 
 # --- now ----------------------------------------------------------------------------------------------------
 
 _UNIT = r"(?:week|month|quarter|year|season|semester|term|weekend|fortnight|summer|winter|spring|autumn|monsoon|fiscal|festive\s+season|Diwali|Christmas|Eid|Holi|morning|evening)"
 NOW = _re(
-    rf"\b(?:currently|at\s+present|at\s+the\s+moment|presently|nowadays|these\s+days|right\s+now|to\s+date|until\s+further\s+notice|for\s+the\s+time\s+being|for\s+now|still\s+(?:in|on)\s+(?:beta|development|progress|testing|draft|trial|waitlist)|"
+    rf"\b(?:currently|at\s+present|at\s+the\s+time\s+of\s+writing|lately|in\s+recent\s+(?:weeks|months|years)|as\s+we\s+speak|for\s+the\s+moment|(?:earlier|later)\s+this\s+\w+|from\s+(?:today|now\s+on)|as\s+it\s+stands|at\s+the\s+moment|presently|nowadays|these\s+days|right\s+now|to\s+date|until\s+further\s+notice|for\s+the\s+time\s+being|for\s+now|still\s+(?:in|on)\s+(?:beta|development|progress|testing|draft|trial|waitlist)|"
     rf"as\s+of\s+(?:now|today|this\s+\w+|writing|the\s+(?:time\s+of\s+writing|latest\s+\w+)|(?:early\s+|late\s+|mid-?)?(?:{_MONTH}|20\d\d|v?\d+\.\d+)|last\s+\w+)|as\s+(?:at|on)\s+(?:date|today)|as\s+things\s+stand|"
     rf"this\s+{_UNIT}(?:['’]s)?|(?:next|coming)\s+{_UNIT}(?:['’]s)?|last\s+(?:week|month|quarter|year)(?:['’]s)?|"
     rf"latest|newest|most\s+recent(?:ly)?|up[- ]to[- ]date|so\s+far\s+this\s+\w+|ongoing|upcoming|limited[- ]time|while\s+(?:stocks?|supplies)\s+lasts?|"
@@ -418,6 +466,10 @@ NOW = _re(
     rf"today['’]s\s+(?:price|rate|date|weather|special|offer|menu|temperature|deal|forecast|gold|score)s?|"
     rf"(?:today|tonight|tomorrow)(?!['’]s)|current(?=\s+(?:price|rate|fee|offer|version|status|policy|temperature|score|standings|season|sale|promotion|discount|limit|rules?|guidelines?|law|record|inventory|stock|"
     rf"market|balance|model|release|edition|law|slab|interest|repo|tenure|waiting|wait|minimum|maximum|financial|fiscal|government|schedule|timetable|plan|lead|world|holder|champion)))\b"
+)
+CURRENT = _re(
+    r"(?:\b(?:the|our|its|their|your|a)|['’]s)\s+(?P<now>current)\s+(?!(?:location|directory|user|line|record|value|row|node|index|character|page|medications?|problem|complaint|position|state|element|item|flows?|runs?|density|"
+    r"account|affairs|events?|through|in|of|is|source|illness|symptoms?)\b)\w+"
 )
 NOW_DOES = _re(
     r"\bnow\s+(?:open|available|costs?|is|are|includes?|requires?|offers?|have|has|accepts?|supports?|ships?|delivers?|live|in\s+(?:its|beta|stock|force|effect)|at|stands?|takes?|charges?|"
@@ -469,7 +521,7 @@ DEFINITION = _re(
 )
 SUPPOSE = _re(
     r"\b(?:suppose|imagine|let['’]s\s+say|let\s+us\s+say|say\s+you|for\s+example,?\s+if|hypothetical\w*|word\s+problem|once\s+upon|in\s+a\s+story|pretend|"
-    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?)\b"
+    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
 )
 SUM = _re(
     r"\d\s?[×*+÷=]\s?[$₹£€]?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
@@ -501,7 +553,13 @@ PROGRAM = _re(
     r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
 )
 OF_THE_WORLD = _re(
-    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|real|outside|check|changes?|changed|revised|effective|since)\b"
+    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|API|server|service|bank|IRS|HMRC|tax(?:es)?|quota|maintenance|retention|retained|kept|provider|portal|limit|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since)\b"
+)
+HOSPITAL = _re(
+    r"\b(?:guidance|advice|first-line|recommend\w*|evidence|standard\s+of\s+care|national|WHO|programme|protocol|course|reception|desk|theatre|appointment\w*|opens?|closes?|closed|OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insurance|ambulance|schedule)\b"
+)
+DESK = _re(
+    r"\b(?:lab|reports?\s+(?:take|is|are|come)|insur\w+|claim\w*|pharmacy|visit(?:ors?|ing)|appointments?|waiting|booking|OPD|hospital|approval|ward|clinic|camp|guidelines?|slots?|package|refund\w*)\b"
 )
 SOAP = re.compile(r"(?:^|\s)(?:[SOAP]|Subjective|Objective|Assessment|Plan):\s")
 STORY = _re(

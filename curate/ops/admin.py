@@ -116,6 +116,23 @@ def users_token(context: Context, request: TokenRequest) -> dict[str, Any]:
     return {"user": request.user, "token": users.issue_token(context.store, context.actor, request.user)}
 
 
+class LinkRequest(Request):
+    name: str
+    subject: str = Field(min_length=1, max_length=255, description="the person's `sub` at the provider")
+
+
+@operation("users.link", "manage_users")
+def users_link(context: Context, request: LinkRequest) -> dict[str, Any]:
+    """Say that a user is a person of the workspace's OpenID Connect provider."""
+    oidc = context.workspace.settings.oidc
+    if oidc is None:
+        raise UsageError(
+            "This workspace names no provider. Write [oidc] into goldpair.toml; see docs/serving.md."
+        )
+    users.link(context.store, context.actor, request.name, oidc.issuer, request.subject)
+    return {"user": request.name, "issuer": oidc.issuer}
+
+
 # --- backups and the log ------------------------------------------------------------------------------------
 
 

@@ -248,7 +248,7 @@ def review_checks(context: Context, request: ChecksRequest) -> dict[str, Any]:
     folder, _ = pack_of(context, item.task)
     row = {
         name: getattr(item, name)
-        for name in ("pair_id", "source", "system", "history", "prompt", "completion")
+        for name in ("pair_id", "source", "system", "history", "prompt", "completion", "metadata")
     }
     row |= {name: value for name in ("prompt", "completion") if (value := getattr(request, name)) is not None}
     return checks.Checker.of(context.store).ask(folder, row) | {"pair_id": item.pair_id, "rev": item.rev}

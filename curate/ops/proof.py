@@ -66,6 +66,21 @@ def snapshot_verify(context: Context, request: SnapshotRequest) -> dict[str, Any
     return {"id": manifest.id, "rows": manifest.rows, "files": len(manifest.files), "intact": True}
 
 
+@operation("snapshot.groups", "read")
+def snapshot_groups(context: Context, request: SnapshotRequest) -> dict[str, Any]:
+    """Groups of people by the declared quasi-identifiers: those under k, and what was left out for it."""
+    from curate import groups
+
+    folder = snapshot_folder(context, request.snapshot)
+    found = groups.load(folder)
+    if found is None:
+        raise NotFound(
+            f"The pack of snapshot {folder.name} declared no quasi_identifiers in [privacy]. Declare them, "
+            "then freeze again."
+        )
+    return found
+
+
 class SnapshotDiff(Request):
     left: str
     right: str

@@ -19,7 +19,7 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegist
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
-from curate.privacy import keep, lexicon, names, ner, patterns, phones, places, plugins, trained
+from curate.privacy import code, keep, lexicon, names, ner, patterns, phones, places, plugins, trained
 from curate.privacy.cache import ScanCache
 from curate.privacy.dates import CalendarDates
 from curate.privacy.findings import Finding, ScanFailed, merge
@@ -85,8 +85,8 @@ def _code_digest() -> str:
     """Hash of this package's modules: a changed rule is another detector."""
     state = hashlib.sha256()
     for name in (
-        "dates", "detector", "findings", "keep", "names", "ner", "patterns", "phones", "places", "lexicon", "plugins",
-        "trained", "view",
+        "code", "dates", "detector", "findings", "keep", "names", "ner", "patterns", "phones", "places", "lexicon",
+        "plugins", "trained", "view",
     ):  # fmt: skip
         state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return state.hexdigest()
@@ -297,6 +297,8 @@ class Detector:
         intro = {"name.my_name_is", "name.mera_naam", "name.label", "name.signature", "name.cobol_author"}
         out = []
         for finding in found:
+            if self.policy.code and self._only_code(text, finding):
+                continue
             if finding.entity_type not in ("PERSON", "ORG", "CITY", "DATE", "AGE"):
                 out.append(finding)
                 continue
@@ -311,6 +313,14 @@ class Detector:
                 continue
             out.append(finding)
         return out
+
+    @staticmethod
+    def _only_code(text: str, finding: Finding) -> bool:
+        """Whether a finding is a name, a keyword or a figure of a program."""
+        words = text[finding.start : finding.end]
+        if finding.entity_type in code.EVERYWHERE or (finding.entity_type == "PHONE" and " " not in words):
+            return False
+        return code.outside_prose(text, finding.start, finding.end)
 
     def _wanted(self, finding: Finding, text: str) -> bool:
         words = lexicon.fold(" ".join(text[finding.start : finding.end].split()))

@@ -29,6 +29,7 @@ _TERMS = (
     ),
     re.compile(
         r"\b(?:[A-Z][\w'’()&-]*,?[ ]+(?:(?:of|and|the|for|in|on|to)[ ]+){0,2}){1,10}(?:Act|Rules|Code|Regulations?|Ordinance|Order),?[ ]+(?:of[ ]+)?\d{4}\b"
+        r"|\bCode[ ]+(?:on|of)[ ]+(?:[A-Z]\w+,?[ ]+){1,4}\d{4}\b"
     ),
     re.compile(
         r"\b(?:[Ss]ection|[Ss]ec\.|[Aa]rticle|[Cc]lause|[Ss]chedule|[Rr]egulation|[Rr]ule|[Cc]hapter|[Pp]ara(?:graph)?)[ ]+\d+[A-Za-z]?(?:\(\w+\))*"

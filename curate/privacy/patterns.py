@@ -459,7 +459,10 @@ RULES: tuple[Rule, ...] = (
         "ssn_cued",
         "SSN",
         re.compile(
-            r"\b(?:ssn|social security(?: number| no\.?)?|social)\b[^\d\n]{0,24}(?P<x>\d{4,9})(?![\d-])", _I
+            # not the year of India's Code on Social Security, 2020
+            r"(?<!code on )\b(?:ssn|social security(?: number| no\.?)?|social)\b[^\d\n]{0,24}"
+            r"(?P<x>\d{4,9})(?![\d-])",
+            _I,
         ),
         0.88,
         "number called SSN",

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from curate.groups import GroupPolicy
 from curate.privacy.findings import PRIORITY, PolicyError
 from curate.privacy.plugins import ModelSlot
 
@@ -36,15 +37,18 @@ def _default_rules() -> dict[str, EntityRule]:
     return {"AGE": EntityRule(action="generalise"), "PIN_CODE": EntityRule(action="generalise")}
 
 
-class Policy(BaseModel):
+class Policy(GroupPolicy, BaseModel):
     """The ``[privacy]`` table of a task pack.
 
     ``profile``: ``thorough`` asks the language model about every piece of text that could hold a name;
     ``fast`` only about pieces with a capitalised word on no list; ``rules`` leaves it out. ``entities``: types looked for, all by default. ``rules``: per type, the
     action (replace by a surrogate, mask with asterisks, keep, generalise: an age from 90 becomes ``90+``, a PIN
     code its first three digits) and its own thresholds. Findings below ``threshold`` are dropped; findings below
-    ``review_below`` stay open until a person decides. ``allow``: strings that are never personal here; ``deny``:
-    strings that always are, each with its type. Both match whole words, whatever the case.
+    ``review_below`` stay open until a person decides. ``code``: texts are programs, so that names, places, dates and
+    the like count only in comments, string literals and the paragraphs that name people (`curate.privacy.code`);
+    numbers of cards, accounts and papers count everywhere. ``allow``: strings that are never personal here; ``deny``:
+    strings that always are, each with its type. Both match whole words, whatever the case. What is said of groups of
+    people (`curate.groups`) finds nothing, so it is no part of the hash.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,6 +58,7 @@ class Policy(BaseModel):
     rules: dict[str, EntityRule] = {}
     threshold: float = Field(0.5, ge=0, le=1)
     review_below: float = Field(0.6, ge=0, le=1)
+    code: bool = False
     allow: list[str] = []
     deny: dict[str, str] = {}
     models: list[ModelSlot] = []
@@ -102,7 +107,7 @@ class Policy(BaseModel):
     @property
     def hash(self) -> str:
         """SHA-256 of the policy's content; lists count as sets."""
-        body = self.model_dump()
+        body = self.model_dump(exclude=set(GroupPolicy.model_fields))
         body["entities"] = sorted(body["entities"])
         body["allow"] = sorted(set(body["allow"]))
         return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

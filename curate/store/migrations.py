@@ -197,6 +197,15 @@ CREATE TABLE stated_expiries (pair_id VARCHAR PRIMARY KEY, expires TIMESTAMP NOT
 INSERT INTO stated_expiries SELECT pair_id, expires FROM pairs WHERE expires IS NOT NULL;
 """,
     ),
+    (
+        6,
+        "people of an OpenID Connect provider",
+        """
+-- curate.users: a person of a provider is the same user for good, whatever the provider calls them later
+CREATE TABLE identities (
+    issuer VARCHAR, subject VARCHAR, name VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (issuer, subject));
+""",
+    ),
 ]
 
 LATEST = MIGRATIONS[-1][0]

@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from curate.results import ARMS, score_words
+from curate.results import arms_of, score_words
 from curate.views import parts
 
 
@@ -74,12 +74,13 @@ def _result(pack: dict[str, Any], result: dict[str, Any] | None) -> None:
     parts.block(
         f'<p class="gp-soft">From {parts.escape(result["where"])}: {parts.escape(result["words"])}</p>'
     )
+    arms = arms_of([result])
     parts.table(
         [
             {
                 "suite": suite["suite"],
                 "rows": f"{suite['asked']} of {suite['of']}",
-                **{arm: score_words(suite["arms"].get(arm)) for arm in ARMS},
+                **{arm: score_words(suite["arms"].get(arm)) for arm in arms},
                 "verdict": parts.Raw(
                     parts.chip(
                         suite["verdict"] or "not decided", parts.VERDICTS.get(suite["verdict"] or "", "")
@@ -91,7 +92,7 @@ def _result(pack: dict[str, Any], result: dict[str, Any] | None) -> None:
         {
             "suite": "Suite",
             "rows": "Rows",
-            **{arm: parts.readable(arm) for arm in ARMS},
+            **{arm: parts.readable(arm) for arm in arms},
             "verdict": "Verdict",
         },
     )

@@ -1,7 +1,7 @@
 """Snapshots: freezing approved pairs, what is inside and what stayed outside, verifying, comparing, preflight.
 
-Covers: the list, the freeze and preflight jobs, exclusions by reason, differences. Does not cover: how a snapshot is
-made (`curate.snapshot`) nor exporting (a verb of the command line).
+Covers: the list, the freeze and preflight jobs, exclusions by reason, small groups, differences. Does not cover: how a
+snapshot is made (`curate.snapshot`) nor exporting (a verb of the command line).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from curate import ops
+from curate import groups, ops
 from curate.errors import GoldpairError
 from curate.views import parts
 
@@ -77,11 +77,13 @@ def render() -> None:
     ids = [row["snapshot_id"] for row in rows]
     st.header("One snapshot", anchor=False)
     chosen = st.selectbox("Snapshot", ids, format_func=lambda name: name[:16], key=f"snapshot-{task}")
-    inside, outside, compare = st.tabs(["Checks", "Left out", "Compare"])
+    inside, outside, alone, compare = st.tabs(["Checks", "Left out", "Groups", "Compare"])
     with inside:
         _checks(chosen)
     with outside:
         _left_out(chosen)
+    with alone:
+        _groups(chosen)
     with compare:
         _compare(chosen, ids)
 
@@ -176,6 +178,35 @@ def _left_out(chosen: str) -> None:
             [{**row, "reason": parts.readable(row["reason"])} for row in frame.head(SHOWN).to_dicts()],
             {"pair_id": "Pair", "reason": "Reason", "detail": "Detail"},
         )
+
+
+def _groups(chosen: str) -> None:
+    folder = _folder(chosen)
+    found = groups.load(folder) if folder else None
+    if found is None:
+        parts.empty(
+            "No quasi-identifiers declared",
+            "Name metadata that together might tell who somebody is under [privacy] quasi_identifiers of the task.",
+        )
+        return
+    parts.tiles(
+        [
+            ("groups", found["groups"]),
+            ("people in the smallest", found["smallest"]),
+            (f"groups under {found['k']}", len(found["small"])),
+            ("pairs left out", found["left_out"]),
+            ("pairs not generalised", len(found["not_generalised"])),
+        ]
+    )
+    if found["small"]:
+        names = found["quasi_identifiers"]
+        rows = [
+            {f"q{n}": group["values"][name] for n, name in enumerate(names)}
+            | {"people": group["people"], "pairs": len(group["pairs"])}
+            for group in found["small"][:SHOWN]
+        ]
+        heads = {f"q{n}": parts.readable(name) for n, name in enumerate(names)}
+        parts.table(rows, heads | {"people": "People", "pairs": "Pairs"}, numeric=["people", "pairs"])
 
 
 def _compare(chosen: str, ids: list[str]) -> None:

@@ -229,7 +229,7 @@ class Maker:
             for n in range(rounds):
                 inner, more = self._expand(step, tail)
                 heads = [s for s in step if isinstance(s, Field)]
-                ends = [(k, t) for k, s in enumerate(heads) for t in s.literals]
+                ends = [(k, t) for k, s in enumerate(heads) for t in s.literals if self._fits(s, t)]
                 if n == rounds - 1 and ends and len(heads) == len(step):
                     k, text = self.random.choice(ends)
                     if len(text) <= max(1, heads[k].length or heads[k].digits or 30):
@@ -239,6 +239,18 @@ class Maker:
                 tag = tag or more
             tail[:] = [s for s in step if isinstance(s, Field)]
         return lines, tag
+
+    def _fits(self, item: Field, literal: str) -> bool:
+        """Whether a literal near a field may be typed into it: a number for a numeric one, inside its domain."""
+        if item.kind not in ("numeric", "float"):
+            return True
+        if not NUMBER.fullmatch(literal):
+            return False
+        spec = self.domain.get(item.name, {})
+        top = Decimal(10) ** (item.digits - item.scale) if item.kind == "numeric" else Decimal("Infinity")
+        low, high = _bounds(item, spec, top)
+        listed = [_number(value, item.name) for value in spec.get("values", ())]
+        return low <= Decimal(literal) <= high and (not listed or Decimal(literal) in listed)
 
     def case(self) -> Case:
         program = self.program

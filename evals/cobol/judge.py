@@ -20,7 +20,7 @@ from evals.cobol.mutants import Mutant, mutants, one_executable
 from evals.cobol.source import Program, SourceError, extract, read
 from evals.sandbox import Job, Limits, Outcome, Session
 
-FORMAT = 3
+FORMAT = 4
 MOST_FROZEN = 10
 MIN_MUTATION_SCORE = 0.95
 MIN_KILLABLE = 3  # mutants that some input tells apart; under it a score says nothing

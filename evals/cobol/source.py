@@ -340,6 +340,7 @@ def _files(
         found[m[1].upper()] = File(m[1].upper(), assigned, organization, status)
     mode = ""
     opening = False
+    sorting: str | None = None
     for word in (w.upper() for w in code):
         if word == "OPEN":
             opening = True
@@ -349,6 +350,15 @@ def _files(
             found[word].modes.add(mode)
         elif opening and word not in (",", "SHARING", "WITH", "LOCK"):
             opening = False
+        if word in ("SORT", "MERGE"):
+            sorting = ""
+        elif sorting is not None:  # SORT and MERGE open the files that they use and give by themselves
+            if word in ("USING", "GIVING"):
+                sorting = "INPUT" if word == "USING" else "OUTPUT"
+            elif word == ".":
+                sorting = None
+            elif sorting and word in found:
+                found[word].modes.add(sorting)
     for file in found.values():
         file.record = sections.get(f"FD {file.name}", [])
     return list(found.values())

@@ -13,10 +13,12 @@ TITLES: dict[str, str] = {
     "parties": r"\bpart(?:y|ies)\b|\bbetween\b|\brecitals?\b",
     "appointment": r"\bappoint(?:ment|ed)\b|\bengagement\b|\bposition\b|\bcommencement\b|\bthe job\b"
     r"|\bdesignation\b|"
-    r"\boffer\b|\bacceptance of employment\b|^employment$|\bjoining\b|\bposting\b",
+    r"\boffer\b|\bacceptance of employment\b|^employment$|\bjoining\b|\bposting\b"
+    r"|\b(?:training )?post\b(?!-)|\b(?:job|role) and start\b|\bapprenticeship\b",
     "duties": r"\bdut(?:y|ies)\b(?!\s+hours)|\bresponsibilit|\bscope of work\b|\bjob description\b"
     r"|\btasks?\b|\bfunctions?\b|"
-    r"^(?:the )?work$|\bwhat (?:you|the \w+) (?:will )?do(?:es)?\b|\bnature of\b|^roles?$|\brole and\b",
+    r"^(?:the |your |what the )?(?:work|job)(?: to be done| is)?$|\brole\b(?! and start)"
+    r"|\bwhat (?:you|the \w+(?: \w+)?) (?:will )?do(?:es)?\b|\bnature of\b|^roles?$|\brole and\b",
     "probation": r"\bprobation|\btrial period\b|\bconfirmation\b|\b(?:fixed )?term\b(?! of)"
     r"|\bduration\b|\btenure\b",
     "remuneration": r"\bremuneration\b|\bsalary\b|\bcompensation\b|\bpay\b|\bwages?\b|\bctc\b"
@@ -24,7 +26,7 @@ TITLES: dict[str, str] = {
     "hours_leave": r"\bhours\b|\bleaves?\b|\bworking (?:time|days)\b|\bholidays?\b|\battendance\b"
     r"|\bshifts?\b|\brest\b",
     "termination": r"\bterminat|\bnotice\b|\bseparation\b|\bend(?:ing)?\b(?! of the day)"
-    r"|\bresignation\b|\bexit\b",
+    r"|\bresignation\b|\bexit\b|\bleaving\b|\bparting\b|\bhow it ends\b",
     "gratuity": r"\bgratuity\b",
     "provident_fund": r"\bprovident fund\b|\be?\.?p\.?f\.?(?!\w)",
     "state_insurance": r"\bstate insurance\b|\be\.?s\.?i\.?c?\.?(?!\w)",
@@ -32,9 +34,9 @@ TITLES: dict[str, str] = {
     "posh": r"\bposh\b|\bsexual harassment\b|\bharassment[- ]free\b|\bdignity at work\b"
     r"|\brespect at work\b|\b(?:safe|respectful) "
     r"(?:and respectful )?workplace\b|\bworkplace conduct\b",
-    "confidentiality": r"\bconfidential|\bsecrecy\b|\bnon-?disclosure\b|\btrade secrets?\b",
+    "confidentiality": r"\bconfidential|\bsecre(?:cy|ts?)\b|\bnon-?disclosure\b",
     "ip": r"\bintellectual property\b|\bipr?\b|\binventions?\b|\bownership of (?:work|results)\b"
-    r"|\brights in work\b|\bworks made\b",
+    r"|\brights in (?:your |the )?(?:work|what)\b|\bworks made\b|\bwho owns\b",
     "data_protection": r"\bdata (?:protection|privacy)\b|\bpersonal data\b|\bprivacy\b|\b(?:customer"
     r"|employee) data\b|\bpersonal information\b",
     "covenants": r"\bcovenants?\b|\bnon-?compet|\bnon-?solicit|\bcompet(?:ition|ing)\b|\bexclusiv"
@@ -52,7 +54,7 @@ _TITLE = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in TITLES.i
 _BODY = {
     name: re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for name, pattern in {
-        "parties": r"\bbetween\b[^.]{2,400}?\band\b|\bDear (?:Mr|Ms|Mrs|Dr|Shri|Smt)\b"
+        "parties": r"\bbetween\b[^.]{2,400}?\band\b|\bDear (?:(?:Mr|Ms|Mrs|Dr|Shri|Smt)\b|[A-Z\[])"
         r"|\bhave agreed\b|\bagree:|"
         r"\bemploys\b|\bemployer\s*:[^\n]+\n+\W*employee\s*:|^.{0,30}\([\"“].{1,30}[\"”]\)\s*\+",
         "appointment": r"\b(?:is|are|be) (?:hereby )?(?:appointed|employed|engaged)\b"
@@ -88,7 +90,7 @@ _BODY = {
 _NUMBER = (
     r"(?:(?:article|clause|section|part|schedule)\s+(?:\d{1,2}|[IVXL]{1,6}|[A-Z])\b[\s.:)–—-]*"
     r"|§\s*\d{1,2}[.):]?\s*|"
-    r"\d{1,2}(?:\.\d{1,2})+[.)]?\s+|\(?(?:\d{1,2}|[ivxl]{1,6}|[A-Za-z])[.)]\s*|\d{1,2}\s+(?=[A-Z]))"
+    r"\d{1,2}(?:\.\d{1,2})+[.)]?\s+|\(?(?:\d{1,2}|[ivxl]{1,6}|[A-Za-z])[.)]\s*|\d{1,2}\s+(?=(?-i:[A-Z])))"
 )
 _HEAD = re.compile(rf"^(?P<marks>[ \t>#*•|_-]*)(?P<number>{_NUMBER})?(?P<bold>[*_ \t]*)", re.IGNORECASE)
 _END = re.compile(r"[.:](?=\s|\*|$)|\s+[–—-]\s+|\*\*|\|")
@@ -150,6 +152,8 @@ def find_clauses(text: str) -> list[Clause]:
         if not head["number"] and _DOCUMENT.search(title):
             continue
         names = tuple(name for name, pattern in _TITLE.items() if pattern.search(title))
+        if "signature" in names:  # "Signed by the parties"
+            names = tuple(name for name in names if name != "parties")
         if not names and not numbered:
             continue
         begin = start + head.end()
@@ -169,12 +173,13 @@ def first_places(text: str, clauses: list[Clause]) -> dict[str, tuple[int, Claus
         if name in found and name != "parties":
             continue
         match = pattern.search(text)
+        if name == "signature":  # a letter speaks of signing before it comes to it
+            *_, match = (None, *pattern.finditer(text))
         if match and (name not in found or match.start() < found[name][0]):
             found[name] = (match.start(), None)
-    if "parties" not in found:
-        named = _TWO_NAMED.search(text, 0, 1500)  # X ("A") and Y ("B"), or a table of both
-        if named:
-            found["parties"] = (named.start(), None)
+    named = _TWO_NAMED.search(text, 0, 1500)  # X ("A") and Y ("B"), or a table of both
+    if named and ("parties" not in found or named.start() < found["parties"][0]):
+        found["parties"] = (named.start(), None)
     if "signature" not in found:
         tail = max(0, len(text.rstrip()) - 300)
         blank = re.compile(r"(?:_{4,}|\.{5,})").search(text, tail)

@@ -73,13 +73,13 @@ _FOREIGN = re.compile(
 _COMPETE = re.compile(
     r"\bcompet(?:e|es|ing|itors?|itive)\b|\brivals?\b|\bsimilar business|\bsame (?:line|business"
     r"|trade|industry|field)\b|\bsimilar "
-    r"(?:trade|profession|role)\b|\bany other (?:employer|company|firm) in\b",
+    r"(?:trade|profession|role|practice|venture|firm)\b|\bany other (?:employer|company|firm) in\b",
     re.I,
 )
 _AFTERWARDS = re.compile(
     r"\b(?:after|following|from|upon|post)[\s-]+(?:the\s+)?(?:(?:date\s+of\s+)?(?:the\s+|its\s+"
-    r"|this\s+|your\s+|such\s+|any\s+)?(?:leav\w+|terminat\w+|"
-    r"cessation|end(?:ing)?|expiry|resign\w+|separation|employment|exit|service|term))\b"
+    r"|this\s+|your\s+|such\s+|any\s+|you\s+|he\s+|she\s+|they\s+)?(?:leav\w+|terminat\w+|"
+    r"cessation|engagement|end(?:ing)?|expiry|resign\w+|separation|employment|exit|service|term))\b"
     r"|\bpost-?(?:employment|termination)\b|"
     r"\bthereafter\b|\bafterwards\b",
     re.I,

@@ -30,11 +30,15 @@ COMPANY = re.compile(
 )
 _LEAD = re.compile(
     r"^(?:(?:For|FOR|Between|BETWEEN|The|And|AND|By|At|With|To|Company|Employer|Entity|Signed|That|Draft|Our|"
-    r"Agreement|Contract|Of|of|is|Hiring|We|A|An|Article|In|On|M/s|Messrs)\b[ \t]*)+"
+    r"Agreement|Contract|Of|of|is|Hiring|We(?:[’']re)?|I[’']m|A|An|Article|In|On|M/s|Messrs)\b[ \t]*)+"
 )
-_NAME_WORD = r"(?:[A-Z][a-z’'-]+|[A-Z]{3,}|[A-Z]\.)"
+_NAME_WORD = r"(?:[A-Z][’'][A-Z][a-z]+|[A-Z][a-z’'-]+|[A-Z]{3,}|[A-Z]\.)"
 _NAME = rf"{_NAME_WORD}(?:[ ]{_NAME_WORD}){{1,3}}"
-_HONORIFIC = r"\b(?:Mr|Ms|Mrs|Dr|MR|MS|MRS|DR|Shri|SHRI|Smt|SMT|Kumari|Col|Capt|Prof|Sister)\b\.?[ ]+"
+_NAMES = re.compile(rf"(?<![\w’']){_NAME}")
+_HONORIFIC = (
+    r"\b(?:Mr|Ms|Mrs|Miss|Dr|MR|MS|MRS|DR|Shri|SHRI|Smt|SMT|Kumari|Col|Capt|Prof|Sister|Father|Advocate|Adv)\b"
+    r"\.?[ ]+"
+)
 PERSON = (
     re.compile(rf"{_HONORIFIC}(?P<name>{_NAME_WORD}(?:[ ]{_NAME_WORD}){{0,3}})"),
     re.compile(
@@ -47,37 +51,52 @@ PERSON = (
         rf"(?P<name>{_NAME})"
     ),
 )
+#: the words by which a post is known
+ROLE_HEADS = frozenset(
+    "manager engineer officer executive designer analyst associate supervisor lead head director "
+    "nurse accountant consultant "
+    "developer architect assistant administrator technician representative scientist teacher chef "
+    "driver pharmacist clerk "
+    "specialist coordinator trainee intern programmer copywriter dermatologist pgt tgt president "
+    "advisor partner writer "
+    "operator mechanic electrician cook guard auditor editor buyer planner trainer".split()
+)
 #: words that begin with a capital in contracts and belong to no person
-NO_NAME = frozenset(
-    "private limited pvt ltd llp trust society company employer employee firm agreement employment "
-    "contract of the and "
-    "senior junior manager engineer officer executive designer analyst associate supervisor lead "
-    "head director nurse "
-    "accountant consultant developer architect assistant administrator technician representative "
-    "scientist teacher chef "
-    "driver pharmacist clerk specialist coordinator software data human resources accounts sales "
-    "marketing customer support "
-    "operations project product store warehouse branch site network security front office legal "
-    "research staff general "
-    "chief financial technology vice president india indian authorised authorized signatory rupees "
-    "lakh lakhs crore date "
-    "place signature signed witness january february march april may june july august september "
-    "october november december "
-    "monday tuesday wednesday thursday friday saturday sunday internal committee provident fund "
-    "state insurance gratuity "
-    "maternity benefit code social wages income tax section clause article schedule high court "
-    "courts draft please need "
-    "prepare joining salary ctc probation notice kindly hi add use total gross fixed pay first day "
-    "start commencement "
-    "hiring hire appoint engage recruit employ write make create employing recruiting new our for "
-    "to from with by at in on of a "
-    "an half yearly annual doj lpa inr rs hr ux ui it pgt icu bpo night term posh esi pf epf gst "
-    "tds hod ceo cto cfo coo "
-    "growth supply chain quality assurance business development content writer copywriter "
-    "dermatologist physics "
-    "mathematics chemistry biology english university college school hospital hospitals bank "
-    "services labs systems".split()
-) | {word for place in STATE_OF for word in place.split()}
+NO_NAME = (
+    frozenset(
+        "private limited pvt ltd llp trust society company employer employee firm agreement employment "
+        "contract of the and "
+        "senior junior manager engineer officer executive designer analyst associate supervisor lead "
+        "head director nurse "
+        "accountant consultant developer architect assistant administrator technician representative "
+        "scientist teacher chef "
+        "driver pharmacist clerk specialist coordinator software data human resources accounts sales "
+        "marketing customer support "
+        "operations project product store warehouse branch site network security front office legal "
+        "research staff general "
+        "chief financial technology vice president india indian authorised authorized signatory rupees "
+        "lakh lakhs crore date "
+        "place signature signed witness january february march april may june july august september "
+        "october november december "
+        "monday tuesday wednesday thursday friday saturday sunday internal committee provident fund "
+        "state insurance gratuity "
+        "maternity benefit code social wages income tax section clause article schedule high court "
+        "courts draft please need "
+        "prepare joining salary ctc probation notice kindly hi add use total gross fixed pay first day "
+        "start commencement "
+        "hiring hire appoint engage recruit employ write make create employing recruiting new our for "
+        "to from with by at in on of a "
+        "an half yearly annual doj lpa inr rs hr ux ui it pgt icu bpo night term posh esi pf epf gst "
+        "tds hod ceo cto cfo coo "
+        "growth supply chain quality assurance business development content writer copywriter "
+        "dermatologist physics "
+        "mathematics chemistry biology english university college school hospital hospitals bank "
+        "services labs systems name candidate appointee person miss master advocate adv ca cs sister father rest "
+        "tbd tbc tba eod est ist asap fyi call also indian hindi".split()
+    )
+    | {word for place in STATE_OF for word in place.split()}
+    | ROLE_HEADS
+)
 _ROLE = re.compile(
     r"\b(?:appoint\w*|engage\w*|employ\w*|join\w*|serve|designated"
     r"|designation)\b[^.;\n]{0,70}?\b(?:as|position of|:)\s+"
@@ -92,6 +111,7 @@ _PLACEHOLDER = re.compile(
 _TOPICS = (
     ("notice", re.compile(r"\bnotice\b", re.I)),
     ("probation", re.compile(r"\bprobation", re.I)),
+    ("company", re.compile(r"\b(?:employer|company|firm|institution|entity)(?:[’']s)?\b", re.I)),
     ("name", re.compile(r"\bname\b", re.I)),
     ("amount", re.compile(
         r"\bsalary\b|\bctc\b|\bcompensation\b|\bpay\b|\bwages?\b|\bamount\b|\bremuneration\b|\brs\b|\binr\b|₹|\brupees\b",
@@ -99,9 +119,11 @@ _TOPICS = (
     )),
     ("date", re.compile(r"\bdates?\b|\bjoin|\bcommenc|\bstart|\bwith effect\b|\bbegin", re.I)),
 )  # fmt: skip
+# "[NAME OF EMPLOYER]", "[Employer's name]"; "[date on which the Company …]" is about a date
+_OF_COMPANY = re.compile(r"\bname\b|^\W*(?:the )?(?:employer|company|firm|institution)\W*$", re.I)
 _KEYS = {
     "notice": re.compile(r"\bnotice\b(?:[ ]period)?", re.I),
-    "probation": re.compile(r"\bprobation\w*(?:[ ]period)?|\btrial\b", re.I),
+    "probation": re.compile(r"\bprob(?:ation\w*)?\b(?:[ ]period)?|\btrial\b", re.I),
     "term": re.compile(r"\b(?:fixed[ -])?term\b(?!s)(?:[ ]contract)?|\bcontract\b", re.I),
     "other": re.compile(
         r"\bsolicit\w*|\bcompet\w*|\bleave\b|\breview\w*|\bafter leaving\b|\bgarden\b|\bshift"
@@ -110,6 +132,7 @@ _KEYS = {
         re.I,
     ),
 }
+_LENGTH = re.compile(r"\b(?:notice|prob(?:ation)?|trial|term)\b", re.I)  # "₹20,000, notice a fortnight"
 _NO_PROBATION = re.compile(
     r"\b(?:no|nil|without)\s+probation|\bprobation\w*(?:\s+period)?\s*(?::|is|-|–)?\s*(?:nil|none"
     r"|not applicable)|\bnot (?:be |serve )?"
@@ -151,8 +174,8 @@ class Request:
 
     def says(self, topic: str) -> bool:
         """Whether the request is not silent on a topic of a placeholder."""
-        if topic == "name":
-            return bool(self.people)
+        if topic in ("name", "company"):
+            return bool(self.people if topic == "name" else self.companies)
         if topic in ("notice", "probation"):
             return bool(self.periods.get(topic))
         return bool({"amount": self.money, "date": self.dates}.get(topic))
@@ -163,8 +186,8 @@ class Request:
             return "; ".join(self.text[m.start : m.end] for m in self.money)
         if topic == "date":
             return "; ".join(day.isoformat() for day in self.dates)
-        if topic == "name":
-            return "; ".join(self.people)
+        if topic in ("name", "company"):
+            return "; ".join(self.people if topic == "name" else self.companies)
         return "; ".join(self.text[p.start : p.end] for p in self.periods.get(topic, ()))
 
 
@@ -174,7 +197,9 @@ def read_request(text: str) -> Request:
     people, companies = [], [_strip(m.group()) for m in COMPANY.finditer(text)]
     inside = [(m.start(), m.end()) for m in COMPANY.finditer(text)]
     inside += [(m.start, m.end) for m in find_statutes(text)]
-    for match in re.finditer(_NAME, text):
+    at = 0
+    while match := _NAMES.search(text, at):
+        at = match.end()
         if any(start < match.end() and match.start() < end for start, end in inside):
             continue
         words = match.group().split()
@@ -189,6 +214,8 @@ def read_request(text: str) -> Request:
             tail.insert(0, word)
         if len(tail) >= 2:
             people.append(" ".join(tail))
+        elif tail:  # "Power Press Operator Mahadev" goes on behind the fourth word
+            at = match.end() - len(tail[0])
     people = [re.sub(rf"^{_HONORIFIC}", "", name) for name in people]
     return Request(
         text,
@@ -204,9 +231,11 @@ def read_request(text: str) -> Request:
 
 def _per(text: str, period: Period, money: list[Money]) -> bool:
     """ "a month" behind an amount says how often, not how long."""
-    if not re.match(r"an?\s", text[period.start : period.end], re.I):
+    own = text[period.start : period.end]
+    if not re.match(r"an?\s", own, re.I) or re.search(r"['’]s?$", own):  # "a month's notice" is a length
         return False
-    return any(0 <= period.start - m.end <= 45 and "\n" not in text[m.end : period.start] for m in money)
+    between = (text[m.end : period.start] for m in money if 0 <= period.start - m.end <= 45)
+    return any("\n" not in words and not _LENGTH.search(words) for words in between)
 
 
 def _by_key(text: str, periods: list[Period], reach: int = 45) -> dict[str, list[Period]]:
@@ -316,6 +345,8 @@ def _placeholders(text: str, clauses: list[Clause], request: Request, signature:
         if re.fullmatch(r"\[(?:\d+|[xX ]|[A-Z])\]", own) or find_money(own) or find_periods(own):
             continue
         topic = next((name for name, pattern in _TOPICS if pattern.search(own)), "")
+        if topic == "company" and not _OF_COMPANY.search(own):
+            topic = next((name for name, pattern in _TOPICS if name != "company" and pattern.search(own)), "")
         if not topic:
             line = text[max(text.rfind("\n", 0, match.start()) + 1, match.start() - 90) : match.start()]
             line = re.split(r"(?<=[a-z])\. |_{3,}|\]", line)[-1]
@@ -323,8 +354,9 @@ def _placeholders(text: str, clauses: list[Clause], request: Request, signature:
             if _NOTICE_BEHIND.match(text, match.end()):
                 line = "notice"
             near = line + " " + (after.group() if after else "")
-            scored = [(m.end(), name) for name, pattern in _TOPICS for m in pattern.finditer(line)] or [
-                (0, name) for name, pattern in _TOPICS if name != "date" and pattern.search(near)
+            around_it = [(name, pattern) for name, pattern in _TOPICS if name != "company"]
+            scored = [(m.end(), name) for name, pattern in around_it for m in pattern.finditer(line)] or [
+                (0, name) for name, pattern in around_it if name != "date" and pattern.search(near)
             ]
             topic = max(scored)[1] if scored else ""
             around = next((c for c in clauses if c.start <= match.start() < c.end), None)
@@ -511,7 +543,7 @@ def _variants(text: str, person: str, seen: set[int]) -> list[Hit]:
     first, last = re.escape(words[0]), re.escape(words[-1])
     flags = re.IGNORECASE
     for match in re.finditer(
-        rf"\b(?:{first}[ ](?P<other>[A-Za-z]+)|(?P<before>[A-Za-z]+)[ ]{last})\b", text, flags
+        rf"\b(?:{first}[ ](?P<other>[A-Za-z][A-Za-z’']*)|(?P<before>[A-Za-z]+)[ ]{last})\b", text, flags
     ):
         other = match["other"] or match["before"]
         known = {word.casefold() for word in words}
@@ -531,23 +563,15 @@ def _variants(text: str, person: str, seen: set[int]) -> list[Hit]:
 
 def _roles(text: str, request: Request) -> list[Hit]:
     known = set(re.findall(r"[a-z]+", request.text.casefold()))
-    hits = []
+    hits: list[Hit] = []
     for match in _ROLE.finditer(text):
         words = re.findall(r"[a-z]+", match["role"].casefold())
+        initials = "".join(word[0] for word in words if word not in ("of", "and", "the"))
+        if len(initials) > 2 and initials in known:  # "CFO" is the Chief Financial Officer
+            continue
         unknown = [word for word in words if word not in known and word not in ("of", "and", "the")]
         if unknown and len(words) <= 5 and not _holds(request.text, match["role"]):
             start, end = match.span("role")
-            if set(words) & _ROLE_HEADS:
+            if set(words) & ROLE_HEADS:
                 hits.append(Hit("wrong_role", start, end, request.text[:160]))
     return hits
-
-
-_ROLE_HEADS = frozenset(
-    "manager engineer officer executive designer analyst associate supervisor lead head director "
-    "nurse accountant consultant "
-    "developer architect assistant administrator technician representative scientist teacher chef "
-    "driver pharmacist clerk "
-    "specialist coordinator trainee intern programmer copywriter dermatologist pgt tgt president "
-    "advisor partner writer "
-    "operator mechanic electrician cook guard auditor editor buyer planner trainer".split()
-)

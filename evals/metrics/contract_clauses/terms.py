@@ -13,6 +13,7 @@ from .values import NUMBER_WORDS
 
 _QUOTED = re.compile(
     r"\((?:[^()\"“”\n]{0,80}[ ,])?[\"“'](?P<a>[^\"“”'\n]{1,60})[\"”'](?:[^()\n]{0,80})?\)"
+    r"|\b(?:called|known as|referred to as) (?:the )?[\"“'](?P<c>[A-Z][^\"“”'\n]{0,60})[\"”']"
     r"|[\"“'](?P<b>[A-Z][^\"“”'\n]{0,60})[\"”'][ ]*(?:\([^()\n]{0,60}\)[ ]*)?(?:shall mean|means?"
     r"|refers? to|includes?|has the meaning|:)",
 )
@@ -46,6 +47,8 @@ _COMMON = (
         "gandhi jayanti first second third "
         "agreement's service rules standing orders annexures preamble recitals background signed "
         "executed registrar companies "
+        "mondays tuesdays wednesdays thursdays fridays saturdays sundays french german bengali kannada tamil telugu "
+        "malayalam marathi gujarati punjabi odia urdu konkani assamese sanskrit "
         "she he they his her their there these those here note yours sincerely truly".split()
     )
     | NUMBER_WORDS
@@ -67,7 +70,7 @@ def definitions(text: str) -> list[Term]:
     """Terms that the text defines, in its order."""
     found = []
     for match in _QUOTED.finditer(text):
-        group = "a" if match["a"] else "b"
+        group = next(group for group in "abc" if match[group])
         name = re.sub(r"^(?:the|The|a|an) ", "", match[group].strip(" ,."))
         if name and name[0].isupper():
             found.append(Term(name, *match.span(group)))
@@ -117,6 +120,8 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
         while words and words[0].casefold() in _COMMON:
             start += len(words.pop(0)) + 1
             inside = True
+        while words and words[-1].casefold() in _COMMON:
+            words.pop()
         # at the start of a sentence the first capital says nothing, a second one does
         if not words or (not inside and len(words) < 2):
             continue
@@ -137,7 +142,7 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
             continue
         if f" {plain} " in f" {titled} " or _line_is_title(text, match.start(), match.end()):
             continue
-        found.setdefault(plain, Term(whole, start, match.end()))
+        found.setdefault(plain, Term(whole, start, start + len(whole)))
     return list(found.values())
 
 

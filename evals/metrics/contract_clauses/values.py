@@ -38,7 +38,10 @@ _MONEY = re.compile(
     rf"{_SIGN}\s*(?P<figure>{_FIGURE})(?:/-|\s*/=)?(?:\s*(?P<scale>{_SCALE}))?"
     rf"|{_SIGN}\s*(?P<words>{NUMBER_PATTERN})\b"
     rf"|(?<![\w.,/-])(?P<bare>{_FIGURE})\s*(?:(?P<lpa>LPA)\b|(?P<bare_scale>{_SCALE})?\s*(?:rupees\b|/-)|"
-    r"(?P<lone_scale>(?:lakhs?|lacs?|crores?)\b))",
+    r"(?P<lone_scale>(?:lakhs?|lacs?|crores?)\b))"
+    # "22,000 pm": no sign, but a figure of thousands that is paid by the month or year
+    r"|(?<![\w.,/-])(?P<paid>\d{1,3}(?:,\d{2,3})+|\d{4,8})(?=\s*(?:/-\s*)?(?:p\.?\s?[ma]\b|(?:per|a)\s+(?:month|annum|year)\b"
+    r"|monthly\b|annually\b|/\s?(?:month|mo|year|yr)\b))",
     re.IGNORECASE,
 )
 _PER_YEAR = re.compile(
@@ -134,7 +137,7 @@ def find_money(text: str) -> list[Money]:
         if match["words"]:
             value = words_to_number(match["words"])
         else:
-            value = float((match["figure"] or match["bare"]).replace(",", ""))
+            value = float((match["figure"] or match["bare"] or match["paid"]).replace(",", ""))
             value *= _SCALES.get(scale.casefold(), 1)
         end, words = match.end(), None
         bracket = _BRACKET.match(text, end)

@@ -39,8 +39,8 @@ _PAYERS = (
     ("company", re.compile(
         r"\bwe\s+(?:\w+\s+){0,2}?(?:pay|bear|cover|waive|absorb)\b|\b(?:is|are|be)\s+on\s+us\b"
         r"|\bat\s+our\s+(?:own\s+)?(?:cost|expense)\b|"
-        r"\bfree\s+of\s+charge\b|\b(?:costs?\s+you|you\s+pay)\s+nothing\b|\b(?:at\s+)?no\s+(?:extra\s+"
-        r"|additional\s+)?(?:cost|charge|fee)\b|\bfor\s+free\b|"
+        r"\bfree\s+of\s+charge\b|\b(?:costs?\s+you|you\s+pay)\s+nothing\b|\b(?:at\s+)?no\s+(?:\w+\s+)?"
+        r"(?:cost|charge|fee)\b|\bfor\s+free\b|"
         r"\b(?:is|are|be)\s+(?:\w+\s+)?free\b|\bwithout\s+(?:any\s+)?(?:charge|cost|fee)\b"
         r"|\bfree\s+(?:delivery|shipping|pickup|returns?)\b",
         re.I,
