@@ -455,3 +455,12 @@ def test_condolences_take_nothing_back():
     assert _kinds(said, "Subjective: Brother was 62.") == set()
     taken = "Doctor: Take lisinopril forty, I'm sorry, twenty milligrams."
     assert "wrong_dose" in _kinds(taken, "Plan: Lisinopril 40 mg.")
+
+
+def test_an_allergy_that_was_asked_for_and_denied_is_none():
+    said = "Doctor: Any allergy, to egg, to injections?\nPatient: No."
+    assert _kinds(said, "Subjective: No allergy.") == set()
+    assert _kinds(said, "Subjective: No egg allergy.") == set()
+    assert "wrong_allergy" in _kinds(
+        said.replace("No.", "Egg allergy, my lips swell."), "Subjective: No allergy."
+    )

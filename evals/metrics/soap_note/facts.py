@@ -194,11 +194,17 @@ def noted_allergies(note: str) -> tuple[dict[str, tuple[int, int]], tuple[int, i
         for name, (a, b) in _substances(note[match.end() : stop]).items():
             found.setdefault(name, (match.end() + a, match.end() + b))
         ahead = re.search(r"([A-Za-z-]+)[ ]$", note[line : match.start()])
-        if ahead and match.group().casefold() == "allergy":
+        denied = ahead and re.search(
+            r"\b(?:no|denies|without) $", note[line : line + ahead.start(1)], re.IGNORECASE
+        )
+        if ahead and not denied and match.group().casefold() == "allergy":
             for name, (a, b) in _substances(ahead[1]).items():
                 found.setdefault(name, (line + ahead.start(1) + a, line + ahead.start(1) + b))
     none = _NONE_KNOWN.search(_SEASONAL.sub(lambda m: "_" * len(m.group()), note))
     return found, none.span() if none else None
+
+
+_DENIED = re.compile(r"[^.?!\n]*\?\s*(?:\[?\w+[\]:]+\s*)?(?:no|none|nil|nothing|never|nope)\b", re.IGNORECASE)
 
 
 def said_allergies(transcript: str) -> tuple[dict[str, int], bool]:
@@ -210,6 +216,8 @@ def said_allergies(transcript: str) -> tuple[dict[str, int], bool]:
         r"\ballerg(?:y|ies|ic|en)\b|\b(?:break|broke) out in hives|\banaphyla\w+", text, re.IGNORECASE
     ):
         asked = True
+        if _DENIED.match(text, match.end()):  # "Any allergy, to egg? No." names no allergy
+            continue
         begin, end = max(0, match.start() - 60), min(len(text), match.end() + 170)
         for name, (a, _) in _substances(text[begin:end]).items():
             lead = text[max(0, begin + a - 30) : begin + a].casefold()
