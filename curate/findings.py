@@ -224,6 +224,8 @@ def open_spans(
         text = fields[name]
         covered = occurrences(text, known)
         for finding in found:
+            if detector.policy.action(finding.entity_type) == "keep":
+                continue
             if not any(start <= finding.start and finding.end <= stop for start, stop in covered):
                 spans.append(
                     {
