@@ -190,7 +190,9 @@ def scan_chunk(
                     name: [f for f in spans if not detector.policy.is_open(f.entity_type, f.score)]
                     for name, spans in found.items()
                 }
-                fields, mapping = pseudonymize(fields, certain, key, record_id=row["pair_id"])
+                fields, mapping = pseudonymize(
+                    fields, certain, key, record_id=row["pair_id"], policy=detector.policy
+                )
                 surrogates = [
                     {
                         "field": m["field"],
@@ -222,6 +224,8 @@ def open_spans(
         text = fields[name]
         covered = occurrences(text, known)
         for finding in found:
+            if detector.policy.action(finding.entity_type) == "keep":
+                continue
             if not any(start <= finding.start and finding.end <= stop for start, stop in covered):
                 spans.append(
                     {

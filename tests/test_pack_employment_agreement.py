@@ -160,3 +160,14 @@ def test_every_row_is_decided_once(rows: dict[str, Row], decisions: list[dict[st
     decided = Counter(line["record"] for line in decisions if line.get("verdict") in ("approve", "reject"))
     assert set(decided) | copies == set(rows) and set(decided.values()) == {1}
     assert not set(decided) & copies
+
+
+def test_what_the_policy_keeps_is_no_open_finding() -> None:
+    """Dates, employers and towns of an agreement stay, and nobody has to decide about them; names do not."""
+    from curate.findings import open_spans
+    from curate.privacy import Detector, Policy
+
+    detector = Detector.from_policy(Policy.load(load_pack(FOLDER).privacy))
+    text = "Mr. Namdev Waghmare joined Deccan Sprocket Industries Private Limited, Pune, on 5 October 2026."
+    kinds = {span["entity_type"] for span in open_spans(detector, {"prompt": text, "completion": ""}, [])}
+    assert kinds == {"PERSON"}

@@ -196,7 +196,8 @@ def read_house(path: Path) -> House:
 def read_requests(path: Path, prefix: str, first: int = 1) -> list[Request]:
     """Requests of a file; ``@@`` opens a source, ``@ house tags`` a request, then one field a line."""
     found: list[Request] = []
-    source, fields = "", {}
+    source = ""
+    fields: dict[str, str] = {}
 
     def close() -> None:
         if fields:
@@ -585,9 +586,9 @@ def build() -> Pack:
         copies.append(line)
     pick.shuffle(rows)
     records = [json.dumps(row, ensure_ascii=False) for row in rows]
-    for line in (PARTS / "broken.txt").read_text("utf-8").splitlines():
+    for broken in (PARTS / "broken.txt").read_text("utf-8").splitlines():
         # behind the first row, whose id one of them takes again
-        records.insert(pick.randrange(records.index(_line_of(records, "ea-001")) + 1, len(records)), line)
+        records.insert(pick.randrange(records.index(_line_of(records, "ea-001")) + 1, len(records)), broken)
     decisions = [*copies, *sorted(refused, key=lambda line: line["record"]), *told]
     return Pack(
         records,
