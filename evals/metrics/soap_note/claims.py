@@ -16,51 +16,10 @@ from itertools import pairwise
 from rapidfuzz import fuzz, process
 
 from .medications import SUBSTANCE
+from .spoken import ARTICLES, UNITS, WORDS, Mention, is_numeric, mentions_in
 
 NEAR = 60  # tokens between a medication and its dose in speech: a turn or two
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-WORDS = {word: float(n) for n, word in enumerate(_SMALL)} | {
-    word: 10.0 * n for n, word in enumerate(_TENS, 2)
-}
-_ORDER = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
-ORDINALS = (
-    {word: float(number) for number, word in enumerate(_ORDER, 1)}
-    | {f"{word}th": value for word, value in WORDS.items() if 13 <= value < 20}
-    | {word.removesuffix("y") + "ieth": value for word, value in WORDS.items() if value >= 20}
-)
-# "may" is left out: it is a verb far more often
-_YEAR = "january february march april - june july august september october november december".split()
-MONTHS = {word: float(number) for number, word in enumerate(_YEAR, 1) if word != "-"}
-SPOKEN = {"once": 1.0, "twice": 2.0, "thrice": 3.0, "couple": 2.0, "pair": 2.0, "single": 1.0, "double": 2.0,
-          "triple": 3.0, "half": 0.5, "dozen": 12.0, "both": 2.0, "quarter": 0.25, "daily": 1.0}  # fmt: skip
-ARTICLES = {"a": 1.0, "an": 1.0}  # a number only before a unit: "a week"
-# spelling -> (unit, factor into the base of its dimension); units of one dimension convert into each other
-UNITS: dict[str, tuple[str, float]] = {}
-for _dimension, _table in {
-    "mass": {"mcg microgram micrograms ug µg": 1e-6, "mg milligram milligrams mgs": 1e-3, "g gram grams gm": 1.0,
-             "kg kilogram kilograms kilos": 1e3},
-    "weight": {"lb lbs pound pounds": 1.0, "oz ounce ounces": 1 / 16},
-    "volume": {"ml milliliter milliliters millilitres cc ccs": 1.0, "l liter liters litre litres": 1e3},
-    "length": {"mm millimeter millimeters": 0.1, "cm centimeter centimeters": 1.0, "inch inches": 2.54,
-               "foot feet ft": 30.48},
-    "time": {"minute minutes min mins": 1.0, "hour hours hr hrs": 60.0, "day days": 1440.0,
-             "week weeks wk wks": 10080.0},
-    "long": {"month months mo mos": 1.0, "year years yr yrs yo y/o": 12.0},
-    "share": {"% percent": 1.0},
-    "doses": {"unit units iu": 1.0},
-    "pieces": {"tablet tablets tab tabs pill pills capsule capsules": 1.0},
-    "puffs": {"puff puffs": 1.0},
-    "times": {"times": 1.0},
-    "degrees": {"degree degrees fahrenheit": 1.0},
-}.items():  # fmt: skip
-    for _names, _factor in _table.items():
-        UNITS |= {name: (_dimension, _factor) for name in _names.split()}
 DOSE_DIMENSIONS = {"mass", "doses", "volume"}
-_COUNTS = {"times", "pieces", "puffs", "time"}  # what a number after a dose may count
 MEASURES = {  # what a number is said of -> its names in notes and speech
     "blood pressure": "blood pressure|blood pressures|bp",
     "pulse": "heart rate|pulse|hr",
@@ -121,15 +80,6 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Mention:
-    """A number as somebody said it: value, unit or None, position among the tokens."""
-
-    value: float
-    unit: str | None
-    at: int
-
-
-@dataclass(frozen=True)
 class Claim:
     """Something a note says that can be looked up. ``value`` and ``unit`` for numbers, ``name`` for the rest."""
 
@@ -169,17 +119,17 @@ class Source:
         # "ninety eight . six" is one number, "pulse fifty eight . one plus edema" is two: the first may stand alone
         dots = {i for i, t in enumerate(self.tokens) if self.text[t.start : t.end] == "."}
         apart = ["|" if i in dots else word for i, word in enumerate(self.words)]
-        heard = _mentions(self.words)
+        heard = mentions_in(self.words)
         alone = [
             m
-            for m in _mentions(apart)
+            for m in mentions_in(apart)
             if m not in heard and (m.at - 1 not in dots or self._begins_sentence(m.at))
         ]
         # "five hundred, two a day": where a comma is heard, both readings stand
         commas = frozenset(
             i for i in range(1, len(self.tokens)) if any(c in self._between(i - 1, i) for c in ",;:")
         )
-        parted = [m for m in _mentions(self.words, commas) if m not in heard]
+        parted = [m for m in mentions_in(self.words, commas) if m not in heard]
         clock = [
             Mention(float(m[1]) * 100 + float(m[2]), None, self._token_at(m.start()))
             for m in _CLOCK.finditer(text)
@@ -257,7 +207,7 @@ class Source:
         """What a number is said of: the last measure named within ten tokens before it; "X over Y" is a pressure."""
         around = range(max(1, mention.at - 1), min(len(self.words) - 1, mention.at + 5))
         if mention.value > 30 and any(
-            self.words[i] == "over" and _numeric(self.words[i - 1]) and _numeric(self.words[i + 1])
+            self.words[i] == "over" and is_numeric(self.words[i - 1]) and is_numeric(self.words[i + 1])
             for i in around
         ):
             return "blood pressure"
@@ -372,7 +322,7 @@ def find_claims(note: str) -> list[Claim]:
         numbers.append(
             Claim("number", match.start(), match.end(), value, unit, _measure_in(note, match.start()))
         )
-    for mention in _mentions([token.text for token in words]):  # "three weeks", "ten milligrams"
+    for mention in mentions_in([token.text for token in words]):  # "three weeks", "ten milligrams"
         token = words[mention.at]
         if (
             mention.unit
@@ -537,164 +487,3 @@ def _drugs(words: list[str]) -> dict[int, list[int]]:
         if name in SUBSTANCE:
             found.setdefault(SUBSTANCE[name], []).append(position)
     return found
-
-
-def _mentions(words: list[str], breaks: frozenset[int] = frozenset()) -> list[Mention]:
-    """Every number that a listener could hear, in digits or words, with the unit that follows it.
-
-    No number goes on over a position in ``breaks``.
-    """
-    found: list[Mention] = []
-    start = 0
-    while start < len(words):
-        end = start
-        while end < len(words) and end - start < 12 and not (end > start and end in breaks) and (
-            _digit(words[end]) is not None
-            or words[end] in WORDS
-            or words[end] in ("hundred", "thousand", "point", "oh")
-            or (words[end] == "and" and end > start and words[end - 1] in ("hundred", "point"))
-        ):  # fmt: skip
-            end += 1
-        if end == start:
-            word = words[start]
-            tens = WORDS.get(words[start - 1], 0.0) if start else 0.0
-            if tens >= 20 and tens % 10 == 0 and ORDINALS.get(word, 99.0) < 10:  # "the twenty-second"
-                found.append(Mention(tens + ORDINALS[word], None, start))
-            for table in (SPOKEN, ORDINALS, MONTHS, ARTICLES):
-                if word in table:
-                    skip = 1 if word == "half" and words[start + 1 : start + 2] in (["an"], ["a"]) else 0
-                    heard = _with_unit(words, start + 1 + skip, table[word], start)
-                    found += [m for m in heard if table is not ARTICLES or m.unit or m.value > 1]
-            start += 1
-            continue
-        readings = _readings(words, start, end)
-        if end - start > 1 and UNITS.get(_unit_at(words, end) or "", ("",))[0] in _COUNTS:
-            # "four hundred three times a day" is a dose and a count
-            apart = _readings(words, start, end - 1) + _readings(words, end - 1, end)
-            readings += [item for item in apart if item not in readings]
-        for i, j, value in readings:
-            found += _with_unit(words, j, value, i) if j == end else [Mention(value, None, i)]
-        found += _spelled(words, start, end)
-        start = end
-    return found
-
-
-def _spelled(words: list[str], start: int, end: int) -> list[Mention]:
-    """What people say without "point" and without places: "thirty-eight nine" of a fever, "nine one one"."""
-    found: list[Mention] = []
-    for i in range(start, end):
-        digits = [WORDS.get(word, 99.0) for word in words[i:end]]
-        run = next((n for n, digit in enumerate(digits) if digit > 9), len(digits))
-        if run >= 3 and not (i > start and WORDS.get(words[i - 1], 99.0) <= 9):
-            found.append(Mention(float("".join(str(int(digit)) for digit in digits[:run])), None, i))
-        for j in (i + 1, i + 2):
-            whole = _parse(words[i:j]) if j < end and words[i] in WORDS else None
-            part = WORDS.get(words[j], 99.0) if j < end else 99.0
-            if (
-                whole is not None
-                and part <= 9
-                and (34 <= whole <= 43 or 94 <= whole <= 99)
-                and not _unit_at(words, j + 1)
-            ):
-                found.append(Mention(whole + part / 10, None, i))
-    return found
-
-
-def _with_unit(words: list[str], after: int, value: float, at: int) -> list[Mention]:
-    """A number with its unit; and half more of it where "and a half" follows ("an hour and a half")."""
-    unit = _unit_at(words, after)
-    found = [Mention(value, unit, at)]
-    for half in (after, after + 1):
-        if words[half : half + 3] == ["and", "a", "half"]:
-            found.append(Mention(value + 0.5, unit or _unit_at(words, half + 3), at))
-    return found
-
-
-def _unit_at(words: list[str], position: int) -> str | None:
-    word = words[position] if position < len(words) else ""
-    return word if word in UNITS else None
-
-
-def _numeric(word: str) -> bool:
-    return word in WORDS or word in ("hundred", "oh") or word[:1].isdigit()
-
-
-def _digit(word: str) -> float | None:
-    return float(word.replace(",", "")) if word[0].isdigit() else None
-
-
-def _parse(words: list[str]) -> float | None:
-    """Value of a run of number words, or None when nobody would say one number that way."""
-    if "point" in words:
-        at = words.index("point")
-        whole = (_parse(words[:at]) or _joined(words[:at])) if at else 0.0
-        digits = []
-        for word in words[at + 1 :]:
-            value = 0.0 if word == "oh" else WORDS.get(word, _digit(word))
-            if value is None or value != int(value):
-                return None
-            digits.append(str(int(value)))
-        return (
-            float(f"{int(whole)}.{''.join(digits)}")
-            if digits and whole is not None and whole == int(whole)
-            else None
-        )
-    for name, size in (("thousand", 1000.0), ("hundred", 100.0)):
-        if name in words:
-            at = words.index(name)
-            high = _parse(words[:at]) if at else 1.0
-            rest = [word for word in words[at + 1 :] if word != "and"]
-            low = _parse(rest) if rest else 0.0
-            if high is None or low is None or low >= size:
-                return None
-            return high * size + low
-    values = [0.0 if word == "oh" else WORDS.get(word, _digit(word)) for word in words]
-    if any(value is None for value in values):
-        return None
-    known = [value for value in values if value is not None]
-    if len(known) == 1:
-        return known[0]
-    spoken = all(word in WORDS or word == "oh" for word in words)
-    if spoken and len(known) == 2 and known[0] >= 20 and known[1] < 10 and words[1] != "oh":
-        return known[0] + known[1]  # twenty five
-    return None
-
-
-def _joined(words: list[str]) -> float | None:
-    """Value of words that are said side by side for one number: one twenty, nineteen eighty five, one oh five."""
-    if not 2 <= len(words) <= 4 or not all(word in WORDS or word == "oh" for word in words):
-        return None
-    if len(words) == 3 and words[1] == "oh" and WORDS.get(words[2], 99) < 10:
-        return WORDS.get(words[0], 0.0) * 100 + WORDS[words[2]]
-    for cut in (1, 2):
-        high, low = _parse(words[:cut]), _parse(words[cut:])
-        if high is not None and low is not None and high >= 1 and 10 <= low < 100:
-            return high * 100 + low
-    return None
-
-
-def _readings(words: list[str], start: int, end: int) -> list[tuple[int, int, float]]:
-    """``(from, to, value)`` of every number that a run of number words can mean.
-
-    Parts of a longer number are none ("ninety eight" is not also a 90 and an 8). Where words stand side by side the
-    parts count, too ("twenty thirty" may be a range), except for a small first one ("one twenty over eighty") that no
-    unit follows.
-    """
-    spans = [(i, j) for i in range(start, end) for j in range(i + 1, min(end, i + 8) + 1)]
-    plain = [(i, j, value) for i, j in spans if (value := _parse(words[i:j])) is not None]
-    plain = _maximal(plain)
-    joined = _maximal([(i, j, value) for i, j in spans if (value := _joined(words[i:j])) is not None])
-    hidden = [
-        (i, j) for i, j, value in joined if value < 1000 and not (j == end and _unit_at(words, end))
-    ]  # fmt: skip
-    plain = [(i, j, value) for i, j, value in plain if not any(a <= i and j <= b for a, b in hidden)]
-    return plain + joined
-
-
-def _maximal(readings: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
-    """Readings that lie in no longer one."""
-    return [
-        (i, j, value)
-        for i, j, value in readings
-        if not any(a <= i and j <= b and (a, b) != (i, j) for a, b, _ in readings)
-    ]

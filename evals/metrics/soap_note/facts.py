@@ -8,8 +8,9 @@ Does not cover: sides of things that are no body part, reactions to allergens, r
 
 import re
 
-from .claims import DATE, MONTHS, ORDINALS, WORDS, Source
+from .claims import DATE, Source
 from .medications import SUBSTANCE
+from .spoken import MONTHS, ORDINALS, WORDS
 
 SIDES = {"left": "right", "right": "left"}
 BODY = set(
