@@ -58,7 +58,7 @@ class Generator(Protocol):
         """One answer for each conversation, in the same order."""
 
 
-CPU_BATCH, DEVICE_BATCH = 32768, 131072  # tokens, prompt and answer, in memory at once
+CPU_BATCH, DEVICE_BATCH = 32768, 65536  # tokens, prompt and answer, in memory at once
 
 
 class LocalModel:
