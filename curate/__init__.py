@@ -7,7 +7,7 @@ and `curate.errors`. This package exports nothing by itself: name the module you
 
 import os
 
-# Threads of torch that wait for each other spin by default. Where cores are shared (a server beside a job, two jobs),
-# the one that spins takes the core of the one it waits for: seven times the CPU seconds, measured. Read by OpenMP when
-# torch is first imported, so it stands here, before everything.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Threads of torch that wait for each other spin for milliseconds by default. Where cores are shared (a server beside a
+# job, two jobs) the one that spins takes the core of the one it waits for: seven times the CPU seconds, measured. So
+# they spin briefly and then sleep; on idle cores that costs nothing. libgomp reads it when torch is first imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
