@@ -38,11 +38,11 @@ def test_arms_render_as_the_model_was_trained(tmp_path):
     version(workspace, "t-v1", base, "model")
     spec = {"threads": 1, "baselines": ["zero_shot"], "outputs": {}, "released": ["t-v1"]}
     zero, before, tuned = (
-        arm.generator.identity()["template"] for arm in release._arms(workspace, pack, spec, plain)
+        arm.generator.identity()["template"] for arm in release._arms(workspace, pack, spec, plain, None)
     )
     expected = {name: LocalModel(base, template=name).identity()["template"] for name in ("plain", "model")}
     assert tuned == zero == expected["plain"] != expected["model"] == before
-    [alone] = release._arms(workspace, pack, spec | {"released": []}, None)
+    [alone] = release._arms(workspace, pack, spec | {"released": []}, None, None)
     assert (
         alone.generator.identity()["template"] == expected["plain"]
     )  # baselines that stand before any model

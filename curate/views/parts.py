@@ -172,10 +172,8 @@ def number(value: Any) -> str:
 
 def text_card(label: str, text: str, spans: Sequence[dict[str, Any]] = (), *, scroll: bool = True) -> None:
     """One text of a record, spans marked. Spans: {start, stop, entity_type, kind: pii|sub}."""
-    block(
-        f'<p class="gp-label">{escape(label)}</p><div class="gp-card gp-text{" gp-scroll" if scroll else ""}">'
-        f"{marked(text, spans)}</div>"
-    )
+    kind = 'gp-text gp-scroll" tabindex="0' if scroll else "gp-text"  # what scrolls must be reached by keys
+    block(f'<p class="gp-label">{escape(label)}</p><div class="gp-card {kind}">{marked(text, spans)}</div>')
 
 
 def marked(text: str, spans: Sequence[dict[str, Any]]) -> str:

@@ -136,6 +136,7 @@ def _unit_at(words: list[str], position: int) -> str | None:
 
 
 def is_numeric(word: str) -> bool:
+    """Whether a word, as `mentions_in` gets it, is a number or a part of a spoken one."""
     return word in WORDS or word in ("hundred", "oh") or word[:1].isdigit()
 
 
