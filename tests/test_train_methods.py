@@ -142,11 +142,12 @@ print(json.dumps({**done.memory, "peak_mb": resource.getrusage(resource.RUSAGE_S
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "more", [{}, {"checkpointing": "on"}, {"method": "full", "micro_tokens": 400}], ids=str
+    "more", [{}, {"checkpointing": "on"}, {"method": "full", "micro_tokens": 512}], ids=str
 )
 def test_the_estimate_is_near_what_a_run_takes(tmp_path, more) -> None:
-    """Peak resident memory of a whole process, within 40 % of what was said before it started."""
-    recipe = {"threads": 1, "max_steps": 1, "batch": 8, "micro_tokens": 1600, **more}
+    """Peak resident memory of a whole process, within 35 % of what was said before it started."""
+    # two steps: the moments of AdamW lie beside activations from the second on
+    recipe = {"threads": 1, "max_steps": 2, "batch": 4, "micro_tokens": 800, **more}
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(tmp_path), json.dumps(recipe)],
         capture_output=True,
@@ -156,7 +157,7 @@ def test_the_estimate_is_near_what_a_run_takes(tmp_path, more) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert 0.6 < found["total_mb"] / found["peak_mb"] < 1.4, found
+    assert 0.65 < found["total_mb"] / found["peak_mb"] < 1.35, found
 
 
 def test_an_estimate_knows_sizes_it_never_loads(tmp_path) -> None:
