@@ -124,6 +124,22 @@ class Tab:
             seen += self.page.locator(".card").inner_text()
         raise AssertionError(f"it did not happen; errors {self.errors}; on the page: {seen}")
 
+    def choose(self, box: str, option: str) -> None:
+        """Pick `option` in the list `box`; a rerun that falls between the two clicks shuts a list: open it again."""
+        from playwright.sync_api import TimeoutError as Slow
+
+        wanted = self.page.get_by_role("option", name=option)
+
+        def picked() -> bool:
+            self.page.get_by_role("combobox", name=box, exact=False).last.click()
+            try:
+                wanted.click(timeout=3000)
+            except Slow:
+                return False
+            return True
+
+        self.until(picked)
+
     def saved(self) -> None:
         """Wait until the card's outbox is empty."""
         self.until(

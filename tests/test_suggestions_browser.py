@@ -120,15 +120,13 @@ def test_the_card_follows_the_order_that_was_chosen(
     tab.page.keyboard.type(" mine")
     tab.page.keyboard.press("Escape")
     tab.page.get_by_text("Order of the queue").click()
-    tab.page.get_by_role("combobox", name="Order", exact=False).last.click()
-    tab.page.get_by_role("option", name="highest score first").click()
+    tab.choose("Order", "highest score first")
     tab.until(lambda: tab.shown() == best["pair_id"])
     tab.page.locator(".chips[data-pair]").click()  # keys are inert while the list of orders has the focus
     tab.page.keyboard.press("a")
     tab.saved()
     assert [one["pair_id"] for one in tab.decided] == [best["pair_id"]]
-    tab.page.get_by_role("combobox", name="Order", exact=False).last.click()
-    tab.page.get_by_role("option", name="as it comes").click()
+    tab.choose("Order", "as it comes")
     tab.until(lambda: tab.shown() == begun)
     assert "your draft waits" in tab.page.locator(".chips[data-pair]").inner_text(), "drafts outlive an order"
     assert tab.errors == []
