@@ -41,7 +41,10 @@ TRAINED = (
     "ID",
     "AGE",
 )  # e-mail and web addresses: rules
-CALIBRATION = ("clinic-notes", "us-chat-agent", "village-english", "escape-room")
+CALIBRATION = (
+    "clinic-notes", "us-chat-agent", "village-english", "escape-room", "court-clerk", "sysadmin-oncall", "pharmacy-counter",
+    "nri-family-emails", "gig-driver-complaints", "scots-gp", "insurance-callback",
+)  # fmt: skip
 LIMITS = (
     "Trained on a few hundred documents by one group of writers: expect it to do worse on text unlike them.",
     "English, and English mixed with Hindi in Latin letters; other languages and scripts only in passing.",
@@ -237,7 +240,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the asset")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--copies", type=int, default=2, help="augmented copies of each piece an epoch")
     parser.add_argument("--minutes", type=float, default=60, help="stop after the epoch that passes this")
     parser.add_argument("--seed", type=int, default=20)
@@ -255,9 +258,10 @@ def main() -> None:
     pieces = [piece for d in training for piece in lines_of(d)]
     nlp = build(args.scratch)
     optimizer = nlp.create_optimizer()
-    optimizer.learn_rate = 0.001
     log = []
     for epoch in range(args.epochs):
+        # A falling rate: with a constant one, recall and precision on held-out styles swing by 3 points an epoch.
+        optimizer.learn_rate = 0.001 * (1 - 0.85 * epoch / max(1, args.epochs - 1))
         drawn = pieces + [augmented(piece, names, rng) for piece in pieces for _ in range(args.copies)]
 
         rng.shuffle(drawn)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from presidio_analyzer import EntityRecognizer, RecognizerResult
@@ -55,6 +55,9 @@ _YEAR_WORD = rf"(?:(?:nineteen|eighteen)[- ](?:hundred(?: and)?[- ])?{_TWO}|two[
 _N = r"[0-9०-९]"
 _YEAR = r"(?:(?:1[89]|20)\d\d|[०-९]{4}|['’]\d\d|\d\d(?![\d:]|\s*(?:am|pm|a\.m|p\.m|%)))"
 _GAP = r"(?:[ ]*[-/.,][ ]*|[ ]+)"
+
+WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_WEEKDAY = r"(?:mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
 
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -107,10 +110,24 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "short_numeric",
         re.compile(
-            r"\b(?:on|dated?|dob|d\.o\.b\.?|born|since|until|till|by|from|before|after|joined|admitted|discharged)[ :]+"
+            r"(?:\b(?:on|dated?|dob|d\.o\.b\.?|born|since|until|till|by|from|before|after|joined|admitted|discharged|sent|posted|delivered|"
+            rf"addendum|ps|f/u|fill|filled|seen|mail of|{_WEEKDAY})[ :(]+|^(?=[\d./-]+[ ]*(?:[—–:]|-[ ])))"
             r"(?P<x>(?P<d>\d{1,2})(?P<s>[/.-])(?P<m>\d{1,2}))(?![\w/]|[.-]\d|[ ]*(?:%|mg|hrs?|hours|am|pm|of\b))",
-            re.I,
+            re.I | re.M,
         ),
+    ),
+)
+
+# A weekday and an article belong to the date they stand before: a moved date has another weekday.
+_LEAD = re.compile(rf"(?<![\w-])(?:(?P<w>{_WEEKDAY})\b\.?,?[ ]+)?(?:the[ ]+)?$", re.I)
+# A day alone: with its weekday, or after a word that puts something on a day.
+_DAY_ALONE = (
+    re.compile(rf"(?<![\w-])(?P<x>{_WEEKDAY}\.?,?[ ]+(?:the[ ]+)?(?:\d{{1,2}}(?:st|nd|rd|th)|{_DAY_WORD}))(?![\w-])", re.I),
+    re.compile(
+        r"\b(?:on|by|until|till|til|since|from|before|after|nor|to|dated|around)[ ]+"
+        rf"(?P<x>the[ ]+(?:\d{{1,2}}(?:st|nd|rd|th)|{_DAY_WORD}))(?!\w)"
+        r"(?=[ ]*(?:[.,;:!?)\n\"”—]|$|-[ ])|[ ]+(?:and|or|nor|till|until|inst|of[ ]+(?:this|last|next)[ ]+month|at[ ]+\d+|i|we|he|she|they|please)\b)",
+        re.I,
     ),
 )
 
@@ -262,8 +279,26 @@ def _read(form: str, match: re.Match[str]) -> DateText | None:
     return DateText(form, text, day, month, year, spans, order)
 
 
+def lead(text: str) -> tuple[int, int | None]:
+    """Length of the weekday and article that a date's text opens with, and the weekday (Monday is 0)."""
+    match = re.match(rf"(?:(?P<w>{_WEEKDAY})\b\.?,?[ ]+)?(?:the[ ]+)?(?=\w)", text, re.I)
+    if match is None:
+        return 0, None
+    word = (match.group("w") or "").lower()
+    return match.end(), next((i for i, day in enumerate(WEEKDAYS) if word and day.startswith(word[:3])), None)
+
+
+def weekday_like(day: int, like: str) -> str:
+    """The name of a weekday in the length and case of ``like``."""
+    word = WEEKDAYS[day]
+    return _match_case(word if like.lower() in WEEKDAYS else word[:3], like)
+
+
 def parse(text: str) -> DateText | None:
-    """Read a text that is one date and nothing else; ``None`` when it is not."""
+    """Read a text that is one date and nothing else; ``None`` when it is not. A day alone has no month."""
+    alone = re.fullmatch(rf"(?P<d>\d{{1,2}}|{_DAY_WORD})(?P<o>st|nd|rd|th)?", text, re.I)
+    if alone and (alone.group("o") or text[:1].isalpha()):
+        return _read("day_alone", alone)
     for form, pattern in _FORMS:
         probe = f"on {text}" if form == "short_numeric" else text
         match = pattern.search(probe)
@@ -272,6 +307,37 @@ def parse(text: str) -> DateText | None:
             if found is not None and found.text == text.rstrip(" ."):
                 return found
     return None
+
+
+def scrambled(text: str, draw: Callable[[int], int]) -> str:
+    """Another date for one that no form reads ("the 2nd to the 9th of Kasim"): other days, months and numbers in the
+    same words. ``draw(n)`` gives a number below n."""
+
+    def other(match: re.Match[str]) -> str:
+        word = match.group()
+        if word.isdecimal():
+            day = len(word) <= 2 and 1 <= int(word) <= 31
+            new = 1 + draw(28) if day else None
+            if new is not None:
+                new = new % 28 + 1 if new == int(word) else new
+                return _digits_like(new, word)
+            return "".join(str((int(c) + 1 + draw(9)) % 10) for c in word)
+        if word.lower() in MONTH_OF:
+            return _month_like((MONTH_OF[word.lower()] + draw(11)) % 12 + 1, word)
+        day_word = re.sub(r"[- ]", "-", word.lower())
+        if day_word in _ORDINALS:
+            new = 1 + draw(28)
+            return _day_like(new % 28 + 1 if new == _ORDINALS.index(day_word) else new, word)
+        return _match_case(_ONES[1 + (_ONES.index(word.lower()) + draw(18)) % 19], word)
+
+    out = re.sub(rf"\d+|\b(?:{_MONTH}|{_DAY_WORD}|{_SMALL})\b", other, text, flags=re.I)
+    out = re.sub(
+        r"\b(\d{1,2})(st|nd|rd|th)\b",
+        lambda m: m.group(1) + _match_case(ordinal_suffix(int(m.group(1))), m.group(2)),
+        out,
+        flags=re.I,
+    )
+    return out if out != text else f"day {1 + draw(28)}"
 
 
 def find(text: str) -> Iterator[tuple[int, int, float]]:
@@ -284,7 +350,13 @@ def find(text: str) -> Iterator[tuple[int, int, float]]:
             start = match.start("x") if "x" in pattern.groupindex else match.start()
             score = _score(form, found, match, text)
             if score:
-                yield start, start + len(found.text), score
+                before = _LEAD.search(text[max(0, start - 16) : start])
+                lead_length = len(before.group()) if before else 0
+                yield start - lead_length, start + len(found.text), score
+    for pattern in _DAY_ALONE:
+        for match in pattern.finditer(text):
+            if match.group("x").lower() not in ("the first", "the second", "the third", "the fourth"):
+                yield match.start("x"), match.end("x"), 0.7  # "by the third" is more often an attempt than a day
 
 
 def _score(form: str, found: DateText, match: re.Match[str], text: str) -> float:
@@ -327,6 +399,16 @@ def _score(form: str, found: DateText, match: re.Match[str], text: str) -> float
 
 _AGE_WORD = r"(?:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:a|one) hundred(?:(?: and)? (?:one|two|three|four|five|six|seven|eight|nine|ten))?)"
 _AGE_NUMBER = rf"(?P<x>9\d|1[01]\d|12[0-2]|{_AGE_WORD})"
+# What a number from ninety after a comma or an "is" also measures.
+_NO_AGE = (
+    r"(?<!\bpulse)(?<!\bsats)(?<!\bsaturation)(?<!\btemp)(?<!\bweight)(?<!\brate)(?<!\bscore)(?<!\btotal)(?<!\blevel)(?<!\bsugar)(?<!\bglucose)"
+    r"(?<!\broom)(?<!\bflat)(?<!\broute)(?<!\bpage)(?<!\bferritin)(?<!\bcreatinine)(?<!\bdiastolic)(?<!\bsystolic)(?<!\boxygen)(?<!\bheart)(?<!\bbus)"
+)
+_ELDER = (
+    r"(?:(?:grand|great-?grand|god|step)?-?(?:mother|father|ma|pa|mum|mom|dad|parents?|aunt|uncle|mother-in-law|father-in-law)|granny|gran|nan|nana|nani|naani|"
+    r"dadi|dada|daadi|ammamma|lola|lolo|abuela|abuelo|oma|opa|nonna|nonno|babcia|nain|taid|wife|husband|widow|widower|patient|lady|gentleman|woman|man|tai|kaki|aaji|ajji)"
+)
+_CLAUSE_ENDS = r"(?=[ ]*(?:[,;.!?)\n—–]|$)|[ ]+(?:and|or|but|now|next|this|in (?:january|february|march|april|may|june|july|august|september|october|november|december))\b)"
 _AGES = (
     re.compile(rf"(?<![\w.,/-]){_AGE_NUMBER}(?:\s*|-)(?:years?|yrs?|yr)[\s-]*(?:old|of age|young)\b", re.I),
     re.compile(rf"(?<![\w.,/-]){_AGE_NUMBER}\s*(?:y/?o\b|y\.o\.|yo\b|saal (?:ka|ki|ke)\b|साल)", re.I),
@@ -341,6 +423,12 @@ _AGES = (
         re.I,
     ),
     re.compile(r"(?<![\w.,/-])(?P<x>9\d|1[01]\d)\s?/?\s?[MF]\b(?!\w)"),
+    re.compile(rf"(?:(?-i:[A-Z][a-zà-ÿ][\w'’-]*[a-zà-ÿ])|\b{_ELDER}|(?<=[a-z])\)){_NO_AGE},?[ ]\(?{_AGE_NUMBER}(?=[,;)]|[.](?!\d)|$|\n)", re.I),
+    re.compile(rf"\b{_ELDER}[ ]+(?:of[ ]+|is[ ]+|was[ ]+|at[ ]+)?{_AGE_NUMBER}\b{_CLAUSE_ENDS}", re.I),
+    re.compile(rf"(?-i:[A-Z][a-zà-ÿ][\w'’-]*[a-zà-ÿ]){_NO_AGE}(?:[ ]+(?:is|was|be)|['’]s),?[ ]+(?:now[ ]+|almost[ ]+|nearly[ ]+)?{_AGE_NUMBER}\b{_CLAUSE_ENDS}", re.I),
+    re.compile(rf"\b(?:(?:he|she|they)(?:'d|’d| would| will|'ll|’ll) be|both|died at|d\.[ ]at)[ ]+{_AGE_NUMBER}\b{_CLAUSE_ENDS}", re.I),
+    re.compile(r"(?<![\w.,/-])(?P<x>9\d|1[01]\d)(?=(?:st|nd|rd|th)[ ]+(?:b(?:irth)?['’]?day|bday))", re.I),
+    re.compile(rf"\bhow old\b[^\n]{{0,40}}\n(?:[^\n:]{{1,12}}:[ ]*)?[^\n\d]{{0,24}}?{_AGE_NUMBER}\b(?=[ ]*(?:[,;.!?)\n—–]|$)|[ ]+(?:and|or|but|now)\b)", re.I),
 )
 
 

@@ -10,7 +10,7 @@ import hashlib
 import importlib.metadata
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegist
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
-from curate.privacy import code, keep, lexicon, names, ner, patterns, phones, places, plugins, trained
+from curate.privacy import code, keep, lexicon, names, ner, patterns, people, phones, places, plugins, trained
 from curate.privacy.cache import ScanCache
 from curate.privacy.dates import CalendarDates
 from curate.privacy.findings import Finding, ScanFailed, merge
@@ -85,7 +85,7 @@ def _code_digest() -> str:
     """Hash of this package's modules: a changed rule is another detector."""
     state = hashlib.sha256()
     for name in (
-        "code", "dates", "detector", "findings", "keep", "names", "ner", "patterns", "phones", "places", "lexicon",
+        "code", "dates", "detector", "findings", "keep", "names", "ner", "patterns", "people", "phones", "places", "lexicon",
         "plugins", "trained", "view",
     ):  # fmt: skip
         state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
@@ -257,16 +257,20 @@ class Detector:
         """From raw findings to the record's findings: keep, spread, allow, deny, merge, threshold."""
         kept = {name: self._surviving(text, raw[name]) for name, text in record.items()}
         if "PERSON" in self.policy.entities:
-            people = [
+            kept = {name: [_whole(f, record[name]) for f in found] for name, found in kept.items()}
+            persons = [
                 (record[name][f.start : f.end], f.score)
                 for name, found in kept.items()
                 for f in found
                 if f.entity_type == "PERSON" and f.score >= _SURE
             ]
-            # A word on no list spreads only from a strong cue: what a model alone believes stays where it is.
-            tokens = {w for w in names.name_tokens(text for text, _ in people) if lexicon.is_name(w)}
-            tokens |= names.name_tokens(text for text, score in people if score >= _CUED)
-            for name, text in record.items() if tokens else ():
+            # A word on no list spreads in any case only from a strong cue; what a model alone believes, as it is written.
+            tokens = {w for w in names.name_tokens(text for text, _ in persons) if lexicon.is_name(w)}
+            tokens |= names.name_tokens(text for text, score in persons if score >= _CUED)
+            exact = {w for text, _ in persons for w in re.findall(r"[^\W\d_]{3,}", text) if w[0].isupper()}
+            exact = {w for w in exact if lexicon.fold(w) not in lexicon.not_names() | lexicon.cities()}
+            initials = people.initials_of(text for text, _ in persons)
+            for name, text in record.items():
                 seen = view(text)
                 spread = [
                     Finding(
@@ -276,7 +280,18 @@ class Detector:
                         "name.spread",
                         "name found elsewhere in the record",
                     )
-                    for s, e in names.propagate(seen.text, tokens)
+                    for s, e in names.propagate(seen.text, tokens, exact)
+                ]
+                every = tokens | {lexicon.fold(w) for w in exact}
+                shapes = [
+                    *people.spelled(text, every),
+                    *people.initialled(text, initials),
+                    *people.handles(text, every),
+                    *people.speakers(text),
+                ]
+                spread += [
+                    Finding(s, e, "PERSON", 0.75, "name.letters", "letters of a name in the record")
+                    for s, e in shapes
                 ]
                 kept[name] = kept[name] + self._surviving(text, spread)
         out: dict[str, list[Finding]] = {}
@@ -325,6 +340,14 @@ class Detector:
     def _wanted(self, finding: Finding, text: str) -> bool:
         words = lexicon.fold(" ".join(text[finding.start : finding.end].split()))
         return words not in self._allow or finding.recognizer == "policy.deny"
+
+
+def _whole(finding: Finding, text: str) -> Finding:
+    """A person's finding with the words of the name beside it."""
+    if finding.entity_type != "PERSON":
+        return finding
+    start, end = people.whole(text, finding.start, finding.end)
+    return finding if (start, end) == (finding.start, finding.end) else replace(finding, start=start, end=end)
 
 
 # Entity names of Presidio's own recognizers, for those that are plugged in.

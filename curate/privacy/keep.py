@@ -18,6 +18,7 @@ _CLINICAL = (
     r"monitor|line|forceps|retractor|clamp|bladder|pouch|point|triangle|angle|canal|ligament|membrane|cells|bodies|body|apparatus|"
     r"coma|agar|solution|lactate|contractions|murmur|pulse|breathing|respiration|crisis|paralysis|gait|phase|method|equation|formula|"
     r"dementia|psychosis|encephalopathy|aphasia|malformation|deformity|exercises?|curve|block|mask|chart|scan|study|technique|"
+    r"foot|feet|jelly|forceps|machine|press|bend|head|knot|congruence|inequality|criterion|filter|window|distribution|diagram|curves?|estimate|nomogram|joint|"
     r"flexor|positive|negative|plantar|response|view|suture|hook|plate|nail|wire|traction|splint|collar|bandage|boots?|elbow)"
 )
 _AFTER_EPONYM = re.compile(
@@ -59,6 +60,10 @@ def in_term(text: str, start: int, end: int) -> bool:
     words = re.findall(r"[^\W\d_]+", lexicon.fold(text[start:end]))
     if words and all(word in lexicon.eponyms() or word in ("s", "and", "sign", "test") for word in words):
         tail = text[end : end + _NEAR]
+        many = len({w for w in words if len(w) > 1}) > 1 and not any(lexicon.is_given(w) for w in words)
+        owned = re.match(r"['’]s?\b", tail) and not any(lexicon.is_name(w) for w in words)
+        if many or owned:
+            return True
         if _AFTER_EPONYM.match(tail) or re.search(rf"(?:^|[ ]){_CLINICAL}$", text[start:end], re.I):
             return True
     low, high = max(0, start - 2 * _NEAR), min(len(text), end + _NEAR)

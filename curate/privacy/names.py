@@ -28,6 +28,12 @@ _STOP = frozenset(
     "and or from with is was has had here speaking ji sir madam the of at in on to for by i we he she they".split()
 )
 
+# Hindi in Latin letters that is also a name: in lower case it is the word.
+_HINGLISH = frozenset(
+    "hai hain mein diya mila mili lena paas sabko patti kendra galat judwa sujan itwaar umar munna munni raja rani uski amrit asha nisha jyoti kiran "
+    "usha sona chand tara roshni khushi pari duniya din dil jaan pyaar sapna lal ram bala mal gaya aaya bata likha daktari ladki ladka baba maa".split()
+)
+
 TITLE = (
     r"(?:mr|mrs|ms|miss|mstr|master|mx|shri|shree|sri|smt|shrimati|kum|kumari|km|thiru|tmt|janab|begum|sardar|dr|doctor|doc|prof|professor|"
     r"adv|advocate|justice|hon|col|colonel|capt|captain|maj|major|lt|sgt|inspector|constable|sr|sister|fr|rev|pastor|imam|er|ca|"
@@ -300,7 +306,7 @@ def listed_spans(text: str) -> Iterator[tuple[int, int, float, str, str, bool]]:
 
 def _starts_name(word: str) -> bool:
     word = re.sub(r"['’]s$", "", word)
-    if not _word_ok(word):
+    if not _word_ok(word) or word in _HINGLISH:
         return False
     return lexicon.is_plain_name(word) or (_is_cap(word) and lexicon.is_name(word))
 
@@ -380,8 +386,9 @@ def name_tokens(names: Iterable[str]) -> set[str]:
     return tokens
 
 
-def propagate(text: str, tokens: set[str]) -> Iterator[tuple[int, int]]:
-    """Every whole-word occurrence of ``tokens`` in a text, neighbouring ones and initials joined.
+def propagate(text: str, tokens: set[str], exact: set[str] | frozenset[str] = frozenset()) -> Iterator[tuple[int, int]]:
+    """Every whole-word occurrence of ``tokens`` in a text, neighbouring ones and initials joined; words of ``exact``
+    count as they are written there.
 
     Everyday words among them (Will, Grace) count only where capitalised inside a sentence or written in capitals.
     """
@@ -391,7 +398,7 @@ def propagate(text: str, tokens: set[str]) -> Iterator[tuple[int, int]]:
         if re.search(r"['’]s$", word, re.I):
             word = word[:-2]
         key = lexicon.fold(word)
-        if key not in tokens:
+        if (key not in tokens and word not in exact) or word in _HINGLISH:
             continue
         if key in lexicon.wordlike():
             before = text[: match.start()].rstrip()

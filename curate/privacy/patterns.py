@@ -202,9 +202,21 @@ _WORD_DIGIT = (
     r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|shunya|sunya|ek|do|teen|char|chaar|paanch|panch|chhe|chheh|"
     r"chah|saat|sat|aath|ath|nau)"
 )
-_SPOKEN_UNIT = rf"(?:(?:double|triple|tripple)\s+)?(?:{_WORD_DIGIT}|\d)"
+_SPOKEN_UNIT = rf"(?:(?:double|triple|tripple)\s+)?(?:{_WORD_DIGIT}|\d)(?:\s+hundred)?"
 _SPOKEN = (
     rf"\b{_SPOKEN_UNIT}(?:(?:\s*[,.\-…]\s*|\s+)(?:(?:and|then|um+|uh+|er+|aur)\s+)?{_SPOKEN_UNIT}){{5,}}\b"
+)
+
+
+# Letters, "dash" and "plus" that are read aloud with the digits.
+_NATO = (
+    r"(?:alpha|alfa|bravo|charlie|delta|echo|foxtrot|golf|hotel|india|juliett?|kilo|lima|mike|november|oscar|papa|quebec|romeo|sierra|tango|"
+    r"uniform|victor|whiskey|whisky|x-?ray|yankee|zulu|zed)"
+)
+_SPOKEN_MARK = rf"(?:[a-z](?:-[a-z])*|{_NATO}|plus|dash|hyphen|slash|stroke|oblique|underscore|double)"
+_SPOKEN_BEFORE = rf"(?:\b(?!(?:a|i|o|s|t|d|m)\b(?![ ,]+(?:[a-z]|dash|slash)\b)){_SPOKEN_MARK}[ ,]+(?:{_SPOKEN_MARK}[ ,]+){{0,6}})?"
+_SPOKEN_AFTER = (
+    rf"(?:(?:[ ,]+(?:hundred|thousand|double|triple|{_WORD_DIGIT}|{_NATO}|dash|hyphen|slash|stroke|\d+|(?!(?:a|i)\b)[a-z](?=[ ]*(?:[.,;?!\n]|$)|[ ,]+[a-z]\b)))+)?\b"
 )
 
 
@@ -216,6 +228,14 @@ def _spoken(match: re.Match[str], text: str) -> float:
     plain = [w.lower() for w in re.findall(r"[a-z]+|\d", match.group().lower())]
     counting = "one two three four five six seven eight nine".split()
     return 0.0 if plain == counting[: len(plain)] else 0.85
+
+
+def _spoken_code(match: re.Match[str], text: str) -> float:
+    """At least two letters read aloud and three digits."""
+    words = re.findall(r"[a-z]+", match.group().lower())
+    digits = [w for w in words if re.fullmatch(_WORD_DIGIT, w)]
+    letters = [w for w in words if len(w) == 1 or re.fullmatch(_NATO, w)]
+    return 0.75 if len(digits) >= 3 and len(letters) >= 2 else 0.0
 
 
 _NUMBER_OF = r"(?:\s*(?:(?:no|nos|num|number|nr|id|code|ref|key|is|was|as|ka|hai|to|for)\b\.?|[#:=–(.-]))*\s*"
@@ -251,6 +271,46 @@ def _cued_code(match: re.Match[str], text: str) -> float:
     return 0.9
 
 
+# What "no." and a code also number: nobody's.
+_IMPERSONAL = re.compile(
+    r"(?:error|err|code|version|ver|build|release|part|section|sec|clause|art(?:icle)?|rule|act|schedule|exhibit|exh|annex(?:ure)?|form|page|chapter|step|line|"
+    r"route|bus|platform|stop|room|bed|ward|bay|gate|lane|plot|flat|house|shop|door|block|floor|sector|wing|item|sl|question|table|fig(?:ure)?|model|"
+    r"para(?:graph)?|appendix|note|train|flight|iso|iec|rfc|class|sheet|opus|hymn|psalm|machine|unit|station|h|field|sample|method|rev|revision|regulation|"
+    r"direction|circular|directive|size|colou?r|sku|catalogue|cat|dose|day|week|track|channel|port|socket|pump|chair|locker|level|grade|type|stage)[ ]*$",
+    re.I,
+)
+
+
+def _numbered(match: re.Match[str], text: str) -> float:
+    """A code after "no.": somebody's, unless the word before says it numbers a thing."""
+    code = match.group("x")
+    left = text[max(0, match.start() - 24) : match.start()]
+    if sum(c.isdecimal() for c in code) < 3 or len(code) < 4 or _IMPERSONAL.search(left):
+        return 0.0
+    if re.fullmatch(r"(?:19|20)\d\d(?:[-/]\d\d)?", code) or _standard(code):
+        return 0.0
+    return 0.7
+
+
+def _standard(code: str) -> bool:
+    """Codes of norms, errors and changes: they say nothing about anybody."""
+    return (
+        re.match(
+            r"(?:CR|CVE|KB|ORA|RFC|ISO|EN|DIN|BS|IS|ERR|E|HTTP|SKU|JIRA|IEC|IEEE|ANSI|ASTM|PEP|MSC|SQL|TEST|DEMO|SAMPLE|COVID|HER|CA|CD|T|C|B|BRCA|HLA|USB|UTF|SHA|MD|WS|FD|AES)"
+            r"[-_/ ]?\d",
+            code,
+            _I,
+        )
+        is not None
+    )
+
+
+def _short_code(match: re.Match[str], text: str) -> float:
+    code = match.group("x")
+    left = text[max(0, match.start() - 24) : match.start()]
+    return 0.0 if _standard(code) or _IMPERSONAL.search(left.rstrip(" .:#")) else 0.62
+
+
 def _shaped_code(match: re.Match[str], text: str) -> float:
     code = match.group("x")
     left = before(match, text, 24)
@@ -281,8 +341,8 @@ RULES: tuple[Rule, ...] = (
         "EMAIL",
         re.compile(
             r"\b(?P<x>[a-z][\w.]*(?:\s+(?:dot|underscore|dash|hyphen)\s+[\w]+)*\s+at(?:\s+the\s+rate(?:\s+of)?)?\s+"
-            r"(?:gmail|g mail|yahoo|hotmail|outlook|rediffmail|rediff|icloud|proton ?mail|[a-z]{2,20})\s+dot\s+"
-            r"(?:com|co dot in|in|org|net|edu|co|co dot uk|co uk))\b",
+            r"(?:gmail|g mail|yahoo|hotmail|outlook|rediffmail|rediff|icloud|proton ?mail|[a-z]{2,20}(?: dot [a-z]{2,20})?)\s+dot\s+"
+            r"(?:com|co dot in|in|org|net|edu|co|co dot uk|co uk|example|ie|nz|co dot nz|com dot au|ca))\b",
             _I,
         ),
         0.9,
@@ -319,6 +379,15 @@ RULES: tuple[Rule, ...] = (
         ),
         0.7,
         "web address with a path",
+    ),
+    Rule(
+        "url_spoken",
+        "URL",
+        re.compile(
+            r"(?<!at )\b(?P<x>[a-z0-9]{3,30} dot (?:com|in|org|net|example|ie|co dot (?:uk|in|nz))(?: slash [a-z0-9]+)+)\b", _I
+        ),
+        0.8,
+        "web address read aloud",
     ),
     Rule(
         "url_www",
@@ -545,7 +614,17 @@ RULES: tuple[Rule, ...] = (
         0.9,
         "number called voter id",
     ),
-    Rule("spoken", "PHONE", re.compile(_SPOKEN, _I), _spoken, "number read aloud"),
+    Rule("spoken", "PHONE", re.compile(rf"{_SPOKEN_BEFORE}{_SPOKEN}{_SPOKEN_AFTER}", _I), _spoken, "number read aloud"),
+    Rule(
+        "spoken_code",
+        "ID",
+        re.compile(
+            rf"\b{_SPOKEN_MARK}(?:[ ,]+(?:{_SPOKEN_MARK}|{_WORD_DIGIT})){{1,8}}[ ,]+{_WORD_DIGIT}(?:[ ,]+(?:{_SPOKEN_MARK}|{_WORD_DIGIT}))*\b",
+            _I,
+        ),
+        _spoken_code,
+        "letters and digits read aloud",
+    ),
     Rule(
         "cued_code",
         "ID",
@@ -561,6 +640,61 @@ RULES: tuple[Rule, ...] = (
         ),
         _shaped_code,
         "letters and a long number",
+    ),
+    Rule(
+        "numbered",
+        "ID",
+        re.compile(
+            r"(?:\b(?:no|nr|nos|number|ref|reference|id|serial|token|contract|lease|panel|certificate|cert|permit|licen[cs]e|card|pin|vin|plate|badge|pouch|seal|"
+            r"cv|reg|regd|registered|registration|docket|folio|lot|batch no|job|trip|voucher|warrant|caveat|envelope|pass|key|tag|file|case|matter|claim|"
+            r"policy|account|acct|acc|cust(?:omer)?|emp(?:loyee)?|staff|member|receipt|coupon|booking|pnr|parcel|container)\b"
+            r"(?:[ ]*(?:no|nr|id|number|code|is)\b)?[.:#]*[ ]*|(?<!\w)#[ ]?)"
+            r"(?P<x>(?=[A-Z0-9/-]*\d)(?:[A-Z]{1,5}[ ])?[A-Z0-9]+(?:[/-][A-Z0-9]+)*)(?![\w]|[./-]\d)",
+            _I,
+        ),
+        lambda match, text: _numbered(match, text),
+        "code after the word number",
+    ),
+    Rule(
+        "short_code",
+        "ID",
+        re.compile(
+            r"(?<![A-Za-z0-9_./@-])(?P<x>[A-Z]{2,5}[-/](?:[A-Z0-9]{1,3}[-/])?\d{4,8}(?:[-/][A-Z0-9]{1,4})?|[A-Z]{2}\d{5,6}|[A-Z]{2,4}/\d{2,5}/\d{2,6})(?![A-Za-z0-9_-]|/\d)"
+        ),
+        _short_code,
+        "letters and a number",
+    ),
+    Rule(
+        "record_locator",
+        "ID",
+        re.compile(
+            r"\b(?:pnr|booking|locator|confirmation|conf|code|reservation|mpesa|m-pesa|txn|transaction)\b[^\n\w]{0,3}(?:(?:no|id|code|ref|is|number)\b[^\n\w]{0,3}){0,2}"
+            r"(?P<x>(?-i:(?=[A-Z0-9]*\d)(?=[A-Z0-9]*[A-Z]{2})[A-Z][A-Z0-9]{4,11}))(?![\w-])",
+            _I,
+        ),
+        lambda match, text: 0.0 if _standard(match.group("x")) else 0.75,
+        "booking or transaction code",
+    ),
+    Rule(
+        "plate_uk",
+        "VEHICLE",
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-HJ-PR-Y][A-Y]\d{2}[ ][A-HJ-PR-Z]{3})(?![A-Z0-9])"),
+        0.8,
+        "British number plate",
+    ),
+    Rule(
+        "postal_item",
+        "ID",
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{2}[ ]?(?:\d[ ]?){9}[A-Z]{2})(?![A-Z0-9])"),
+        0.9,
+        "number of a letter or parcel (UPU S10)",
+    ),
+    Rule(
+        "container",
+        "ID",
+        re.compile(r"(?<![A-Z0-9])(?P<x>[A-Z]{3}[UJZ][ ]?\d{6}[ ]?-?\d)(?![A-Z0-9])"),
+        0.85,
+        "number of a shipping container (ISO 6346)",
     ),
     Rule(
         "slashed_code",

@@ -28,7 +28,7 @@ _KIND = (
 )
 _HEAD_WORD = (
     r"(?:flat|apartment|apt|h\.?[ ]?no|house(?: no)?|home no|door(?: no)?|d\.?[ ]?no|plot(?: no)?|shop(?: no)?|office(?: no)?|unit|suite|"
-    r"quarters?(?: no)?|qtrs?(?: no)?|villa|bungalow|block|tower|wing|room no|makan(?: no)?|building(?: no)?|survey no|s\.?no|no)"
+    r"quarters?(?: no)?|qtrs?(?: no)?|lot|(?:p\.?[ ]?o\.?[ ]?)?box|space|stall|range road|h/no|kholi(?: no)?|villa|bungalow|block|tower|wing|room no|makan(?: no)?|building(?: no)?|survey no|s\.?no|no)"
 )
 _NUM = r"[A-Za-z]?[-/]?\d{1,5}(?:[ ]?[A-Za-z](?![a-z]))?(?:[-/][\dA-Za-z]{1,5}){0,3}"
 _HEAD = rf"(?:{_HEAD_WORD}\.?[ ]?(?:no\.?|number|#|:)?[ ]*{_NUM}|#[ ]?{_NUM}|(?-i:[A-Z]{{1,2}})[-/ ]?\d{{1,4}}(?:[/-]\w{{1,4}})?|{_NUM})"
@@ -57,7 +57,7 @@ _LOCALITY_PIN = re.compile(
 _STREET = re.compile(
     r"(?<![\w.,-])\d{1,6}[A-Za-z]?(?:-\d+)?,?[ ]+(?:[NSEW]{1,2}\.?[ ]+)?(?:[A-Z][\w.'’-]*[ ]+|\d{1,3}(?:st|nd|rd|th)[ ]+){1,4}"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Terrace|Way|Close|Crescent|Parkway|Pkwy|"
-    r"Highway|Hwy|Square|Sq|Circle|Cir|Trail|Row|Gardens|Mews)\b\.?(?:,?[ \n]*(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)\.?[ ]*[\w-]+)?"
+    r"Highway|Hwy|Square|Sq|Circle|Cir|Trail|Row|Gardens|Mews|Yard|Buildings|Barns|Rise|Reach|Grove|Wharf|Quay|Brae|Wynd|Parade|Walk|Hill)\b\.?(?:,?[ \n]*(?:Apt|Apartment|Suite|Ste|Unit|Flat|#)\.?[ ]*[\w-]+)?"
     r"(?:[ ]*[,\n][ \n]*[A-Z][\w'’-]*(?:[ ]+[A-Z][\w'’-]*){0,2}){0,3}(?:,?[ \n]+[A-Z]{2}(?![a-z]))?(?:,?[ \n]+(?:\d{5}(?:-\d{4})?(?!\d)|"
     r"[A-Z]{1,2}\d[A-Z\d]?[ ]?\d[A-Z]{2}))?"
 )
@@ -75,6 +75,97 @@ _SAID_PROOF = re.compile(r"(?:\b\d{4,6}(?:-\d{3,4})?$)|\b(?:Apt|Suite|Ste|Unit|B
 _WORLD = re.compile(
     r"(?<![\w.,/-])\d{1,6}[ ]+(?:[^\W\d_][\w'’.-]*[ ]+){1,5}(?:\d{1,5}[ ]*)?[, \n]*(?:Apt|Apartment|Suite|Ste|Unit)\.?[ ]*#?\d{1,5}"
     r"(?:[ ]*[,\n ][ \n]*,?[ ]*(?:[^\W\d_a-z][\w'’.-]*)){0,6}(?:[ \n,]+\d{4,6}(?:-\d{4})?)?(?![\w])"
+)
+
+# A postal code and the capitalised words and numbers that lead up to it.
+_CODES = re.compile(
+    r"(?<![\w-])(?:[A-Z]{1,2}\d[A-Z\d]?[ ]\d[ABD-HJLNP-UW-Z]{2}|[ACDEFHKNPRTVWXY]\d[\dW][ ]?[A-Z0-9]{4}|[ABCEGHJ-NPRSTVXY]\d[A-Z][ ]?\d[A-Z]\d|"
+    r"[A-Z]{2}[ ]\d{5}(?:-\d{4})?|[1-9]\d{2}[ ]?\d{3}|\d{2}-\d{3}[ ][^\W\d_a-z][\w’'-]+|\d{4,5}[ ][^\W\d_a-z][^\W\d_]{3,}(?=[ ]*(?:[,.;)\n]|$)))(?![\w-])"
+)
+_JOINS = frozenset("of the and near nr opp opposite behind beside above off next to no y na an de la da do del von van der the nos c/o ka ki ke at by flat unit floor block house shop plot baixos".split())
+_LEAD_IN = frozenset(
+    "i we he she they it my his her our your their mr mrs ms dr miss address at to from in on is was and is: live lives phone tel mob email dob pan aadhaar uhid "
+    "please see yes no ok hi dear thanks sent deliver born member customer caller agent patient ticket order invoice ref amount rs inr code otp account a/c".split()
+)
+_ABBREVIATION = re.compile(r"(?:^|[ ,(])(?:st|rd|ave|no|opp|nr|p\.?o|dist|distt|tal|co|apt|bldg|h|soc|sec|ph|blk|qtr|[a-z])$", re.I)
+_PLACE_WORD = re.compile(
+    rf"\d|(?<![\w])(?:{_KIND}|flat|unit|lot|box|cottages?|farm|hall|lodge|barns?|mill|yard|buildings?|rectory|vicarage|manse|croft|bungalow|convent|hostel|hotel|maltings|baug|wadi|"
+    r"mandir|masjid|church|school|temple|delivery|camp|lines|quay|wharf|docks?|pier|maidan|ghat|heol|pant|rua|calle|carrer|via|ulica|ul|strada|ngõ|phố|casa|haus)(?![\w])",
+    re.I,
+)
+_NOT_A_PLACE = re.compile(
+    r"(?i)\b(?:dr|mr|mrs|ms|miss|phone|tel|mob(?:ile)?|e-?mail|dob|d\.o\.b|aadhaar|pan|uhid|mrn|ref|fax|call|born|aged?|january|february|march|april|may|june|july|august|"
+    r"september|october|november|december|mon|tue|wed|thu|fri|sat|sun|monday|tuesday|wednesday|thursday|friday|saturday|sunday|mother|father|wife|husband|son|daughter|policy|gstin)\b"
+)
+
+
+def _before_code(text: str, end: int) -> int:
+    """Where the address that ends in a postal code at ``end`` begins."""
+    start = end
+    floor = max(0, end - 130)
+    while start > floor:
+        gap = re.search(r"[ ]*,?[ ]*\n?[ ]*[-–]?[ ]*$", text[floor:start])
+        edge = floor + gap.start() if gap else start
+        if text[edge - 1 : edge] == "." and _ABBREVIATION.search(text[floor : edge - 1]) and start - edge <= 2:
+            edge -= 1
+        word = re.search(r"[^\s,;:.!?()\[\]\"“”→=|]+$", text[floor:edge])
+        if word is None:
+            break
+        token = word.group()
+        plain = token.strip("'‘’").lower()
+        if not (token.lstrip("'‘’")[:1].isupper() or any(c.isdecimal() for c in token) or plain in _JOINS) or plain in _LEAD_IN - _JOINS:
+            break
+        start = floor + word.start()
+    return start
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The address within ``start:end``: from the first part that is a place, joining words and names before it left out."""
+    parts = [(m.start() + start, m.group()) for m in re.finditer(r"[^,\n]+", text[start:end])]
+    placed = [i for i, (_, part) in enumerate(parts[:-1]) if _PLACE_WORD.search(part)]
+    first = placed[0] if placed else max(0, len(parts) - 3)
+    begin = parts[first][0] if parts else start
+    while match := re.match(r"[\s'‘’]+|(?:of|the|and|to|at|by|in|from|c/o|de|na|ka|ki|ke)[ ]+(?=[^\W_])", text[begin:end]):
+        if match.group().strip() == "the" and re.match(r"the [A-Z]", text[begin:end]):
+            break
+        begin += match.end()
+    return (begin, end) if len(re.findall(r"\w+", text[begin:end])) >= 4 else None
+
+
+_MORE = re.compile(
+    r"(?:[ ]*,[ ]*|[ ]+[-–][ ]+)(?P<seg>(?:(?:near|nr|opp|opposite|behind|off|flat|unit|block|floor|the|apt|no|number|space|box|space|baixos|top)\.?[ ]+)?(?:the[ ]+)?"
+    r"(?:[^\W\d_a-z][\w.'’-]*|\d{1,4}[A-Za-z]?|\d(?:st|nd|rd|th))(?:[ ]+(?:of|the|and|na|y|de|del|floor|block|[^\W\d_a-z][\w.'’-]*|\d[\w-]*)){0,4})(?=[ ]*(?:[,;)\n\"”]|[.](?:\s|$)|$))"
+)
+
+
+def _onward(text: str, end: int) -> int:
+    """The end of an address with the further parts that follow it after commas."""
+    for _ in range(4):
+        more = _MORE.match(text, end)
+        coded = _CODES.search(text, max(0, end - 12), end)
+        if more is None or (coded and coded.end() == end) or not re.search(r"[^\W\d_]{2}|\b[A-Z]\b", more.group("seg")) or _NOT_A_PLACE.search(more.group("seg")):
+            break
+        words = re.findall(r"[^\W\d_]{2,}", more.group("seg"))
+        town = lexicon.fold(more.group("seg")) in lexicon.cities() | lexicon.regions()
+        if not town and words and all(lexicon.is_plain_name(w) for w in words):
+            break
+        end = _trim(text, end, more.end())
+    return end
+
+
+_COUNT = (
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|"
+    r"seventy|eighty|ninety|hundred|oh|double)"
+)
+_PLAIN_WORD = (
+    r"(?!(?:the|a|an|on|in|of|and|to|at|my|our|his|her|for|from|is|was|are|your|this|that|more|years?|days?|miles?|minutes?|hours?|weeks?|months?|times?|way|people|"
+    r"kids|or|with|by|down|up|it|we|he|she|i|you|they|lane|out|over|o'clock|percent|pounds?|dollars?|rupees|thousand|lakh|lakhs)\b)[\w'’-]+"
+)
+_READ_OUT = re.compile(
+    rf"\b(?:(?:flat|unit|apartment|apt|house|number|shop|door|lot|block|plot)[ ]+(?:number[ ]+)?)?{_COUNT}(?:[ -]{_COUNT}){{0,3}}(?:[ ]+[a-z])?,?[ ]+"
+    rf"(?:{_PLAIN_WORD}[ ]+){{1,3}}(?:street|road|lane|avenue|rise|court|crescent|close|drive|boulevard|terrace|grove|gardens|villas?|nagar|colony|gali|marg|reach|mews|"
+    rf"parade|row|highway)\b(?:,?[ ]+(?:flat|unit|space|apartment|block|number|apt)[ ]+{_COUNT}(?:[ -]{_COUNT})*)?",
+    re.I,
 )
 
 _TIED = (
@@ -114,7 +205,11 @@ _PLACE_OF_WORK = (
     r"High |Higher Secondary |International |Primary |Engineering |Nursing )*"
     r"(?:Hospitals?|Clinic|Nursing Home|Medical Cent(?:er|re)|Health ?care|Health Cent(?:er|re)|Polyclinic|Diagnostics|Labs|Laboratories|Pathology|"
     r"Pharmacy|School|College|University|Vidyalaya|Vidya Mandir|Institute|Academy|Industries|Enterprises|Technologies|Solutions|Infotech|Softwares?|"
-    r"Consultants|Consultancy|Textiles|Traders|Logistics|Foods|Motors|Constructions?|Builders|Exports|Associates|Services|Systems|Retail|Chemicals|Pharma))"
+    r"Consultants|Consultancy|Textiles|Traders|Logistics|Foods|Motors|Constructions?|Builders|Exports|Associates|Services|Systems|Retail|Chemicals|Pharma|"
+    r"Infirmary|Hospice|Surgery|Vets|Veterinary(?: (?:Clinic|Hospital|Practice|Services))?|Medical Practice|Dental Practice|Practice|Maternity(?: (?:Home|Unit|Hospital))?|Homecare|Care Home|"
+    r"Rest Home|Seminary|Polytechnic|Conservatory|Primary(?: School)?|Juniors|Nursery|Creche|Bakery|Garage|Photography|Studios?|Foundation|Trust|Forwarding|Freight|Shipping|"
+    r"Logging|Shearing|Refinery|Foundry|Castings|Mills|Timber|Dairy(?: Co-op)?|Co-op(?:erative)?|Farms|Holsteins|Kitchens?|Cleaners|Couriers?|Movers|Contracting|Contractors|"
+    r"Recruiters?|Recruitment|Overseas|Travels|Tours|Lines|Works|Press|Microfinance|Software Labs|Academy|Sanatorium|Aspatal|Chikitsalaya?y?|Hospitality))"
 )
 _CAP = r"(?:[A-Z][\w'’&.-]*|St\.|of|the|and|&)"
 _ORG_LEGAL = re.compile(
@@ -286,6 +381,15 @@ class Addresses(EntityRecognizer):
                 results.append(
                     result("ADDRESS", match.start("x"), end, 0.75, "address.said", "called an address")
                 )
+        for match in _READ_OUT.finditer(text):
+            end = _trim(text, match.start(), match.end())
+            results.append(result("ADDRESS", match.start(), end, 0.75, "address.read_out", "street address read aloud"))
+        for code in _CODES.finditer(text):
+            whole = _whole(text, _before_code(text, code.start()), code.end())
+            if whole and re.search(r"[^\W\d_]{3}", text[whole[0] : code.start()]) and ("," in text[slice(*whole)] or "\n" in text[slice(*whole)]):
+                results.append(result("ADDRESS", *whole, 0.85, "address.postcode", "words that lead to a postal code"))
+        for item in results:
+            item.end = _onward(text, item.end)
         reach = 0
         for pin in _PIN_FOUND.finditer(text):  # town lists are long: look for them only left of a PIN code
             town = _LOCALITY_PIN.search(

@@ -305,7 +305,7 @@ class Fakes:
         return (draw(365) + 1) * (1 if draw(2) else -1)
 
     def _read_dates(self, found: Iterable[str]) -> None:
-        read = [d for d in map(dates.parse, found) if d]
+        read = [d for t in found if (d := dates.parse(t) or dates.parse(t[dates.lead(t)[0] :]))]
         years = [d.year for d in read if d.year]
         self._nominal = max(set(years), key=lambda y: (years.count(y), y)) if years else 2023
         self._month_first = any(d.order == "mdy" for d in read) and not any(
@@ -313,11 +313,19 @@ class Fakes:
         )
 
     def date(self, text: str) -> str:
-        """The date moved by the record's offset, written in the same form."""
+        """The date moved by the record's offset, written in the same form, its weekday with it."""
+        length, weekday = dates.lead(text)
+        if length and dates.parse(text) is None:
+            opening = text[:length]
+            if weekday is not None:
+                word = re.match(r"\w+", opening)
+                moved_day = dates.weekday_like((weekday + self._offset) % 7, word.group() if word else "")
+                opening = moved_day + opening[word.end() if word else 0 :]
+            return opening + self.date(text[length:]) if length < len(text) else opening
         found = dates.parse(text)
         value = found.as_date(self._nominal) if found else None
         if found is None or value is None:
-            return shapes.same_shape(text, self._stream("date", text))
+            return dates.scrambled(text, self._stream("date", text))
         if (
             self._month_first
             and found.form in ("numeric", "short_numeric")

@@ -22,6 +22,7 @@ from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from curate.privacy import lexicon
+from curate.privacy.dates import MONTH_OF
 from curate.privacy.findings import ModelMissing
 from curate.privacy.keep import before_clinical_noun, is_public, sends_help
 from curate.privacy.names import RELATION, TITLE
@@ -56,7 +57,21 @@ _BEFORE = re.compile(
 _MEASURED = re.compile(
     r"^(?:\d{2,3}\s?/\s?\d{2,3}|[A-Za-z]{0,4}\s?\d{1,3}\.\d{1,2}|v?\d+(?:\.\d+){1,2}|0x[0-9a-f]+)$", re.I
 )
+# What follows a name that opens a sentence: its verb, the end of the line, a clock time.
+_AFTER_NAME = re.compile(
+    r"[,:'’)]|[ ]*$|[ ]\(|[ ]\d{1,2}:\d\d|[ ](?:is|isn['’]t|was|wasn['’]t|has|had|hasn['’]t|can|can['’]t|cannot|could|will|won['’]t|would|says?|said|asked|asks|wrote|told|tells|"
+    r"rang|called|calls|came|comes|went|goes|got|gets|gave|gives|did|didn['’]t|does|doesn['’]t|took|takes|made|kept|keeps|knows?|knew|thinks?|wants?|wanted|needs?|likes?|loves?|"
+    r"pays?|paid|sent|sends|signed|signs|reviewed|swears|swore|found|finds|brought|left|leaves|lives|lived|works?|worked|stays|must|may|might|should|shall|from|and|here|again|still|"
+    r"never|always|also|only|himself|herself|ne|ko|ka|ki|ke|se|bola|boli|bhai|sir|madam|pls|please)\b"
+)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+# A date names a month, or a day by its ordinal, or is written in digits.
+_CALENDAR = re.compile(
+    rf"(?i)(?<!\w)(?:{'|'.join(sorted(map(re.escape, MONTH_OF), key=len, reverse=True))})(?!\w)|\d(?:st|nd|rd|th)\b|\b\w{{2,}}(?:st|nd|rd|th)\b|\btarikh|\btaar?ee?kh|"
+    r"\d[./·-]\d|\b\d{8}\b|\d\.?[ ][^\W\d_]*[^\x00-\x7f][^\W\d_]*|\d{1,2}\.?[ ][a-z]{5,}(?:[ ]\d{4})?$|\.[ivx]+\."
+)
+# Weeks, months and days as clinics write them ("3/12", "2/52", "26/40"), hours of opening, counts.
+_SHORTHAND = re.compile(r"\d{1,2}/52|\d{1,2}/40|(?:\d|1[01])/12|\d/7|\d+/\d{3,}|\d{1,3}(?:\.\d+)?\s?%?\s(?:to|and|ya|-)\s\d{1,3}(?:\.\d+)?\s?%?")
 _TICKET = re.compile(r"(?i)\b(?:ticket|bug|issue|change|cr|pr)\W*$")
 _HOLIDAY = re.compile(
     r"(?i)christmas|diwali|new year|halloween|(?:boxing|republic|independence|labour) day|jayanti|\beid\b"
@@ -119,7 +134,7 @@ def _written_as_a_name(piece: str, start: int, name: str) -> bool:
     if name.isupper() and (piece[start + len(name) :][:1] in ("-", "_") or piece[:start][-1:] in ("-", "_")):
         return False  # part of a name in code
     opens = piece[:start].rstrip(" \"'“(")[-1:] in ("", ".", "!", "?")
-    return not opens or " " in name or piece[start + len(name) :][:1] in (",", ":", "'", "’")
+    return not opens or " " in name or _AFTER_NAME.match(piece[start + len(name) :]) is not None
 
 
 def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
@@ -160,7 +175,8 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         ):
             return None
     elif kind == "AGE":
-        return (start, end) if _OLD.search(trimmed) else None
+        measured = re.match(r"\s?(?:%|[A-Z]\b|percent|mg|kg|/|°)", piece[end:])
+        return (start, end) if _OLD.search(trimmed) and not measured else None
     elif kind == "DATE":
         if (
             not _DAY.search(trimmed)
@@ -170,6 +186,12 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         ):
             return None
         if _HOLIDAY.search(piece[max(0, start - 20) : end + 20]):
+            return None
+        if not _CALENDAR.search(trimmed) or _SHORTHAND.fullmatch(trimmed):
+            return None
+        if (numeric := re.fullmatch(r"(\d{1,2})[./-](\d{1,2})", trimmed)) and not (
+            0 < min(map(int, numeric.groups())) <= 12 and 0 < max(map(int, numeric.groups())) <= 31
+        ):
             return None
     elif kind in ("PHONE", "ID"):
         if lead := re.match(r"(?:no|number|id|ref)\b[.: ]*", trimmed, re.I):
@@ -187,8 +209,10 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         counts = len(_COUNTS.findall(trimmed))
         if counts < (6 if kind == "PHONE" else 4) or _UNIT.match(piece[end:]) or _MEASURED.match(trimmed):
             return None
-    elif kind == "ADDRESS" and len(trimmed) < 6:
-        return None
+    elif kind == "ADDRESS":
+        worded = len(re.findall(r"[^\W\d_]{2,}", trimmed))
+        if len(trimmed) < 6 or not worded or (worded < 2 and not re.search(r"\d|,", trimmed)):
+            return None
     return start, end
 
 
