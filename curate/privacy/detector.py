@@ -293,6 +293,10 @@ class Detector:
                     Finding(s, e, "PERSON", 0.75, "name.letters", "letters of a name in the record")
                     for s, e in shapes
                 ]
+                spread += [
+                    Finding(s, e, "PERSON", 0.65, "name.sign_off", "last words of a message")
+                    for s, e in people.sign_off(text)
+                ]
                 kept[name] = kept[name] + self._surviving(text, spread)
         out: dict[str, list[Finding]] = {}
         for name, text in record.items():
@@ -343,10 +347,11 @@ class Detector:
 
 
 def _whole(finding: Finding, text: str) -> Finding:
-    """A person's finding with the words of the name beside it."""
-    if finding.entity_type != "PERSON":
+    """A finding of a person or an organisation with the words of the name beside it."""
+    if finding.entity_type not in ("PERSON", "ORG"):
         return finding
-    start, end = people.whole(text, finding.start, finding.end)
+    find = people.whole if finding.entity_type == "PERSON" else places.whole_org
+    start, end = find(text, finding.start, finding.end)
     return finding if (start, end) == (finding.start, finding.end) else replace(finding, start=start, end=end)
 
 

@@ -37,7 +37,7 @@ _HINGLISH = frozenset(
 TITLE = (
     r"(?:mr|mrs|ms|miss|mstr|master|mx|shri|shree|sri|smt|shrimati|kum|kumari|km|thiru|tmt|janab|begum|sardar|dr|doctor|doc|prof|professor|"
     r"adv|advocate|justice|hon|col|colonel|capt|captain|maj|major|lt|sgt|inspector|constable|sr|sister|fr|rev|pastor|imam|er|ca|"
-    r"nurse|uncle|aunt|aunty|auntie|chacha|chachi|mama|mami|kaka|mausi|bua|tai|señor|señora|herr|frau|monsieur|madame|mme)"
+    r"dra|bro|padre|rabbi|deacon|cdr|cllr|coach|skipper|matron|gh|wm|nurse|uncle|aunt|aunty|auntie|chacha|chachi|mama|mami|kaka|mausi|bua|tai|señor|señora|herr|frau|monsieur|madame|mme)"
 )
 # Titles that belong to the name's span (and stay as written when the name is replaced).
 _SPAN_TITLE = re.compile(
@@ -56,7 +56,7 @@ _NOT_AFTER_GIVEN = frozenset(
     "bear bird park place power powers light lights sharp swift grace joy mark marks page pages post rain rush savage trace worth".split()
 )
 _DOTTED_TITLE = re.compile(
-    r"(?:mr|mrs|ms|dr|prof|smt|sri|adv|col|capt|maj|lt|sgt|fr|rev|er|hon|kum|km|thiru|tmt|sr)\b", re.I
+    r"(?:mr|mrs|ms|dr|dra|prof|smt|sri|adv|col|capt|maj|lt|sgt|fr|rev|er|hon|kum|km|thiru|tmt|sr|bro|cdr|cllr|gh|wm)\b", re.I
 )
 RELATION = (
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|mom|mum|dad|mummy|papa|uncle|aunt|aunty|auntie|cousin|nephew|niece|grandson|"

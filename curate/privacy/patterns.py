@@ -231,11 +231,11 @@ def _spoken(match: re.Match[str], text: str) -> float:
 
 
 def _spoken_code(match: re.Match[str], text: str) -> float:
-    """At least two letters read aloud and three digits."""
+    """At least two letters and two digits, five signs in all."""
     words = re.findall(r"[a-z]+", match.group().lower())
     digits = [w for w in words if re.fullmatch(_WORD_DIGIT, w)]
     letters = [w for w in words if len(w) == 1 or re.fullmatch(_NATO, w)]
-    return 0.75 if len(digits) >= 3 and len(letters) >= 2 else 0.0
+    return 0.75 if len(digits) >= 2 and len(letters) >= 2 and len(digits) + len(letters) >= 5 else 0.0
 
 
 _NUMBER_OF = r"(?:\s*(?:(?:no|nos|num|number|nr|id|code|ref|key|is|was|as|ka|hai|to|for)\b\.?|[#:=–(.-]))*\s*"
@@ -619,7 +619,7 @@ RULES: tuple[Rule, ...] = (
         "spoken_code",
         "ID",
         re.compile(
-            rf"\b{_SPOKEN_MARK}(?:[ ,]+(?:{_SPOKEN_MARK}|{_WORD_DIGIT})){{1,8}}[ ,]+{_WORD_DIGIT}(?:[ ,]+(?:{_SPOKEN_MARK}|{_WORD_DIGIT}))*\b",
+            rf"\b{_SPOKEN_MARK}(?:[ ,]+(?:{_SPOKEN_MARK}|{_WORD_DIGIT})){{1,8}}[ ,]+{_WORD_DIGIT}\b(?:[ ,]+(?:{_SPOKEN_MARK}|{_WORD_DIGIT}))*\b",
             _I,
         ),
         _spoken_code,
@@ -647,13 +647,24 @@ RULES: tuple[Rule, ...] = (
         re.compile(
             r"(?:\b(?:no|nr|nos|number|ref|reference|id|serial|token|contract|lease|panel|certificate|cert|permit|licen[cs]e|card|pin|vin|plate|badge|pouch|seal|"
             r"cv|reg|regd|registered|registration|docket|folio|lot|batch no|job|trip|voucher|warrant|caveat|envelope|pass|key|tag|file|case|matter|claim|"
-            r"policy|account|acct|acc|cust(?:omer)?|emp(?:loyee)?|staff|member|receipt|coupon|booking|pnr|parcel|container)\b"
+            r"policy|account|acct|acc|cust(?:omer)?|emp(?:loyee)?|staff|member|receipt|coupon|booking|pnr|parcel|container|rx|auth|txn|asset|slip|licence plate)\b"
             r"(?:[ ]*(?:no|nr|id|number|code|is)\b)?[.:#]*[ ]*|(?<!\w)#[ ]?)"
             r"(?P<x>(?=[A-Z0-9/-]*\d)(?:[A-Z]{1,5}[ ])?[A-Z0-9]+(?:[/-][A-Z0-9]+)*)(?![\w]|[./-]\d)",
             _I,
         ),
         lambda match, text: _numbered(match, text),
         "code after the word number",
+    ),
+    Rule(
+        "case_of_year",
+        "ID",
+        re.compile(
+            r"(?:\b(?:no|nos|suit|petition|appeal|caveat|complaint|application|case|matter|claim)\.?[ ]+|\b(?:[A-Z]\.){2,3}[ ]*(?:No\.?[ ]*)?)"
+            r"(?P<x>\d{1,6}(?:/|[ ]of[ ])(?:19|20)\d\d)(?![\w/])",
+            _I,
+        ),
+        0.75,
+        "number of a case",
     ),
     Rule(
         "short_code",

@@ -123,6 +123,23 @@ def initialled(text: str, initials: set[str]) -> Iterator[tuple[int, int]]:
             yield match.span()
 
 
+_SIGN_OFF = re.compile(
+    r"(?:\n[ \t]*(?:[—–-]{1,2}[ ]?)?|[.!?…)][\"”’]?[ ]+(?:[—–-]{1,2}[ ]?)?|[ ][—–][ ]?)(?P<w>[^\W\d_a-z][^\W\d_]{2,}(?:[ ][^\W\d_a-z][^\W\d_]+)?)(?:,[ ]\d[\d./-]+)?\s*\Z"
+)
+_NO_SIGN = frozenset("thanks thankyou cheers regards bye sorry please okay yes later soon done end same noted sincerely love best xoxo amen over hurry help stop".split())
+
+
+def sign_off(text: str) -> Iterator[tuple[int, int]]:
+    """The capitalised word or two, without a full stop, that end a text of several sentences."""
+    match = _SIGN_OFF.search(text, max(0, len(text) - 80))
+    if match is None or text.count(" ") < 12:
+        return
+    words = [lexicon.fold(w) for w in match.group("w").split()]
+    known = lexicon.not_names() | lexicon.cities() | lexicon.regions() | _NO_SIGN
+    if not any(w in known or _NO_NAME_PART.fullmatch(w) for w in words) and not match.group("w").isupper():
+        yield match.span("w")
+
+
 _HANDLE = re.compile(r"(?<![\w@./:-])@?(?=[\w.]*[\d_.])[A-Za-z][\w.]*\w(?![\w@/:(-]|\.\w)")
 
 

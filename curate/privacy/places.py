@@ -221,6 +221,9 @@ _ORG_PLACE = re.compile(
 _ORG_OF = re.compile(
     r"(?<![\w])(?P<x>(?:University|College|Institute|School|Hospital) of (?:the )?[A-Z][\w'’-]*(?:[ ]+(?:of[ ]+|and[ ]+)?[A-Z][\w'’-]*){0,3})"
 )
+_ORG_SAINT = re.compile(
+    r"\b(?:at|to|from|in|of|for|by|with)[ ]+(?:the[ ]+)?(?P<x>(?:St|Saint|Sta|Santa)\.?[ ]+[A-Z][\w-]+['’]s?(?:[ ]+[A-Z][\w'’-]+){0,3})(?![ ]+[a-z]*(?:day|feast|wort|dance|fire))"
+)
 _ORG_TIED = re.compile(
     r"\b(?i:work(?:s|ed|ing)?|job|employed|intern(?:ed|ing|ship)?|joined|join(?:ing)?|resigned|laid off|fired|hired|manager|engineer|analyst|accountant|nurse|teacher|"
     r"developer|consultant|employee|studi(?:es|ed)|studying|admitted|treated|enrolled|graduated)\s+(?i:at|for|with|from|by|of|in|to)\s+(?:the\s+)?"
@@ -245,6 +248,28 @@ _GENERIC_START = re.compile(
     r"which|what|why|how|customer|agent|doctor|nurse|patient|speaker|hospital|clinic)\b[ ]*",
     re.I,
 )
+
+
+_ORG_RIGHT = re.compile(
+    r"(?:['’]s(?=[ ][A-Z]))?(?:[ ](?:No\.?[ ]\d{1,3}|\d{1,2}(?=[.,;)\n]|$)|(?:of|and|&|for|de|da|do|y)[ ](?:the[ ]|St\.?[ ])?[^\W\d_a-z][\w'’.-]*|[^\W\d_a-z][\w'’-]*))(?![\w@]|\.\w)"
+)
+
+
+def whole_org(text: str, start: int, end: int) -> tuple[int, int]:
+    """A found organisation with the article before it and the capitalised words after it."""
+    if not text[start:end][:1].isupper():
+        return start, end
+    for _ in range(3):
+        right = _ORG_RIGHT.match(text, end)
+        if right is None or _NOT_A_PLACE.search(right.group()) or text[start:end].isupper() != right.group().isupper():
+            break
+        word = lexicon.fold(re.findall(r"[\w'’-]+", right.group())[-1])
+        if word in lexicon.cities() or word in lexicon.regions() or lexicon.is_plain_name(word):
+            break
+        end = right.end()
+    if text[max(0, start - 4) : start].lower() == "the " and (start < 5 or not text[start - 5].isalnum()):
+        start -= 4
+    return start, end
 
 
 def _org(match: re.Match[str], text: str) -> float:
@@ -297,6 +322,7 @@ ORG_RULES = (
     Rule("legal_form", "ORG", _ORG_LEGAL, _org, "name with a legal form"),
     Rule("place_of_work", "ORG", _ORG_PLACE, _org, "name of a hospital, school or firm"),
     Rule("place_of", "ORG", _ORG_OF, _org, "name of a hospital, school or firm"),
+    Rule("saint", "ORG", _ORG_SAINT, 0.75, "hospital, school or church named after a saint"),
     Rule("works_at", "ORG", _ORG_TIED, _org_tied, "place where somebody works, studies or is treated"),
 )
 CITY_RULES = (

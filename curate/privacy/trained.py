@@ -64,6 +64,9 @@ _AFTER_NAME = re.compile(
     r"pays?|paid|sent|sends|signed|signs|reviewed|swears|swore|found|finds|brought|left|leaves|lives|lived|works?|worked|stays|must|may|might|should|shall|from|and|here|again|still|"
     r"never|always|also|only|himself|herself|ne|ko|ka|ki|ke|se|bola|boli|bhai|sir|madam|pls|please)\b"
 )
+_KIN_BEFORE = re.compile(
+    rf"(?i)\b(?:{RELATION}|{TITLE}|grandpa|granny|gran|nan|pastor|called|named|name is|name's|naam|bahu|dadi|nani|support|super|tech)[ ,]+$"
+)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # A date names a month, or a day by its ordinal, or is written in digits.
 _CALENDAR = re.compile(
@@ -229,11 +232,15 @@ class TrainedRecognizer(EntityRecognizer):
     def load(self) -> None:
         """The asset is loaded already."""
 
-    def _score(self, found: str, kind: str) -> float:
+    def _score(self, piece: str, start: int, end: int, kind: str) -> float:
         """The label's score. A lower-case word on no list stays below the default threshold: in short questions seven
-        of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back."""
-        sure = kind != "PERSON" or found != found.lower() or any(lexicon.is_name(w) for w in found.split())
-        return self.score_of[kind] if sure else UNSURE
+        of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. Beside a
+        relation, or in two parts ("jun-seo"), it waits for a person."""
+        found = piece[start:end]
+        if kind != "PERSON" or found != found.lower() or any(lexicon.is_name(w) for w in found.split()):
+            return self.score_of[kind]
+        beside = _KIN_BEFORE.search(piece[max(0, start - 24) : start]) or re.fullmatch(r"[^\W\d_]+[- ][^\W\d_]+(?:-[^\W\d_]+)?", found)
+        return 0.55 if beside else UNSURE
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Run the model over every piece of ``texts`` that it has not seen, in batches."""
@@ -256,7 +263,7 @@ class TrainedRecognizer(EntityRecognizer):
         if any(piece not in self.seen for _, piece in parts):
             self.prepare([text])
         return [
-            result(kind, offset + start, offset + end, self._score(piece[start:end], kind), f"trained.{kind.lower()}", f"our model says {kind}")
+            result(kind, offset + start, offset + end, self._score(piece, start, end, kind), f"trained.{kind.lower()}", f"our model says {kind}")
             for offset, piece in parts
             for kind, start, end in self.seen.get(piece, ())
             if kind in entities
