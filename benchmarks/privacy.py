@@ -141,7 +141,9 @@ def _sealed_rows(quick: bool, detector: Detector, engine: Any) -> list[dict[str,
         theirs = evaluate(docs, list(itertools.compress(peer, chosen)))
         for figure, name, goal, up in SEALED:
             value = getattr(mine, name)
-            spread = f"{mine.recall_interval[0]:.3f}–{mine.recall_interval[1]:.3f}" if name == "recall" else ""
+            spread = (
+                f"{mine.recall_interval[0]:.3f}–{mine.recall_interval[1]:.3f}" if name == "recall" else ""
+            )
             rows.append(
                 _row(
                     f"natural text, {part} ({len(docs)} documents): {figure}",

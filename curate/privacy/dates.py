@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from curate.privacy import lexicon
 from curate.privacy.patterns import result
 
 MONTHS = "january february march april may june july august september october november december".split()
@@ -57,7 +58,9 @@ _YEAR = r"(?:(?:1[89]|20)\d\d|[०-९]{4}|['’]\d\d|\d\d(?![\d:]|\s*(?:am|pm|a
 _GAP = r"(?:[ ]*[-/.,][ ]*|[ ]+)"
 
 WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
-_WEEKDAY = r"(?:mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+_WEEKDAY = (
+    r"(?:mon(?:day)?|tue(?:s|sday)?|wed(?:nesday)?|thu(?:r|rs|rsday)?|fri(?:day)?|sat(?:urday)?|sun(?:day)?)"
+)
 
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -122,7 +125,10 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = (
 _LEAD = re.compile(rf"(?<![\w-])(?:(?P<w>{_WEEKDAY})\b\.?,?[ ]+)?(?:the[ ]+)?$", re.I)
 # A day alone: with its weekday, or after a word that puts something on a day.
 _DAY_ALONE = (
-    re.compile(rf"(?<![\w-])(?P<x>{_WEEKDAY}\.?,?[ ]+(?:the[ ]+)?(?:\d{{1,2}}(?:st|nd|rd|th)|{_DAY_WORD}))(?![\w-])", re.I),
+    re.compile(
+        rf"(?<![\w-])(?P<x>{_WEEKDAY}\.?,?[ ]+(?:the[ ]+)?(?:\d{{1,2}}(?:st|nd|rd|th)|{_DAY_WORD}))(?![\w-])",
+        re.I,
+    ),
     re.compile(
         r"\b(?:on|by|until|till|til|since|from|before|after|nor|to|dated|around)[ ]+"
         rf"(?P<x>the[ ]+(?:\d{{1,2}}(?:st|nd|rd|th)|{_DAY_WORD}))(?!\w)"
@@ -356,7 +362,11 @@ def find(text: str) -> Iterator[tuple[int, int, float]]:
     for pattern in _DAY_ALONE:
         for match in pattern.finditer(text):
             if match.group("x").lower() not in ("the first", "the second", "the third", "the fourth"):
-                yield match.start("x"), match.end("x"), 0.7  # "by the third" is more often an attempt than a day
+                yield (
+                    match.start("x"),
+                    match.end("x"),
+                    0.7,
+                )  # "by the third" is more often an attempt than a day
 
 
 def _score(form: str, found: DateText, match: re.Match[str], text: str) -> float:
@@ -402,13 +412,17 @@ _AGE_NUMBER = rf"(?P<x>9\d|1[01]\d|12[0-2]|{_AGE_WORD})"
 # What a number from ninety after a comma or an "is" also measures.
 _NO_AGE = (
     r"(?<!\bpulse)(?<!\bsats)(?<!\bsaturation)(?<!\btemp)(?<!\bweight)(?<!\brate)(?<!\bscore)(?<!\btotal)(?<!\blevel)(?<!\bsugar)(?<!\bglucose)"
-    r"(?<!\broom)(?<!\bflat)(?<!\broute)(?<!\bpage)(?<!\bferritin)(?<!\bcreatinine)(?<!\bdiastolic)(?<!\bsystolic)(?<!\boxygen)(?<!\bheart)(?<!\bbus)"
+    r"(?<!\broom)(?<!\bflat)(?<!\broute)(?<!\bpage)(?<!\bferritin)(?<!\bcreatinine)(?<!\bdiastolic)(?<!\bsystolic)(?<!\boxygen)(?<!\bheart)(?<!\bbus)(?<!\btemperature)(?<!\bhaemoglobin)(?<!\bpressure)(?<!\bhemoglobin)"
 )
 _ELDER = (
     r"(?:(?:grand|great-?grand|god|step)?-?(?:mother|father|ma|pa|mum|mom|dad|parents?|aunt|uncle|mother-in-law|father-in-law)|granny|gran|nan|nana|nani|naani|"
     r"dadi|dada|daadi|ammamma|lola|lolo|abuela|abuelo|oma|opa|nonna|nonno|babcia|nain|taid|wife|husband|widow|widower|patient|lady|gentleman|woman|man|tai|kaki|aaji|ajji)"
 )
 _CLAUSE_ENDS = r"(?=[ ]*(?:[,;.!?)\n—–]|$)|[ ]+(?:and|or|but|now|next|this|in (?:january|february|march|april|may|june|july|august|september|october|november|december))\b)"
+_AFTER_A_NAME = re.compile(
+    rf"(?:(?-i:[A-Z][a-zà-ÿ][\w'’-]*[a-zà-ÿ])|\b{_ELDER}|(?<=[a-z])\)){_NO_AGE}(?:,[ ]|[ ]\(){_AGE_NUMBER}(?=[,;)]|[.](?!\d)|$|\n)",
+    re.I,
+)
 _AGES = (
     re.compile(rf"(?<![\w.,/-]){_AGE_NUMBER}(?:\s*|-)(?:years?|yrs?|yr)[\s-]*(?:old|of age|young)\b", re.I),
     re.compile(rf"(?<![\w.,/-]){_AGE_NUMBER}\s*(?:y/?o\b|y\.o\.|yo\b|saal (?:ka|ki|ke)\b|साल)", re.I),
@@ -423,13 +437,31 @@ _AGES = (
         re.I,
     ),
     re.compile(r"(?<![\w.,/-])(?P<x>9\d|1[01]\d)\s?/?\s?[MF]\b(?!\w)"),
-    re.compile(rf"(?:(?-i:[A-Z][a-zà-ÿ][\w'’-]*[a-zà-ÿ])|\b{_ELDER}|(?<=[a-z])\)){_NO_AGE},?[ ]\(?{_AGE_NUMBER}(?=[,;)]|[.](?!\d)|$|\n)", re.I),
+    _AFTER_A_NAME,
     re.compile(rf"\b{_ELDER}[ ]+(?:of[ ]+|is[ ]+|was[ ]+|at[ ]+)?{_AGE_NUMBER}\b{_CLAUSE_ENDS}", re.I),
-    re.compile(rf"(?-i:[A-Z][a-zà-ÿ][\w'’-]*[a-zà-ÿ]){_NO_AGE}(?:[ ]+(?:is|was|be)|['’]s),?[ ]+(?:now[ ]+|almost[ ]+|nearly[ ]+)?{_AGE_NUMBER}\b{_CLAUSE_ENDS}", re.I),
-    re.compile(rf"\b(?:(?:he|she|they)(?:'d|’d| would| will|'ll|’ll) be|both|died at|d\.[ ]at)[ ]+{_AGE_NUMBER}\b{_CLAUSE_ENDS}", re.I),
+    re.compile(
+        rf"(?-i:[A-Z][a-zà-ÿ][\w'’-]*[a-zà-ÿ]){_NO_AGE}(?:,?[ ]+(?:is|was|be)|['’]s),?[ ]+(?:now[ ]+|almost[ ]+|nearly[ ]+)?{_AGE_NUMBER}\b{_CLAUSE_ENDS}",
+        re.I,
+    ),
+    re.compile(
+        rf"\b(?:(?:he|she|they)(?:'d|’d| would| will|'ll|’ll) be|both|died at|d\.[ ]at)[ ]+{_AGE_NUMBER}\b{_CLAUSE_ENDS}",
+        re.I,
+    ),
     re.compile(r"(?<![\w.,/-])(?P<x>9\d|1[01]\d)(?=(?:st|nd|rd|th)[ ]+(?:b(?:irth)?['’]?day|bday))", re.I),
-    re.compile(rf"\bhow old\b[^\n]{{0,40}}\n(?:[^\n:]{{1,12}}:[ ]*)?[^\n\d]{{0,24}}?{_AGE_NUMBER}\b(?=[ ]*(?:[,;.!?)\n—–]|$)|[ ]+(?:and|or|but|now)\b)", re.I),
+    re.compile(
+        rf"\bhow old\b[^\n]{{0,40}}\n(?:[^\n:]{{1,12}}:[ ]*)?[^\n\d]{{0,24}}?{_AGE_NUMBER}\b(?=[ ]*(?:[,;.!?)\n—–]|$)|[ ]+(?:and|or|but|now)\b)",
+        re.I,
+    ),
 )
+
+
+def _somebody(match: re.Match[str]) -> bool:
+    """Whether the word before an age can be a name: no medicine, no measurement; "a hundred" is said of both."""
+    before = re.findall(r"[^\W\d_]+", match.string[max(0, match.start() - 1) : match.start("x")])
+    known = lexicon.not_names() - lexicon.eponyms()
+    return "hundred" not in match.group("x").lower() and not (
+        before and lexicon.fold(before[-1]) in known and not re.fullmatch(_ELDER, before[-1], re.I)
+    )
 
 
 class CalendarDates(EntityRecognizer):
@@ -455,5 +487,6 @@ class CalendarDates(EntityRecognizer):
                 results += [
                     result("AGE", m.start("x"), m.end("x"), 0.9, "date.age", "age of ninety or more")
                     for m in pattern.finditer(text)
+                    if pattern is not _AFTER_A_NAME or _somebody(m)
                 ]
         return results

@@ -19,7 +19,7 @@ from presidio_analyzer import AnalyzerEngine, EntityRecognizer, RecognizerRegist
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
-from curate.privacy import code, keep, lexicon, names, ner, patterns, people, phones, places, plugins, trained
+from curate.privacy import code, codes, keep, lexicon, names, ner, people, phones, places, plugins, trained
 from curate.privacy.cache import ScanCache
 from curate.privacy.dates import CalendarDates
 from curate.privacy.findings import Finding, ScanFailed, merge
@@ -85,8 +85,8 @@ def _code_digest() -> str:
     """Hash of this package's modules: a changed rule is another detector."""
     state = hashlib.sha256()
     for name in (
-        "code", "dates", "detector", "findings", "keep", "names", "ner", "patterns", "people", "phones", "places", "lexicon",
-        "plugins", "trained", "view",
+        "code", "codes", "dates", "detector", "findings", "keep", "names", "ner", "patterns", "people", "phones",
+        "places", "lexicon", "plugins", "trained", "view",
     ):  # fmt: skip
         state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return state.hexdigest()
@@ -120,7 +120,7 @@ class Detector:
         self._trained = trained.TrainedRecognizer() if self.policy.profile == "thorough" else None
         extra = [*extra, *(plugins.recognizer(slot) for slot in self.policy.models)]
         recognizers: list[EntityRecognizer] = [
-            patterns.identifiers(),
+            codes.identifiers(),
             phones.Phones(),
             CalendarDates(),
             places.Addresses(),
@@ -264,11 +264,10 @@ class Detector:
                 for f in found
                 if f.entity_type == "PERSON" and f.score >= _SURE
             ]
-            # A word on no list spreads in any case only from a strong cue; what a model alone believes, as it is written.
+            # A word on no list spreads in any case only from a strong cue; what a model alone believes, as written.
             tokens = {w for w in names.name_tokens(text for text, _ in persons) if lexicon.is_name(w)}
             tokens |= names.name_tokens(text for text, score in persons if score >= _CUED)
-            exact = {w for text, _ in persons for w in re.findall(r"[^\W\d_]{3,}", text) if w[0].isupper()}
-            exact = {w for w in exact if lexicon.fold(w) not in lexicon.not_names() | lexicon.cities()}
+            exact = people.written(text for text, _ in persons)
             initials = people.initials_of(text for text, _ in persons)
             for name, text in record.items():
                 seen = view(text)

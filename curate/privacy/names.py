@@ -56,7 +56,8 @@ _NOT_AFTER_GIVEN = frozenset(
     "bear bird park place power powers light lights sharp swift grace joy mark marks page pages post rain rush savage trace worth".split()
 )
 _DOTTED_TITLE = re.compile(
-    r"(?:mr|mrs|ms|dr|dra|prof|smt|sri|adv|col|capt|maj|lt|sgt|fr|rev|er|hon|kum|km|thiru|tmt|sr|bro|cdr|cllr|gh|wm)\b", re.I
+    r"(?:mr|mrs|ms|dr|dra|prof|smt|sri|adv|col|capt|maj|lt|sgt|fr|rev|er|hon|kum|km|thiru|tmt|sr|bro|cdr|cllr|gh|wm)\b",
+    re.I,
 )
 RELATION = (
     r"(?:wife|husband|son|daughter|brother|sister|mother|father|mom|mum|dad|mummy|papa|uncle|aunt|aunty|auntie|cousin|nephew|niece|grandson|"
@@ -386,7 +387,9 @@ def name_tokens(names: Iterable[str]) -> set[str]:
     return tokens
 
 
-def propagate(text: str, tokens: set[str], exact: set[str] | frozenset[str] = frozenset()) -> Iterator[tuple[int, int]]:
+def propagate(
+    text: str, tokens: set[str], exact: set[str] | frozenset[str] = frozenset()
+) -> Iterator[tuple[int, int]]:
     """Every whole-word occurrence of ``tokens`` in a text, neighbouring ones and initials joined; words of ``exact``
     count as they are written there.
 

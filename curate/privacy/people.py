@@ -64,7 +64,10 @@ def whole(text: str, start: int, end: int) -> tuple[int, int]:
         if right is None or text[end - 1 : end] == "." or text[start:end].endswith(("'s", "’s")):
             break
         word = right.group("w")
-        if re.match(r"[ ]?\d|['’]s[ ](?:disease|syndrome|sign|law)", text[right.end() :]) or word.isupper() != caps:
+        if (
+            re.match(r"[ ]?\d|['’]s[ ](?:disease|syndrome|sign|law)", text[right.end() :])
+            or word.isupper() != caps
+        ):
             break
         if len(word) < 2 or not _joins(re.sub(r"['’]s$", "", word)) or _ROLE.fullmatch(word):
             break
@@ -82,23 +85,47 @@ def _family_first(text: str, start: int, end: int) -> int:
         return start
     word = match.group("w")
     at = start - (len(match.group()) - match.start("w") + match.start())
-    field = re.search(r"(?:[\d|:(]|^|\n|\t)[ ]*$", text[:at]) is not None
+    field = re.search(r"(?:[\d|(]|^|\n|\t|\bpt:|\bname:|\bpatient:)[ ]*$", text[:at], re.I) is not None
     shouted = len(word) > 2 and word.isupper() and not text[start:end].isupper()
-    if not _joins(word) or _ROLE.fullmatch(word) or not (shouted or (field and not lexicon.is_given(word)) or (field and lexicon.is_surname(word))):
+    if re.search(r"[^\W\d_a-z][\w'’.-]*[ ]$", text[max(0, at - 20) : at]) or re.match(
+        rf"{TITLE}\b", text[start:end], re.I
+    ):
+        return start  # "Priya SHARMA, Mrs. Sharma" is a list
+    if (
+        not _joins(word)
+        or _ROLE.fullmatch(word)
+        or not (shouted or (field and not lexicon.is_given(word)) or (field and lexicon.is_surname(word)))
+    ):
         return start
-    if not shouted and not lexicon.is_surname(word) and re.search(r"(?:^|\n)[ ]*$", text[:at]) and not re.match(r"[ ]*(?:[\d,;:(|\n]|$)", text[end:]):
+    if (
+        not shouted
+        and not lexicon.is_surname(word)
+        and re.search(r"(?:^|\n)[ ]*$", text[:at])
+        and not re.match(r"[ ]*(?:[\d,;:(|\n]|$)", text[end:])
+    ):
         return start  # "Meanwhile, Priya went" opens a sentence
     return at
 
 
-_SPELLED = re.compile(r"(?<![\w-])(?:[A-Z](?:-[A-Z]){2,}|[A-Z](?:[., ]{1,2}[A-Z]){3,}|[a-z](?: [a-z]){3,})(?![\w-]|\.\w)")
+def written(names: Iterable[str]) -> set[str]:
+    """The capitalised words of found names, as written, that may be looked for elsewhere: no titles, roles, towns."""
+    words = {w for name in names for w in re.findall(r"[^\W\d_]{3,}", name) if w[0].isupper()}
+    known = lexicon.not_names() | lexicon.cities() | lexicon.regions() | _PARTICLES
+    return {w for w in words if not _ROLE.fullmatch(w) and lexicon.fold(w) not in known}
+
+
+_SPELLED = re.compile(
+    r"(?<![\w-])(?:[A-Z](?:-[A-Z]){2,}|[A-Z](?:[., ]{1,2}[A-Z]){3,}|[a-z](?: [a-z]){3,})(?![\w-]|\.\w)"
+)
 
 
 def spelled(text: str, tokens: set[str]) -> Iterator[tuple[int, int]]:
     """Letters read one by one that make a found name or the beginning of one, or follow the word "spell"."""
     for match in _SPELLED.finditer(text):
         word = re.sub(r"[^a-z]", "", match.group().lower())
-        asked = re.search(r"(?i)\b(?:spel\w*|name)\b[^.!?\n]{0,30}$", text[max(0, match.start() - 45) : match.start()])
+        asked = re.search(
+            r"(?i)\b(?:spel\w*|name)\b[^.!?\n]{0,30}$", text[max(0, match.start() - 45) : match.start()]
+        )
         if asked or any(token.startswith(word) or word.startswith(token) for token in tokens):
             yield match.span()
 
@@ -110,7 +137,9 @@ def initials_of(names: Iterable[str]) -> set[str]:
     """Initials ("mq") of full names, without particles."""
     out = set()
     for name in names:
-        words = [w for w in re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", name) if lexicon.fold(w) not in _PARTICLES]
+        words = [
+            w for w in re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)?", name) if lexicon.fold(w) not in _PARTICLES
+        ]
         if 2 <= len(words) <= 4 and all(w[0].isupper() for w in words):
             out.add("".join(lexicon.fold(w)[:1] for w in words))
     return out
@@ -126,7 +155,9 @@ def initialled(text: str, initials: set[str]) -> Iterator[tuple[int, int]]:
 _SIGN_OFF = re.compile(
     r"(?:\n[ \t]*(?:[—–-]{1,2}[ ]?)?|[.!?…)][\"”’]?[ ]+(?:[—–-]{1,2}[ ]?)?|[ ][—–][ ]?)(?P<w>[^\W\d_a-z][^\W\d_]{2,}(?:[ ][^\W\d_a-z][^\W\d_]+)?)(?:,[ ]\d[\d./-]+)?\s*\Z"
 )
-_NO_SIGN = frozenset("thanks thankyou cheers regards bye sorry please okay yes later soon done end same noted sincerely love best xoxo amen over hurry help stop".split())
+_NO_SIGN = frozenset(
+    "thanks thankyou cheers regards bye sorry please okay yes later soon done end same noted sincerely love best xoxo amen over hurry help stop".split()
+)
 
 
 def sign_off(text: str) -> Iterator[tuple[int, int]]:
@@ -140,7 +171,9 @@ def sign_off(text: str) -> Iterator[tuple[int, int]]:
         yield match.span("w")
 
 
-_HANDLE = re.compile(r"(?<![\w@./:-])@?(?=[\w.]*[\d_.])[A-Za-z][\w.]*\w(?![\w@/:(-]|\.\w)")
+_HANDLE = re.compile(
+    r"(?<![\w@./:-])(?:@[A-Za-z][\w.]+\w|(?=[A-Za-z.]*[\d_.]\w)[A-Za-z][\w.]*\w|(?<=user )[a-z]{4,})(?![\w@/:(-]|\.\w)"
+)
 
 
 def handles(text: str, tokens: set[str]) -> Iterator[tuple[int, int]]:
@@ -155,7 +188,7 @@ def handles(text: str, tokens: set[str]) -> Iterator[tuple[int, int]]:
 _SPEAKS = re.compile(r"^[ \t>*]*(?P<w>[^\W\d_]{3,15})(?=[ ]?:|[ ](?:[01]?\d|2[0-3])[:.][0-5]\d\b)", re.M)
 _SPEAKER_ROLES = frozenset(
     "caller agent customer client patient doctor nurse user bot owner vet me mum dad mom mother father son daughter wife husband host guest desk reception system admin operator "
-    "dispatcher dispatch support rider driver partner holder adviser member clerk interviewer speaker seller buyer teacher student tenant landlord manager note notes re subject from "
+    "office unit ward bank shop hotel school clinic hospital counter warden dispatcher dispatch support rider driver partner holder adviser member clerk interviewer speaker seller buyer teacher student tenant landlord manager note notes re subject from "
     "date time name phone address update status error warn info debug reason action expected actual steps result title page http https ref via cc to bcc dob plan imp hx rx dx".split()
 )
 
@@ -165,5 +198,9 @@ def speakers(text: str) -> Iterator[tuple[int, int]]:
     found = [m for m in _SPEAKS.finditer(text) if m.group("w").islower()]
     words = [m.group("w") for m in found]
     for match, word in zip(found, words, strict=True):
-        if words.count(word) >= 2 and word not in _SPEAKER_ROLES and lexicon.fold(word) not in lexicon.not_names():
+        if (
+            words.count(word) >= 2
+            and word not in _SPEAKER_ROLES
+            and lexicon.fold(word) not in lexicon.not_names()
+        ):
             yield match.span("w")

@@ -82,12 +82,16 @@ _CODES = re.compile(
     r"(?<![\w-])(?:[A-Z]{1,2}\d[A-Z\d]?[ ]\d[ABD-HJLNP-UW-Z]{2}|[ACDEFHKNPRTVWXY]\d[\dW][ ]?[A-Z0-9]{4}|[ABCEGHJ-NPRSTVXY]\d[A-Z][ ]?\d[A-Z]\d|"
     r"[A-Z]{2}[ ]\d{5}(?:-\d{4})?|[1-9]\d{2}[ ]?\d{3}|\d{2}-\d{3}[ ][^\W\d_a-z][\w’'-]+|\d{4,5}[ ][^\W\d_a-z][^\W\d_]{3,}(?=[ ]*(?:[,.;)\n]|$)))(?![\w-])"
 )
-_JOINS = frozenset("of the and near nr opp opposite behind beside above off next to no y na an de la da do del von van der the nos c/o ka ki ke at by flat unit floor block house shop plot baixos".split())
+_JOINS = frozenset(
+    "of the and near nr opp opposite behind beside above off next to no y na an de la da do del von van der the nos c/o ka ki ke at by flat unit floor block house shop plot baixos".split()
+)
 _LEAD_IN = frozenset(
     "i we he she they it my his her our your their mr mrs ms dr miss address at to from in on is was and is: live lives phone tel mob email dob pan aadhaar uhid "
     "please see yes no ok hi dear thanks sent deliver born member customer caller agent patient ticket order invoice ref amount rs inr code otp account a/c".split()
 )
-_ABBREVIATION = re.compile(r"(?:^|[ ,(])(?:st|rd|ave|no|opp|nr|p\.?o|dist|distt|tal|co|apt|bldg|h|soc|sec|ph|blk|qtr|[a-z])$", re.I)
+_ABBREVIATION = re.compile(
+    r"(?:^|[ ,(])(?:st|rd|ave|no|opp|nr|p\.?o|dist|distt|tal|co|apt|bldg|h|soc|sec|ph|blk|qtr|[a-z])$", re.I
+)
 _PLACE_WORD = re.compile(
     rf"\d|(?<![\w])(?:{_KIND}|flat|unit|lot|box|cottages?|farm|hall|lodge|barns?|mill|yard|buildings?|rectory|vicarage|manse|croft|bungalow|convent|hostel|hotel|maltings|baug|wadi|"
     r"mandir|masjid|church|school|temple|delivery|camp|lines|quay|wharf|docks?|pier|maidan|ghat|heol|pant|rua|calle|carrer|via|ulica|ul|strada|ngõ|phố|casa|haus)(?![\w])",
@@ -106,14 +110,21 @@ def _before_code(text: str, end: int) -> int:
     while start > floor:
         gap = re.search(r"[ ]*,?[ ]*\n?[ ]*[-–]?[ ]*$", text[floor:start])
         edge = floor + gap.start() if gap else start
-        if text[edge - 1 : edge] == "." and _ABBREVIATION.search(text[floor : edge - 1]) and start - edge <= 2:
+        if (
+            text[edge - 1 : edge] == "."
+            and _ABBREVIATION.search(text[floor : edge - 1])
+            and start - edge <= 2
+        ):
             edge -= 1
         word = re.search(r"[^\s,;:.!?()\[\]\"“”→=|]+$", text[floor:edge])
         if word is None:
             break
         token = word.group()
         plain = token.strip("'‘’").lower()
-        if not (token.lstrip("'‘’")[:1].isupper() or any(c.isdecimal() for c in token) or plain in _JOINS) or plain in _LEAD_IN - _JOINS:
+        if (
+            not (token.lstrip("'‘’")[:1].isupper() or any(c.isdecimal() for c in token) or plain in _JOINS)
+            or plain in _LEAD_IN - _JOINS
+        ):
             break
         start = floor + word.start()
     return start
@@ -125,7 +136,9 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int] | None:
     placed = [i for i, (_, part) in enumerate(parts[:-1]) if _PLACE_WORD.search(part)]
     first = placed[0] if placed else max(0, len(parts) - 3)
     begin = parts[first][0] if parts else start
-    while match := re.match(r"[\s'‘’]+|(?:of|the|and|to|at|by|in|from|c/o|de|na|ka|ki|ke)[ ]+(?=[^\W_])", text[begin:end]):
+    while match := re.match(
+        r"[\s'‘’]+|(?:of|the|and|to|at|by|in|from|c/o|de|na|ka|ki|ke)[ ]+(?=[^\W_])", text[begin:end]
+    ):
         if match.group().strip() == "the" and re.match(r"the [A-Z]", text[begin:end]):
             break
         begin += match.end()
@@ -143,7 +156,12 @@ def _onward(text: str, end: int) -> int:
     for _ in range(4):
         more = _MORE.match(text, end)
         coded = _CODES.search(text, max(0, end - 12), end)
-        if more is None or (coded and coded.end() == end) or not re.search(r"[^\W\d_]{2}|\b[A-Z]\b", more.group("seg")) or _NOT_A_PLACE.search(more.group("seg")):
+        if (
+            more is None
+            or (coded and coded.end() == end)
+            or not re.search(r"[^\W\d_]{2}|\b[A-Z]\b", more.group("seg"))
+            or _NOT_A_PLACE.search(more.group("seg"))
+        ):
             break
         words = re.findall(r"[^\W\d_]{2,}", more.group("seg"))
         town = lexicon.fold(more.group("seg")) in lexicon.cities() | lexicon.regions()
@@ -159,7 +177,7 @@ _COUNT = (
 )
 _PLAIN_WORD = (
     r"(?!(?:the|a|an|on|in|of|and|to|at|my|our|his|her|for|from|is|was|are|your|this|that|more|years?|days?|miles?|minutes?|hours?|weeks?|months?|times?|way|people|"
-    r"kids|or|with|by|down|up|it|we|he|she|i|you|they|lane|out|over|o'clock|percent|pounds?|dollars?|rupees|thousand|lakh|lakhs)\b)[\w'’-]+"
+    r"kids|or|with|by|down|up|it|we|he|she|i|you|they|lane|out|over|o'clock|do|not|don't|did|can|will|go|call|please|then|we'll|i'll|percent|pounds?|dollars?|rupees|thousand|lakh|lakhs)\b)[\w'’-]+"
 )
 _READ_OUT = re.compile(
     rf"\b(?:(?:flat|unit|apartment|apt|house|number|shop|door|lot|block|plot)[ ]+(?:number[ ]+)?)?{_COUNT}(?:[ -]{_COUNT}){{0,3}}(?:[ ]+[a-z])?,?[ ]+"
@@ -261,7 +279,11 @@ def whole_org(text: str, start: int, end: int) -> tuple[int, int]:
         return start, end
     for _ in range(3):
         right = _ORG_RIGHT.match(text, end)
-        if right is None or _NOT_A_PLACE.search(right.group()) or text[start:end].isupper() != right.group().isupper():
+        if (
+            right is None
+            or _NOT_A_PLACE.search(right.group())
+            or text[start:end].isupper() != right.group().isupper()
+        ):
             break
         word = lexicon.fold(re.findall(r"[\w'’-]+", right.group())[-1])
         if word in lexicon.cities() or word in lexicon.regions() or lexicon.is_plain_name(word):
@@ -270,6 +292,23 @@ def whole_org(text: str, start: int, end: int) -> tuple[int, int]:
     if text[max(0, start - 4) : start].lower() == "the " and (start < 5 or not text[start - 5].isalnum()):
         start -= 4
     return start, end
+
+
+def is_place_of_work(name: str) -> bool:
+    """True when a word of ``name``, in any case, says that people work, study or are treated there."""
+    return (
+        re.search(
+            rf"\b{_PLACE_OF_WORK}\b|\b(?:shop|hotel|centre|center|ltd|bank|mission|ward|girls|tyres|aspatal)\b",
+            name,
+            re.I,
+        )
+        is not None
+    )
+
+
+def is_placed(text: str) -> bool:
+    """True when a text has a number or a word that only addresses have."""
+    return _PLACE_WORD.search(text) is not None or re.search(rf"\b{_COUNT}\b", text, re.I) is not None
 
 
 def _org(match: re.Match[str], text: str) -> float:
@@ -409,11 +448,19 @@ class Addresses(EntityRecognizer):
                 )
         for match in _READ_OUT.finditer(text):
             end = _trim(text, match.start(), match.end())
-            results.append(result("ADDRESS", match.start(), end, 0.75, "address.read_out", "street address read aloud"))
+            results.append(
+                result("ADDRESS", match.start(), end, 0.75, "address.read_out", "street address read aloud")
+            )
         for code in _CODES.finditer(text):
             whole = _whole(text, _before_code(text, code.start()), code.end())
-            if whole and re.search(r"[^\W\d_]{3}", text[whole[0] : code.start()]) and ("," in text[slice(*whole)] or "\n" in text[slice(*whole)]):
-                results.append(result("ADDRESS", *whole, 0.85, "address.postcode", "words that lead to a postal code"))
+            if (
+                whole
+                and re.search(r"[^\W\d_]{3}", text[whole[0] : code.start()])
+                and ("," in text[slice(*whole)] or "\n" in text[slice(*whole)])
+            ):
+                results.append(
+                    result("ADDRESS", *whole, 0.85, "address.postcode", "words that lead to a postal code")
+                )
         for item in results:
             item.end = _onward(text, item.end)
         reach = 0

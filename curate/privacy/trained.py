@@ -21,13 +21,14 @@ from typing import Any
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from curate.privacy import lexicon
+from curate.privacy import lexicon, ner
 from curate.privacy.dates import MONTH_OF
 from curate.privacy.findings import ModelMissing
 from curate.privacy.keep import before_clinical_noun, is_public, sends_help
 from curate.privacy.names import RELATION, TITLE
 from curate.privacy.ner import pieces
 from curate.privacy.patterns import result
+from curate.privacy.places import is_place_of_work, is_placed
 
 ASSET = Path(__file__).with_name("model")
 UNSURE = 0.45  # of a lower-case word on no list; `threshold = 0.4` in a policy brings these to people
@@ -57,24 +58,30 @@ _BEFORE = re.compile(
 _MEASURED = re.compile(
     r"^(?:\d{2,3}\s?/\s?\d{2,3}|[A-Za-z]{0,4}\s?\d{1,3}\.\d{1,2}|v?\d+(?:\.\d+){1,2}|0x[0-9a-f]+)$", re.I
 )
-# What follows a name that opens a sentence: its verb, the end of the line, a clock time.
-_AFTER_NAME = re.compile(
-    r"[,:'’)]|[ ]*$|[ ]\(|[ ]\d{1,2}:\d\d|[ ](?:is|isn['’]t|was|wasn['’]t|has|had|hasn['’]t|can|can['’]t|cannot|could|will|won['’]t|would|says?|said|asked|asks|wrote|told|tells|"
-    r"rang|called|calls|came|comes|went|goes|got|gets|gave|gives|did|didn['’]t|does|doesn['’]t|took|takes|made|kept|keeps|knows?|knew|thinks?|wants?|wanted|needs?|likes?|loves?|"
-    r"pays?|paid|sent|sends|signed|signs|reviewed|swears|swore|found|finds|brought|left|leaves|lives|lived|works?|worked|stays|must|may|might|should|shall|from|and|here|again|still|"
-    r"never|always|also|only|himself|herself|ne|ko|ka|ki|ke|se|bola|boli|bhai|sir|madam|pls|please)\b"
+# What follows a name that opens a sentence or a line.
+_AFTER_NAME = re.compile(r"['’]s\b|[ ]\(|[ ]\d{1,2}:\d\d")
+_NAMED = re.compile(
+    rf"(?i)\b(?:{TITLE}|pastor|called|named|name is|name's|naam|cousin|uncle|aunty?|niece|nephew)[ ,]+$"
 )
-_KIN_BEFORE = re.compile(
-    rf"(?i)\b(?:{RELATION}|{TITLE}|grandpa|granny|gran|nan|pastor|called|named|name is|name's|naam|bahu|dadi|nani|support|super|tech)[ ,]+$"
+# An age is said of somebody, not of a pressure or a temperature.
+_AGED = re.compile(
+    r"(?i)(?:[,(]|\b(?:is|was|are|were|be|i'm|aged?|turn(?:s|ed|ing)?|now|nearly|almost|of|both|only|umar|umra|made|granny|gran|nan|nana|nani|dadi|mother|father|mum|mom|dad|"
+    r"grandmother|grandfather|grandma|grandpa|wife|husband|lady|gentleman|man|woman|patient|female|male|years?|old|at))[ ]*$"
+)
+_VITAL = re.compile(
+    r"(?i)\b(?:temp(?:erature)?|pulse|heart|rate|sats?|saturation|oxygen|spo2|bp|pressure|sugar|glucose|h(?:a)?emoglobin|hb|weight|weigh\w*|kilos?|hr|rr|systolic|diastolic|"
+    r"ferritin|creatinine|mg|dose|call|dial|room|flat|bus|route|page|number|speed|level|score|percent|cholesterol|urea|sodium)\b[^.!?]{0,24}$"
 )
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 # A date names a month, or a day by its ordinal, or is written in digits.
 _CALENDAR = re.compile(
-    rf"(?i)(?<!\w)(?:{'|'.join(sorted(map(re.escape, MONTH_OF), key=len, reverse=True))})(?!\w)|\d(?:st|nd|rd|th)\b|\b\w{{2,}}(?:st|nd|rd|th)\b|\btarikh|\btaar?ee?kh|"
-    r"\d[./·-]\d|\b\d{8}\b|\d\.?[ ][^\W\d_]*[^\x00-\x7f][^\W\d_]*|\d{1,2}\.?[ ][a-z]{5,}(?:[ ]\d{4})?$|\.[ivx]+\."
+    rf"(?i)(?<!\w)(?:{'|'.join(sorted(map(re.escape, MONTH_OF), key=len, reverse=True))})(?!\w)|\d(?:st|nd|rd|th)\b|\b(?:the|\w{{3,6}}day|mon|tue|wed|thu|fri|sat|sun)[ ][\w -]{{2,}}(?:st|nd|rd|th)\b|"
+    r"\btarikh|\btaar?ee?kh|(?<![\d.])\d{1,4}[/·-]\d{1,2}(?!\d)|(?<![\d.])\d{1,4}\.\d{1,2}\.|\b\d{8}\b|\d\.?[ ][^\W\d_]*[^\x00-\x7f][^\W\d_]*|^\d{1,2}\.?[ ][a-z]{5,}(?:[ ]\d{4})?$|\.[ivx]+\."
 )
 # Weeks, months and days as clinics write them ("3/12", "2/52", "26/40"), hours of opening, counts.
-_SHORTHAND = re.compile(r"\d{1,2}/52|\d{1,2}/40|(?:\d|1[01])/12|\d/7|\d+/\d{3,}|\d{1,3}(?:\.\d+)?\s?%?\s(?:to|and|ya|-)\s\d{1,3}(?:\.\d+)?\s?%?")
+_SHORTHAND = re.compile(
+    r"\d{1,2}/52|\d{1,2}/40|(?:\d|1[01])/12|\d/7|\d+/\d{3,}|\d{1,3}(?:\.\d+)?\s?%?\s(?:to|and|ya|-)\s\d{1,3}(?:\.\d+)?\s?%?"
+)
 _TICKET = re.compile(r"(?i)\b(?:ticket|bug|issue|change|cr|pr)\W*$")
 _HOLIDAY = re.compile(
     r"(?i)christmas|diwali|new year|halloween|(?:boxing|republic|independence|labour) day|jayanti|\beid\b"
@@ -126,6 +133,26 @@ def scores() -> dict[str, float]:
     return {kind: round(min(0.84, value), 2) for kind, value in right.items() if value >= _FLOOR}
 
 
+@lru_cache(maxsize=1)
+def _vocabulary() -> frozenset[str]:
+    """Words the stock model was trained with, in lower case: names are rarely among them. Read from its files, since
+    a loaded model adds every word it meets. Raises `ModelMissing`."""
+    import spacy.util
+
+    try:
+        found = next(spacy.util.get_package_path(ner.MODEL).rglob("strings.json"))
+    except (ImportError, StopIteration) as error:
+        raise ModelMissing(
+            f"The spaCy model {ner.MODEL} is not installed; `goldpair doctor` checks it."
+        ) from error
+    return frozenset(json.loads(found.read_text(encoding="utf-8")))
+
+
+def everyday(word: str) -> bool:
+    """True for a word that opens sentences without being a name, as far as the stock model's vocabulary knows."""
+    return word.lower() in _vocabulary()
+
+
 def _written_as_a_name(piece: str, start: int, name: str) -> bool:
     """Who uses capitals uses them for names, and a word that opens a sentence has its capital from there."""
     if any(lexicon.is_name(w) for w in re.findall(r"[^\W\d_]+", name)):
@@ -136,14 +163,21 @@ def _written_as_a_name(piece: str, start: int, name: str) -> bool:
         return False  # a keyword or a constant: a name in capitals that is on no list has a second word
     if name.isupper() and (piece[start + len(name) :][:1] in ("-", "_") or piece[:start][-1:] in ("-", "_")):
         return False  # part of a name in code
+    if not name.islower() and re.search(r" [a-z]{4,}$", name):
+        return False  # the verb after a word that opens a sentence
     opens = piece[:start].rstrip(" \"'“(")[-1:] in ("", ".", "!", "?")
-    return not opens or " " in name or _AFTER_NAME.match(piece[start + len(name) :]) is not None
+    return (
+        not opens
+        or " " in name
+        or _AFTER_NAME.match(piece[start + len(name) :]) is not None
+        or not everyday(name)
+    )
 
 
 def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
     """The finding without its edges that cannot belong to it, or None when it cannot be of its kind at all."""
     inner = piece[start:end]
-    trimmed = re.sub(r"^[\s\"'“‘(\[,.:;]+|[\s\"'”’)\],.:;!?]+$", "", inner)
+    trimmed = re.sub(r"^[\s\"'“‘(\[,.:;]+|[^\w)]+$|(?<![\w(])\)+$", "", inner)
     if not trimmed:
         return None
     start += inner.index(trimmed)
@@ -175,11 +209,20 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
             not re.search(r"[^\W\d_]{2}", trimmed)
             or folded in lexicon.not_names()
             or folded in lexicon.regions()
+            or (kind == "CITY" and trimmed.islower() and folded not in lexicon.cities() and everyday(trimmed))
+            or (kind == "ORG" and trimmed.islower() and all(map(everyday, trimmed.split())))
         ):
             return None
     elif kind == "AGE":
-        measured = re.match(r"\s?(?:%|[A-Z]\b|percent|mg|kg|/|°)", piece[end:])
-        return (start, end) if _OLD.search(trimmed) and not measured else None
+        measured = re.match(
+            r"\s?(?:%|[A-Z]\b|percent|mg|kg|/|°|over\b|and (?:a |one|two|three|four|five|six|seven|eight|nine|\d)|point|pages|days|minutes|degrees)",
+            piece[end:],
+        )
+        left = piece[max(0, start - 32) : start]
+        said = (
+            (_AGED.search(left) or not left.strip()) and not _VITAL.search(left) and not sends_help(trimmed)
+        )
+        return (start, end) if _OLD.search(trimmed) and said and not measured else None
     elif kind == "DATE":
         if (
             not _DAY.search(trimmed)
@@ -210,6 +253,8 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         if _TICKET.search(before_it) and re.fullmatch(r"[A-Z]{1,4}-?\d{2,6}", trimmed):
             return None
         counts = len(_COUNTS.findall(trimmed))
+        if re.fullmatch(r"(?i)one,? two,? three,? four(?:,? \w+)*", trimmed):
+            return None  # counting
         if counts < (6 if kind == "PHONE" else 4) or _UNIT.match(piece[end:]) or _MEASURED.match(trimmed):
             return None
     elif kind == "ADDRESS":
@@ -234,13 +279,30 @@ class TrainedRecognizer(EntityRecognizer):
 
     def _score(self, piece: str, start: int, end: int, kind: str) -> float:
         """The label's score. A lower-case word on no list stays below the default threshold: in short questions seven
-        of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. Beside a
-        relation, or in two parts ("jun-seo"), it waits for a person."""
+        of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. After "called"
+        or a title it waits for a person."""
         found = piece[start:end]
-        if kind != "PERSON" or found != found.lower() or any(lexicon.is_name(w) for w in found.split()):
+        low = found == found.lower()
+        if (kind == "CITY" and low and lexicon.fold(found) not in lexicon.cities()) or (
+            kind == "ORG" and low and not is_place_of_work(found)
+        ):
+            return UNSURE
+        if kind == "ADDRESS" and not is_placed(found):
+            return 0.55
+        if (
+            kind != "PERSON"
+            or not low
+            or any(
+                lexicon.is_plain_name(w) or (lexicon.is_name(w) and not everyday(w)) for w in found.split()
+            )
+        ):
             return self.score_of[kind]
-        beside = _KIN_BEFORE.search(piece[max(0, start - 24) : start]) or re.fullmatch(r"[^\W\d_]+[- ][^\W\d_]+(?:-[^\W\d_]+)?", found)
-        return 0.55 if beside else UNSURE
+        words = found.split()
+        return (
+            0.55
+            if _NAMED.search(piece[max(0, start - 24) : start]) and not any(map(everyday, words))
+            else UNSURE
+        )
 
     def prepare(self, texts: Iterable[str]) -> None:
         """Run the model over every piece of ``texts`` that it has not seen, in batches."""
