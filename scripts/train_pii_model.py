@@ -3,7 +3,8 @@
 calibration on author styles held out of training, writing the asset with its card.
 Does not cover: the sealed split, which `benchmarks/privacy.py` scores and this script never opens as text.
 
-    python scripts/train_pii_model.py --out curate/privacy/model
+    python scripts/train_pii_model.py --copies 3 --out apart                  # holds the calibration styles out
+    python scripts/train_pii_model.py --copies 3 --calibrated-by apart/card.json --out curate/privacy/model
 
 Starts from the weights of the installed English model's entity recognizer (its word features and convolutions), with
 labels of our own on top; ``--scratch`` starts from nothing, for comparison. One thread, no network.
@@ -46,7 +47,7 @@ CALIBRATION = (
     "pharmacy-counter", "nri-family-emails", "gig-driver-complaints", "scots-gp", "insurance-callback",
 )  # fmt: skip
 LIMITS = (
-    "Trained on a few hundred documents by one group of writers: expect it to do worse on text unlike them.",
+    "Trained on about nine hundred documents by one group of writers: expect it to do worse on text unlike them.",
     "English, and English mixed with Hindi in Latin letters; other languages and scripts only in passing.",
     "Often takes a capitalised word at the start of a sentence, and the noun before a name, for a name.",
     "Sees one line at a time; beside rules, never instead of them and of a person's review.",

@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from presidio_analyzer import EntityRecognizer, RecognizerResult
 
-from curate.privacy import Detector, ModelMissing, Policy, PolicyError, ScanCache, ScanFailed, ner
+from curate.privacy import (
+    Detector,
+    ModelMissing,
+    Policy,
+    PolicyError,
+    ScanCache,
+    ScanFailed,
+    ner,
+    people,
+    trained,
+)
 from curate.privacy.findings import Finding, merge
 from curate.privacy.patterns import gstin_ok, luhn_ok, verhoeff_ok
 
@@ -56,6 +66,26 @@ PERSONAL = [
     ("car KA-02 NG 0353", "VEHICLE", "KA-02 NG 0353"),
     ("licence KA01 20110012345", "DRIVING_LICENCE", "KA01 20110012345"),
     ("UHID: 0048-2913", "ID", "0048-2913"),
+    ("the lease no. EV/0449/25 ends", "ID", "EV/0449/25"),
+    ("his card is SE/1/30772 now", "ID", "SE/1/30772"),
+    ("parcel CP 768 720 099 GB came", "ID", "CP 768 720 099 GB"),
+    ("box MSKU 900622 3 is on board", "ID", "MSKU 900622 3"),
+    ("pnr K7WQ2X for the night flight", "ID", "K7WQ2X"),
+    ("Caveat No. 61 of 2026 stands", "ID", "61 of 2026"),
+    ("plate EX19 KLD was seen", "VEHICLE", "EX19 KLD"),
+    ("it's H O M dash five five one, zero zero eight, two two nine", "ID", "H O M dash five five one, zero zero eight, two two nine"),
+    ("His mother, 93, has no other support.", "AGE", "93"),
+    ("Walt is ninety-four and in the lodge", "AGE", "ninety-four"),
+    ("see you on Wednesday the 19th, I hope", "DATE", "Wednesday the 19th"),
+    ("on leave until the 23rd inst.", "DATE", "the 23rd"),
+    ("Seen Sat 21 Nov by the nurse", "DATE", "Sat 21 Nov"),
+    ("We have 2 Glebe Barns, Nether Whitcombe, DT9 0ZZ; do say", "ADDRESS", "2 Glebe Barns, Nether Whitcombe, DT9 0ZZ"),
+    ("mailing General Delivery, Wakaw SK S0K 4P0, on credit", "ADDRESS", "General Delivery, Wakaw SK S0K 4P0"),
+    ("he was at eighteen b kingfisher rise last night", "ADDRESS", "eighteen b kingfisher rise"),
+    ("Pt: KUPERMAN, Yosef, seen today", "PERSON", "KUPERMAN, Yosef"),
+    ("I am Nkemdi Obiorah. Nkemdi, N-K-E-M-D-I.", "PERSON", "N-K-E-M-D-I"),
+    ("Dr Castellanos is user dr_castellanos here", "PERSON", "dr_castellanos"),
+    ("He has a bed at St Gobnait's since Monday.", "ORG", "St Gobnait's"),
     ("order OD957481604266290 is late", "ID", "OD957481604266290"),
     ("card 4111 1111 1111 1111", "CARD", "4111 1111 1111 1111"),
     ("ssn 219-09-9999", "SSN", "219-09-9999"),
@@ -101,6 +131,11 @@ KEPT = [
     "Under our 10-day replacement policy the Samsung Galaxy M34 6GB/128GB is eligible.",
     "Sherlock Holmes and Batman walk into a bar. Will it rain? May I ask? Mark my words, grace under fire.",
     "How do I cook paneer tikka on a Roomba while Mercury is in retrograde? It's Christmas on 25 December.",
+    "TATT for 3/12, review 2/52, G2P1 at 26/40, BP 88/50, power 5/5.",
+    "Temperature 99, pulse 98. Haemoglobin 94, it was 118. Levothyroxine, one hundred.",
+    "Dupuytren's on the left, Wolff-Parkinson-White ablated, Hashimoto's since school.",
+    "my husband snores and my friend drank too much at dinner",
+    "By the third attempt it worked; the water came from unit five. Form 106 is not needed.",
     "Count one two three four five six seven eight nine and breathe.",
     "error code 0x80070005 in version 10.2.3.4 since build 2024.1",
     "The population is 1400000000 and light travels 299792458 metres a second.",
@@ -328,3 +363,25 @@ def test_numbers_that_send_help_are_kept(text: str) -> None:
     assert Detector(Policy(profile="thorough")).scan([said, text]) == [[], []]
     start = said.index("112")
     assert trained.plausible(said, start, start + len("112 or 911"), "ID") is None
+
+
+def test_a_word_that_opens_a_sentence_is_a_name_only_when_nobody_knows_it() -> None:
+    assert trained.everyday("Absolutely") and trained.everyday("Gold")
+    assert not trained.everyday("Yewande") and not trained.everyday("Jobin")
+
+
+def test_speakers_and_last_words_name_people() -> None:
+    chat = "pim: the disk is full\nrosalind: again?\npim: yes, purged the old logs"
+    assert [chat[s:e] for s, e in people.speakers(chat)] == ["pim", "pim"]
+    assert list(people.speakers("caller: hello\nagent: hi\ncaller: it broke")) == []
+    mail = "I have waited for eleven days and nobody has rung me back. Please refund.\nRemruata"
+    assert [mail[s:e] for s, e in people.sign_off(mail)] == ["Remruata"]
+    assert list(people.sign_off(mail.replace("Remruata", "Thanks"))) == []
+
+
+@given(st.text(alphabet="aB.,-' \n1é", max_size=40), st.integers(0, 40), st.integers(1, 10))
+def test_a_whole_name_never_shrinks_and_stays_in_the_text(text: str, start: int, length: int) -> None:
+    start = min(start, len(text))
+    end = min(len(text), start + length)
+    low, high = people.whole(text, start, end)
+    assert 0 <= low <= start and high >= end - 2 and high <= len(text)

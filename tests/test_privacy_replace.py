@@ -255,3 +255,30 @@ def test_batches_give_one_row_a_field_and_hold_back_failures(detector: Detector)
     assert out.equals(scan_batch(table.to_arrow(), detector=detector, key=KEY))
     with pytest.raises(ValueError, match="record_id"):
         scan_batch(table.drop("record_id"), detector=detector, key=KEY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the 9th",
+        "the twenty-ninth",
+        "Sat 21 Nov",
+        "Wed, 18 Nov 2026",
+        "the 9th day of December, 2026",
+        "25 kasım",
+        "2 to 9 January",
+    ],
+)
+def test_a_date_in_any_form_becomes_another_date_of_that_form(text: str) -> None:
+    fakes = Fakes(KEY, "r1", {"DATE": [text]})
+    fake = fakes.date(text)
+    assert fake != text and len(fake.split()) == len(text.split())
+    known = {*dates_.MONTH_OF, *dates_.WEEKDAYS, *(day[:3] for day in dates_.WEEKDAYS), *text.lower().split()}
+    for word in re.findall(r"[^\W\d_]{3,}", fake.lower()):  # no letters shuffled like an id's
+        assert word in known or word in "twenty thirty" or word.endswith(("st", "nd", "rd", "th")), fake
+
+
+def test_a_moved_date_takes_its_weekday_along() -> None:
+    fake = Fakes(KEY, "r1", {"DATE": ["Wed, 18 Nov 2026"]}).date("Wed, 18 Nov 2026")
+    moved = dt.datetime.strptime(fake.split(", ")[1], "%d %b %Y")
+    assert fake.startswith(moved.strftime("%a"))

@@ -61,7 +61,11 @@ def in_term(text: str, start: int, end: int) -> bool:
     if words and all(word in lexicon.eponyms() or word in ("s", "and", "sign", "test") for word in words):
         tail = text[end : end + _NEAR]
         many = len({w for w in words if len(w) > 1}) > 1 and not any(lexicon.is_given(w) for w in words)
-        owned = re.match(r"['’]s?\b", tail) and not any(lexicon.is_name(w) for w in words)
+        alone = re.match(
+            r"['’]s?(?:[.,;:)\n]|$|[ ](?:is|was|worse|since|and|on|of|for|in|at|diagnosed|confirmed)\b)", tail
+        )
+        listed = any(lexicon.is_given(w) if alone else lexicon.is_name(w) for w in words)
+        owned = re.match(r"['’]s?\b", tail) and not listed
         if many or owned:
             return True
         if _AFTER_EPONYM.match(tail) or re.search(rf"(?:^|[ ]){_CLINICAL}$", text[start:end], re.I):

@@ -259,6 +259,10 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
             return None
     elif kind == "ADDRESS":
         worded = len(re.findall(r"[^\W\d_]{2,}", trimmed))
+        if re.fullmatch(
+            r"(?i)(?:unit|flat|room|bed|ward|floor|block|door|gate|bay|station|platform) \w+", trimmed
+        ):
+            return None
         if len(trimmed) < 6 or not worded or (worded < 2 and not re.search(r"\d|,", trimmed)):
             return None
     return start, end
