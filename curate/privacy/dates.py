@@ -482,7 +482,7 @@ class CalendarDates(EntityRecognizer):
                 result("DATE", s, e, score, "date.grammar", "calendar date with a day")
                 for s, e, score in find(text)
             ]
-        if "AGE" in entities:
+        if "AGE" in entities and re.search(r"9\d|1[0-2]\d|ninety|hundred", text, re.I):
             for pattern in _AGES:
                 results += [
                     result("AGE", m.start("x"), m.end("x"), 0.9, "date.age", "age of ninety or more")
