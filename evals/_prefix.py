@@ -21,15 +21,15 @@ SCORES = 2**24  # attention weights in memory at once while prompts are read: 64
 Shared = list[tuple[torch.Tensor, torch.Tensor]]  # per layer: keys and values, (key heads, tokens, dim)
 
 
-def fits(config: Any, device: str) -> bool:
+def fits(model: Any) -> bool:
     """Whether a model is plain causal attention throughout, on a CPU."""
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    odd = ("attn_logit_softcapping", "sliding_window", "attention_chunk_size")
-    windowed = kinds == {"full_attention"} and getattr(config, "use_sliding_window", None) is False
+    config = model.config
+    odd = ("sliding_window", "attn_logit_softcapping", "attention_chunk_size")
     return (
-        device == "cpu"
-        and kinds == {"full_attention"}
-        and all(getattr(config, name, None) is None or (name == "sliding_window" and windowed) for name in odd)
+        model.device.type == "cpu"
+        and model._supports_attention_backend
+        and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
+        and all(getattr(config, name, None) is None for name in odd)
     )
 
 

@@ -116,7 +116,7 @@ class LocalModel:
 
         tokenizer = self._loaded.tokenizer
         prompts = encode_prompts(tokenizer, conversations)
-        with self._loaded.using(self._adapter) as model:
+        with self._loaded.using(self._adapter, self._loaded.decoding) as model:
             answers = greedy(
                 model,
                 prompts,
@@ -124,6 +124,7 @@ class LocalModel:
                 max_new_tokens=max_new_tokens,
                 repetition_penalty=repetition_penalty,
                 batch_tokens=self.batch_tokens,
+                threads=self._loaded.threads,
                 progress=progress,
             )
         return [
@@ -405,7 +406,7 @@ class CachedGenerator:
     an interrupted run continues where it was, and two processes may share a folder.
     """
 
-    def __init__(self, generator: Generator, folder: Path | str, *, chunk: int = 32) -> None:
+    def __init__(self, generator: Generator, folder: Path | str, *, chunk: int = 128) -> None:
         self.generator, self.folder, self.chunk = generator, Path(folder), chunk
         self.generated = 0  # answers that really had to be made
         self.reused = 0
@@ -518,6 +519,13 @@ class _Loaded:
         name = sha256_hex(canonical_json([file_sha256(path) for path in files]))
         self.adapters[name] = folder
         return name
+
+    @property
+    def decoding(self) -> str:
+        """The attention for answers."""
+        from evals._prefix import ATTENTION, fits
+
+        return ATTENTION if fits(self._with(None)) else "sdpa"
 
     @contextlib.contextmanager
     def using(self, adapter: str | None, attention: str = "sdpa") -> Iterator[Any]:
