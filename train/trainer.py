@@ -136,6 +136,20 @@ class PackedTrainer(Trainer):
             'precision = "fp32".'
         )
 
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing, where a run had ended already and was interrupted before its version was there."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def log_aside(self, logs: dict[str, float], started: tuple[float, float]) -> None:
+        """Log what is no part of a step's learning, with its own seconds; the step is not charged for them.
+
+        ``started``: `time.monotonic` and `time.process_time` when it began.
+        """
+        wall, cpu = time.monotonic() - started[0], time.process_time() - started[1]
+        self._clock = (self._clock[0] + wall, self._clock[1] + cpu)
+        self.log({**logs, "seconds": round(wall, 4), "cpu_seconds": round(cpu, 4)})
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add tokens, seconds and CPU seconds to a step's entry; they add up over resumed runs."""
         if "loss" in logs:
@@ -161,7 +175,7 @@ class PackedTrainer(Trainer):
         partial.mkdir(parents=True)
         save_file(weights, partial / "weights.safetensors")
         save_file(optimizer, partial / "optimizer.safetensors")
-        save_file(_random_tensors(), partial / "random.safetensors")
+        save_file(random_tensors(), partial / "random.safetensors")
         assert self.lr_scheduler is not None
         scheduler = {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"}
         _write(partial / "scheduler.json", json.dumps(scheduler))
@@ -174,8 +188,10 @@ class PackedTrainer(Trainer):
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         _sync(folder)
+        best = folder / f"checkpoint-{self.state.best_global_step}"  # of a run that may stop early
         for old in checkpoints(folder)[:-2]:
-            shutil.rmtree(old, ignore_errors=True)
+            if old != best:
+                shutil.rmtree(old, ignore_errors=True)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What learns, by name, put together from all processes."""
@@ -213,7 +229,7 @@ class PackedTrainer(Trainer):
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
-            _restore_random(load_file(Path(checkpoint) / "random.safetensors"))
+            restore_random(load_file(Path(checkpoint) / "random.safetensors"))
 
 
 class Reporter(TrainerCallback):
@@ -225,6 +241,11 @@ class Reporter(TrainerCallback):
         self.progress, self.max_minutes, self.stop_after = progress, max_minutes, stop_after
         self.started = time.monotonic()
         self.ended = ""  # why it ended here
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.stop_after is not None and state.global_step >= self.stop_after:
+            self.ended = "stop_after"  # ended here before, and was interrupted before it was published
+            control.should_training_stop = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.max_minutes is not None:
@@ -244,6 +265,8 @@ class Reporter(TrainerCallback):
         recent = [entry for entry in state.log_history if "tokens" in entry][-8:]
         seconds = sum(entry["seconds"] for entry in recent)
         per_step = seconds / len(recent)
+        last: dict[str, Any] = next((e for e in reversed(state.log_history) if "eval_loss" in e), {})
+        look = {key: last[key] for key in ("eval_loss", "eval_score") if key in last}
         self.progress(
             {
                 "step": state.global_step,
@@ -251,6 +274,7 @@ class Reporter(TrainerCallback):
                 "loss": logs["loss"],
                 "tokens_per_s": sum(entry["tokens"] for entry in recent) / max(seconds, 1e-9),
                 "eta_s": per_step * (state.max_steps - state.global_step),
+                **look,
             }
         )
 
@@ -271,7 +295,8 @@ def _optimizer_tensors(optimizer: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def _random_tensors() -> dict[str, torch.Tensor]:
+def random_tensors() -> dict[str, torch.Tensor]:
+    """The state of every source of random numbers, as tensors: a checkpoint holds no pickle."""
     version, internal, gauss = random.getstate()
     legacy: Any = np.random.get_state(legacy=True)
     _kind, keys, position, has_gauss, cached = legacy
@@ -287,7 +312,8 @@ def _random_tensors() -> dict[str, torch.Tensor]:
     return found
 
 
-def _restore_random(saved: dict[str, torch.Tensor]) -> None:
+def restore_random(saved: dict[str, torch.Tensor]) -> None:
+    """Put back what `random_tensors` gave."""
     torch.random.set_rng_state(saved["torch"])
     version, *internal = saved["python"].tolist()
     gauss = float(saved["python_gauss"])
