@@ -203,29 +203,36 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
 
 
 def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate.stopping import judge_of
     from train import fine_tune
 
     models = folder.parent.parent / "models"
+    recipe = _bounded(spec)
     version = fine_tune(
         Path(spec["snapshot"]),
-        _bounded(spec),
+        recipe,
         models / spec["name"],
         base_model=_base(spec),
         progress=_steps(report),
         demo=spec.get("demo"),
+        judge=judge_of(recipe, Path(spec["pack"])),
     )
     return _result({"model": version.name, "hash": version.hash})
 
 
 def _steps(report: Report) -> Report:
     """Progress of a training loop as progress of a job."""
-    return lambda state: report(
-        {
-            "done": state["step"],
-            "total": state["steps"],
-            "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
-        }
-    )
+
+    def told(state: dict[str, Any]) -> None:
+        words = [f"loss {state['loss']:.3f}"]
+        if "eval_loss" in state:
+            words.append(f"validation {state['eval_loss']:.3f}")
+        if "eval_score" in state:
+            words.append(f"score {state['eval_score']:.3f}")
+        words.append(f"{state['tokens_per_s']:.0f} tokens/s")
+        report({"done": state["step"], "total": state["steps"], "message": ", ".join(words)})
+
+    return told
 
 
 def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
@@ -278,9 +285,13 @@ def _curve_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> di
 
 
 def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
-    from train import reproduce
+    from curate.stopping import judge_of
+    from train import load_recipe, reproduce
 
-    return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report)))
+    recipe = load_recipe(json.loads((Path(spec["model"]) / "run.json").read_text("utf-8"))["recipe"])
+    judge = judge_of(recipe, Path(spec["pack"]))
+
+    return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report), judge))
 
 
 def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:

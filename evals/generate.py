@@ -58,7 +58,50 @@ class Generator(Protocol):
         """One answer for each conversation, in the same order."""
 
 
-CPU_BATCH, DEVICE_BATCH = 32768, 65536  # tokens, prompt and answer, in memory at once
+CPU_BATCH, DEVICE_BATCH = 32768, 65536
+
+
+def greedy_answers(
+    model: Any,
+    tokenizer: Any,
+    stops: set[int],
+    conversations: Sequence[Conversation],
+    *,
+    max_new_tokens: int,
+    repetition_penalty: float,
+    batch_tokens: int | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> list[Generation]:
+    """Greedy answers of a model in memory, loaded or still learning; ``stops`` are the tokens that end one."""
+    from evals._decode import greedy
+    from train.render import encode_prompts
+
+    prompts = encode_prompts(tokenizer, conversations)
+    answers = greedy(
+        model,
+        prompts,
+        stops=stops,
+        max_new_tokens=max_new_tokens,
+        repetition_penalty=repetition_penalty,
+        batch_tokens=batch_tokens or default_batch(model.device.type),
+        threads=threads,
+        progress=progress,
+    )
+    return [
+        Generation(
+            tokenizer.decode(answer.tokens, skip_special_tokens=True).strip(),
+            len(prompt),
+            len(answer.tokens),
+            answer.seconds,
+        )
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def default_batch(device: str) -> int:
+    """Tokens, prompt and answer, that are in memory at once on a kind of device."""
+    return CPU_BATCH if device == "cpu" else DEVICE_BATCH
 
 
 class LocalModel:
@@ -83,20 +126,29 @@ class LocalModel:
     ) -> None:
         from train.versions import is_whole
 
+        self._beneath: Callable[[], LocalModel] | None = None  # the base that a full fine-tune stands in for
         if adapter is not None and is_whole(adapter):
+            plain = base
+            self._beneath = lambda: LocalModel(
+                plain, threads=threads, precision=precision, batch_tokens=batch_tokens, template=template
+            )
             base, adapter = adapter, None
         self._loaded = _Loaded(base, threads, precision, template)
         self._adapter = None if adapter is None else self._loaded.register(Path(adapter))
-        self.batch_tokens = batch_tokens or (CPU_BATCH if self._loaded.device == "cpu" else DEVICE_BATCH)
+        self.batch_tokens = batch_tokens or default_batch(self._loaded.device)
 
     def with_adapter(self, adapter: str | Path | None) -> LocalModel:
         """The same base in memory with another adapter, or with none; a full fine-tune is loaded beside it."""
         from train.versions import is_whole
 
         if adapter is not None and is_whole(adapter):
-            return LocalModel(adapter, batch_tokens=self.batch_tokens, **self._loaded.settings)
+            whole = LocalModel(adapter, batch_tokens=self.batch_tokens, **self._loaded.settings)
+            whole._beneath = lambda: self.with_adapter(None)
+            return whole
+        if self._beneath is not None:  # a full fine-tune is loaded beside its base, which has not changed
+            return self._beneath().with_adapter(adapter)
         other = object.__new__(LocalModel)
-        other.batch_tokens, other._loaded = self.batch_tokens, self._loaded
+        other.batch_tokens, other._loaded, other._beneath = self.batch_tokens, self._loaded, None
         other._adapter = None if adapter is None else self._loaded.register(Path(adapter))
         return other
 
@@ -111,31 +163,18 @@ class LocalModel:
         repetition_penalty: float = 1.1,
         progress: Progress | None = None,
     ) -> list[Generation]:
-        from evals._decode import greedy
-        from train.render import encode_prompts
-
-        tokenizer = self._loaded.tokenizer
-        prompts = encode_prompts(tokenizer, conversations)
         with self._loaded.using(self._adapter, self._loaded.decoding) as model:
-            answers = greedy(
+            return greedy_answers(
                 model,
-                prompts,
-                stops=self._loaded.stops,
+                self._loaded.tokenizer,
+                self._loaded.stops,
+                conversations,
                 max_new_tokens=max_new_tokens,
                 repetition_penalty=repetition_penalty,
                 batch_tokens=self.batch_tokens,
                 threads=self._loaded.threads,
                 progress=progress,
             )
-        return [
-            Generation(
-                tokenizer.decode(answer.tokens, skip_special_tokens=True).strip(),
-                len(prompt),
-                len(answer.tokens),
-                answer.seconds,
-            )
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
 
     @property
     def context_tokens(self) -> int:
@@ -182,52 +221,41 @@ class LocalModel:
                     found[number] = (-loss, count)
         return found
 
-    def adapter_gradients(
+    @property
+    def learned(self) -> str | None:
+        """Where `learned_gradients` looks: "adapter", "last block" of a full fine-tune, None for a plain base."""
+        if self._adapter is not None:
+            return "adapter"
+        return None if self._beneath is None else "last block"
+
+    def learned_gradients(
         self,
         conversations: Sequence[Conversation],
         completions: Sequence[str],
         dimensions: int = 4096,
         seed: int = 0,
     ) -> Any:
-        """Sketch of the loss gradient with respect to the adapter's weights, a float32 array (n, dimensions).
+        """Sketch of the loss gradient with respect to what learned (`learned`), a float32 array (n, dimensions).
 
-        Signed count sketch: every weight goes to one seeded place with a seeded sign, so that cosines are about kept.
-        Raises `UsageError` without an adapter.
+        Cosines of rows are about those of the gradients (`evals._gradients`). Raises `UsageError` for a plain base.
         """
-        import numpy as np
-        import torch
-
+        from evals._gradients import last_block, sketches
         from train.render import encode_prompts
 
-        if self._adapter is None:
-            raise UsageError("Gradients are of an adapter's weights; this model has no adapter.")
+        if self.learned is None:
+            raise UsageError(
+                "Gradients are of what a model learned with; this one is a base and has no adapter."
+            )
         tokenizer = self._loaded.tokenizer
         prompts = encode_prompts(tokenizer, conversations)
         texts = tokenizer(list(completions), add_special_tokens=False)["input_ids"] if completions else []
-        found = np.zeros((len(completions), dimensions), np.float32)
-        with self._loaded.using(self._adapter) as model, torch.enable_grad():
-            weights = [w for name, w in model.named_parameters() if f".{self._adapter}." in name]
-            frozen = [w.requires_grad for w in weights]
-            random_ = torch.Generator().manual_seed(seed)
-            places = [torch.randint(dimensions, (w.numel(),), generator=random_) for w in weights]
-            signs = [torch.randint(2, (w.numel(),), generator=random_).float() * 2 - 1 for w in weights]
-            for weight in weights:
-                weight.requires_grad_(True)
-            try:
-                for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-                    ids = torch.tensor([[*prompt, *text, tokenizer.eos_token_id]], device=model.device)
-                    labels = ids.clone()
-                    labels[0, : len(prompt)] = -100
-                    loss = model(input_ids=ids, labels=labels).loss
-                    sketch = torch.zeros(dimensions)
-                    grads = torch.autograd.grad(loss, weights)
-                    for grad, place, sign in zip(grads, places, signs, strict=True):
-                        sketch.index_add_(0, place, grad.float().cpu().flatten() * sign)
-                    found[number] = sketch.numpy()
-            finally:
-                for weight, before in zip(weights, frozen, strict=True):
-                    weight.requires_grad_(before)
-        return found
+        with self._loaded.using(self._adapter) as model:
+            weights = (
+                last_block(model)
+                if self._adapter is None
+                else [w for name, w in model.named_parameters() if f".{self._adapter}." in name]
+            )
+            return sketches(model, weights, prompts, texts, tokenizer.eos_token_id, dimensions, seed)
 
     def score_endings(self, conversation: Conversation, prefix: str, endings: Sequence[str]) -> list[float]:
         """Log-probability (nats) of each ending of an answer that began with ``prefix``, its end left open.
