@@ -102,7 +102,7 @@ def _one_batch(
     if model.config._attn_implementation == ATTENTION:
         shared = read_shared(model, list(prompts[0][:common])) if common else None
         extra: dict[str, Any] = {"shared": shared}
-        cache = own_cache(model.config.num_hidden_layers, width + max_new_tokens)
+        cache = own_cache(model, width + max_new_tokens)
     else:
         extra, cache = {}, DynamicCache(config=model.config)
         if common:
