@@ -262,6 +262,19 @@ def test_micro_batches_do_not_change_the_run(trained, base, frozen, tmp_path) ->
     assert tight == pytest.approx(roomy, abs=1e-4)
 
 
+def test_two_cores_take_rows_of_their_own_and_learn_the_same(trained, base, frozen, tmp_path) -> None:
+    first, again = (
+        fine_tune(frozen, {**RECIPE, "threads": 2}, tmp_path / name / "tiny-bot-v1", base_model=base)
+        for name in ("a", "b")
+    )
+    alone, apart = (
+        [e["loss"] for e in version.record()["log"] if "loss" in e] for version in (trained[0], first)
+    )
+    assert apart == pytest.approx(alone, abs=2e-4)
+    # gradients are added in the order of the rows, whichever core is ready first
+    assert first.adapter_sha256 == again.adapter_sha256
+
+
 def test_dropped_pairs_are_named_in_the_record(base, tmp_path) -> None:
     rows = [row(f"p{i}", *pair) for i, pair in enumerate(PAIRS[:8])]
     rows += [row("long", "Where?", "y" * 4000), row("twin", *PAIRS[0])]
