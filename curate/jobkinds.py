@@ -291,8 +291,22 @@ def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report
         conversations=_asked(spec["snapshot"]),
         outtype=spec["outtype"],
         released=spec["released"],
+        **_judged(spec),
     )
     return _result(made)
+
+
+def _judged(spec: dict[str, Any]) -> dict[str, Any]:
+    """Scorers of the task and the validation pairs that a converted file answers for them; nothing for other forms."""
+    from curate import contract
+    from curate.stopping import judges_of
+    from train import load_recipe
+    from train.validate import asked_pairs
+
+    if spec["form"] != "gguf" or spec["snapshot"] is None:
+        return {}
+    rows = contract.training_rows(spec["snapshot"], "validation").to_dicts()
+    return {"judges": judges_of(Path(spec["pack"])), "pairs": asked_pairs(rows, load_recipe())}
 
 
 def _asked(snapshot: str | None, count: int = 8) -> list[list[dict[str, str]]]:
