@@ -292,7 +292,7 @@ class Reporter(TrainerCallback):
         seconds = sum(entry["seconds"] for entry in recent)
         per_step = seconds / len(recent)
         last: dict[str, Any] = next((e for e in reversed(state.log_history) if "eval_loss" in e), {})
-        look = {key: last[key] for key in ("eval_loss", "eval_score") if key in last}
+        look: dict[str, Any] = {key: last[key] for key in ("eval_loss", "eval_score") if key in last}
         self.progress(
             {
                 "step": state.global_step,
