@@ -1,8 +1,9 @@
-"""A task's own scorer for a model that is still learning, so that a run can stop when answers stop getting better.
+"""A task's own scorer for a model in memory: one that is still learning, so that a run can stop when its answers stop
+getting better, or one that an export wrote.
 
-Covers: what `train.fine_tune` is handed for a recipe whose ``early_stop_on`` names a suite: greedy answers to pairs of
-the snapshot's validation split, by the pack's decoding, judged by that suite. Does not cover: when to look and when to
-stop (`train.validate`), the frozen eval set, which no training run ever sees.
+Covers: what `train` is handed: greedy answers to pairs of the snapshot's validation split, by the pack's decoding,
+judged by a suite. Does not cover: when to look and when to stop (`train.validate`), the frozen eval set, which no
+training run ever sees.
 """
 
 from __future__ import annotations
@@ -82,3 +83,9 @@ def judge_of(recipe: Any, pack_folder: Path) -> SuiteJudge | None:
             f"early_stop_on = {recipe.early_stop_on!r} is no suite of task {pack.name}. It may be: {known}."
         )
     return SuiteJudge(pack_folder, pack, found)
+
+
+def judges_of(pack_folder: Path) -> list[SuiteJudge]:
+    """A judge for every suite of a pack."""
+    pack = load_pack(pack_folder)
+    return [SuiteJudge(pack_folder, pack, suite) for suite in pack.suites]
