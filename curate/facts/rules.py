@@ -590,11 +590,7 @@ def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
             r"\b(?:he|she|they|who|patient|pt)\s+$", s.text[: match.start()], re.I
         ):
             continue
-        if re.match(
-            r"no\s+longer\s+(?:need|requir|necess|indicat|tak)|ran\s+out|(?:has|have|had)\s+run\s+out",
-            match.group(),
-            re.I,
-        ) and (about.clinical and not w.HOSPITAL.search(s.text)):
+        if about.clinical and w.PATIENT_STOPPED.match(match.group()) and not w.HOSPITAL.search(s.text):
             continue
         yield "availability", match.start(), match.end()
 

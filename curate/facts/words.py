@@ -598,3 +598,7 @@ IDENTIFIER = re.compile(
 )
 #: what somebody's own things came to
 CAME_TO = _re(r"\b(?:came|comes|amounts?|amounted|adds?\s+up|totals?|totalled)\s+(?:up\s+)?(?:to\s+)?$")
+#: what a patient stopped or used up, in a note
+PATIENT_STOPPED = _re(
+    r"no\s+longer\s+(?:need|requir|necess|indicat|tak)|ran\s+out|(?:has|have|had)\s+run\s+out"
+)
