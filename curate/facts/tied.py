@@ -38,7 +38,7 @@ _SERVICE = (
     r"(?:(?-i:(?<![\w.-])(?!This|That|These|Those|Line|Here|There|Then|Each|Every|Only|The|It|We|You|If|In|At|On|When|While|And|But|So|Its|Your|My|Our|An?\b)"
     r"[A-Z][A-Za-z]*\d?(?![\w-]))|\b(?:API|service|provider|server|vendor|gateway|registry|host|bank|plan|free\s+tier|tier|endpoint|portal|platform|cloud|broker|bucket|exchange|carrier|licen[cs]e)\b)"
 )
-_HOUR = r"(?:(?:[1-9]|1[0-2])(?:[:.][0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)|noon|midnight)(?![\w:%]|\.\d)"
+_HOUR = r"(?:(?:1[3-9]|2[0-3])[:.][0-5]\d|(?:[1-9]|1[0-2])(?:[:.][0-5]\d)?(?:\s?[ap]\.?m\b\.?)?|(?:half\s+past\s+|quarter\s+(?:past|to)\s+)?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)|noon|midnight)(?![\w:%]|\.\d)"
 _NOT_A_CLOCK = r"(?!\s*(?:%|mg|ml|days?|weeks?|months?|years?|hours?|minutes?|times|people|points|per|tablets?|units?|percent|of\b|,\d))"
 _DAYNAME = r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day"
 _PLACE = (
@@ -91,7 +91,14 @@ SHAPES: tuple[Shape, ...] = (
     _shape("rate", rf"(?P<v>\b(?:{w.FIGURE}|one|two|three|four|five|six|ten)\s+(?:guests?|bags?|pieces?|books?|items?|companions?|visitors?|attempts?|devices?|pets?)\s+)(?:(?:is|are)\s+)?(?:allowed|permitted|at\s+a\s+time|per\s+(?:person|member|visit|patient|bed))\b", "prose"),
     _shape("rate", rf"(?<![\w.,$₹£€])(?P<v>(?:{w.FIGURE})\s+(?:[a-z]+\s+)?(?:requests?|calls?|queries|messages|tokens|e?mails?|uploads|transactions|writes|reads|invocations|downloads|lookups|pulls|builds|minutes)\s?(?:/|per|an?|each|every)\s?(?:second|sec|s|minute|min|hour|day|week|month)\b)", "service"),
     _shape("rate", rf"{_SERVICE}{_GAP}{{0,24}}?\b(?:refuses?|kills?|rejects?|cuts?|drops?|stops?|throttles?|stores?|holds|keeps?|retains?|accepts?|takes|allows?|permits?|lets|gives|grants|caps?|limits?|times?\s+out|deletes?|purges?|allots?|charges?\s+beyond)\b{_GAP}{{0,40}}?\b(?P<v>{_NUMBER}\s?(?:[kMGT]i?B|minutes|seconds|hours|days|weeks|months|requests|rows|files|characters|connections|attachments|attempts|recipients|calls|users|seats)\b)", "program"),
-    _shape("period", rf"\b(?:expires?|deletes?|purges?|rotates?|revokes?|logs?\s+out|logs?\s+you\s+out|invalidates?|archives?|keeps?|retains?)\b{_GAP}{{0,30}}?\b(?:after|for|every)\s+(?P<v>{_TIME})", "service"),
+    _shape("period", rf"\b(?:expires?|deletes?|purges?|rotates?|revokes?|logs?\s+out|logs?\s+you\s+out|invalidates?|archives?|keeps?|retains?)\b{_GAP}{{0,30}}?\b(?:after|for|every)\s+(?P<v>{_TIME})", "untold"),
+    _shape("rate", rf"\b(?:until|till|from\s+when|before)\s+(?:the\s+|your\s+|a\s+)?\w+\s+(?:is|turns|reaches)\s+(?P<v>{_NUMBER}\s+(?:months?|years?)(?:\s+old)?)\b", "prose"),
+    _shape("rate", rf"\b(?:rules?|regulations?|law|Act|statute|authority|council|ministry|government|regulator|commission|insurers?|scheme|programme)\s+{_ADVISES}\b{_GAP}{{0,45}}?\b(?:from|at|of|above|below|over|under|within|after|to|until|than|beyond|every|only|least)\s+(?:age\s+|about\s+)?(?P<v>{_NUMBER}\s?(?:%|per\s?cent\b|(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?|workers|employees|people|persons|women|members|km|miles)\b))", "unsaid"),
+    _shape("rate", rf"{_SERVICE}\s+(?:[a-z]+\s+){{1,3}}?(?:at\s+most|up\s+to|no\s+more\s+than|not\s+more\s+than|a\s+maximum\s+of)\s+(?!an?\b)(?P<v>{_NUMBER}\s?[a-z]{{2,14}})\b", "prosecode"),
+    _shape("rate", r"\b(?:paid|pays?|payable|earns?|due|owed|compensated)\s+(?:\w+\s+)?(?:at\s+)?(?P<v>(?:double|triple|time\s+and\s+a\s+half|(?:twice|thrice)\s+the\s+\w+|double\s+(?:time|rate|wages)))(?![\w-])(?!\s+(?:for\s+it|the\s+price))", "prose"),
+    _shape("period", rf"\b(?:within|every|for|after|at\s+least|up\s+to)\s+(?P<v>{_TIME})(?={_GAP}{{0,20}}?\b(?:per|as\s+per|by|according\s+to|following|as)\s+(?:the\s+)?(?:(?:current|latest|new|local|national|state|(?-i:[A-Z]{{2,6}}))\s+){{1,3}}(?:guid(?:ance|elines?)|protocol|advice|recommendations?|criteria|rules?|law)\b)", "clinical"),
+    _shape("rate", r"\b(?:accepts?|allows?|takes|permits?|handles)\s+(?:only\s+|up\s+to\s+)?(?P<v>\d[\d,]*\s+(?:per|an?)\s+(?:second|minute|hour|day|month))\b", "untold"),
+    _shape("count", rf"(?<![\w.,$₹£€])(?:{w.FIGURE})\s+(?:million|billion|crore|lakh)\s+(?:people|users|customers|(?-i:[A-Z][a-z]+ns))\b", "prose"),
     _shape("count", rf"\bhome\s+to\s+(?:\w+\s+){{0,2}}?(?:{w.FIGURE}|{w.SPELT})(?:\s?{w.SCALE})?\s+(?:people|residents|inhabitants|species|companies|souls)\b"),
     # periods that a desk, a link or a paper is good for
     _shape("period", rf"\b(?:wait(?:ing)?(?:\s+(?:time|list|period))?|queue|turnaround|backlog|lead\s+time|reports?|results?|approvals?|slots?|pre-?authori[sz]ation)\b{_GAP}{{0,36}}?\b(?:is|are|takes?|come|comes|runs?\s+(?:to|at)|stands\s+at|needs?|ready\s+in|back\s+in|out\s+in|in|after)\s+(?:now\s+)?(?P<v>{_TIME})", "outside"),
@@ -101,9 +108,9 @@ SHAPES: tuple[Shape, ...] = (
     _shape("period", rf"(?P<v>{_TIME})\s+(?:ahead|in\s+advance|beforehand|before\s+(?:the\s+)?(?:race|start|deadline|departure|travel|visit|event|check-?in|journey|appointment))\b", "world"),
     _shape("period", rf"\b(?:legal|lawful|allowed|permitted|permissible|available)\b{_GAP}{{0,24}}?\b(?P<v>up\s+to\s+{_TIME})|\b(?P<v2>up\s+to\s+{_TIME})\s+(?:are|is)\s+(?:now\s+)?(?:allowed|permitted|legal|covered|free|paid)\b"),
     _shape("period", rf"\b(?:no|not|barred\s+from|off)\s*(?:driving|flying|donat\w+)?\s*for\s+(?P<v>{_TIME}){_GAP}{{0,40}}?\b(?:by|under|per)\s+(?:the\s+)?(?:\w+\s+)?(?:rules?|law|regulations?|code)\b"),
-    _shape("period", rf"{_DESKS}(?:{_PLAN}{_GAP}){{0,40}}?(?:\b(?:is|are|takes?|says?|counts?|of|lasts?|needs?|wants?|requires?|quotes?|allows?|gives?|stands\s+at|within|runs\s+to)\s+|:\s+)(?P<v>{_TIME})", "clinical"),
+    _shape("period", rf"{_DESKS}(?:{_PLAN}{_GAP}){{0,40}}?(?:\b(?:is|are|takes?|says?|counts?|of|lasts?|needs?|wants?|requires?|quotes?|allows?|gives?|stands\s+at|within|runs\s+to)\s+(?:now\s+|currently\s+|still\s+|up\s+to\s+)?|:\s+)(?P<v>{_TIME})", "clinical"),
     _shape("rate", rf"\b(?:rules?|criteri(?:a|on)|guidelines?|guidance|limit|screening|eligibility|indication|label|protocol|programme)\b(?:{_PLAN}{_GAP}){{0,30}}?(?:\b(?:is|are|of|at|from|says?|needs?|wants?|requires?|starts?)\s+|[:,]\s+)(?P<v>(?:(?:BMI|age|ages|over|above|under|below)\s+){{0,2}}(?:{w.FIGURE})(?:\s?(?:-|–|to)\s?(?:{w.FIGURE}))?(?:[\s-]?(?:pack-years|{_UNIT}))?)(?!\s?(?:mg|ml|mcg|tablets?|st\b|nd\b|rd\b|th\b))", "clinical"),
-    _shape("period", rf"\b(?:limitation|notice\s+period|limit|window|deadline|term|cap|interval|tenure|validity|lock-in|waiting\s+period|warranty|guarantee|cooling-off)(?:\s+(?:for|on|of)\s+[\w\s'’-]{{1,30}}?)?\s+(?:is|are|lasts?|runs\s+(?:for|to)|remains|stands\s+at)\s+(?P<v>{_TIME})", "outside"),
+    _shape("period", rf"\b(?:limitation|notice\s+period|limit|window|deadline|term|cap|interval|tenure|validity|lock-in|waiting\s+period|warranty|guarantee|cooling-off)(?:\s+(?:for|on|of)\s+[\w\s'’-]{{1,30}}?)?\s+(?:is|are|lasts?|runs\s+(?:for|to)|remains|stands\s+at)\s+(?:now\s+|still\s+|currently\s+)?(?P<v>{_TIME})", "outside"),
     _shape("date", r"\b(?:forms?|papers?|claims?|bills?|documents?|returns?|applications?|reports?|files?)\b[^.!?;\n]{0,40}?\b(?:by|before|until|till|on)\s+(?P<v>the\s+(?:3[01]|[12]?\d)(?:st|nd|rd|th))\b(?!\s+(?:century|day|floor|week))", "outside"),
     # statutes and rules without a name of their own
     _shape("statute", r"\b(?:by|under|per|in)\s+(?P<v>(?:the\s+)?(?:(?:state|federal|central|local|municipal|national|county|union|union\s+territory|provincial)\s+(?:rules?|laws?|regulations?|statutes?|codes?)|(?:(?:amended|new|principal|parent|said|same|revised)\s+(?-i:Acts?|Code|Rules))))\b"),
@@ -128,23 +135,33 @@ SHAPES: tuple[Shape, ...] = (
     _shape("hours", rf"\b(?:takes?|sees?|accepts?|admits?|open|runs?|works?|patients?|visitors?|serves?|relatives|walk-?ins?|calls?|answered|staffed|manned|attended|bloods?|samples?)\b{_GAP}{{0,24}}?\b(?:from|between)\s+(?P<v>{_HOUR}\s?(?:-|–|to|till|until|and)\s?{_HOUR}){_NOT_A_CLOCK}", "outside"),
     _shape("hours", rf"\b(?P<v>(?:(?:any|every)\s+(?:weekday|day|{_DAYNAME})\s+)?(?:before|after|by|until|till)\s+{w._SURE})(?=[^.!?\n]{{0,30}}\b(?:leaves?|ships?|goes|same\s+day|dispatched|delivered|counts?|processed)\b)|\b(?:weekdays?|daily|orders?|requests?|forms?|samples?|follow-?ups?)\b[^.!?\n]{{0,24}}\b(?P<v2>(?:before|after|by|until|till)\s+{w._SURE})", "world"),
     _shape("hours", r"\b(?:a?round\s+the\s+clock|day\s+and\s+night)\b(?=|)", "reach"),
+    _shape("hours", rf"\b(?:visits?|comes?|sits|held|runs|meets|delivers|collects|opens|calls|answers?|operates|sails)\b{_GAP}{{0,24}}?\b(?P<v>(?:once|twice|three\s+times)\s+a\s+(?:week|fortnight|month)|every\s+(?:other|second|two|three)\s+(?:weeks?|months?|fortnight))\b", "prose_desk"),
+    _shape("hours", rf"\bon\s+(?P<v>(?:odd\s+|even\s+|alternate\s+)?{_DAYNAME}s(?:\s+(?:and|or)\s+{_DAYNAME}s)?)\b", "prose"),
+    _shape("hours", rf"\b(?:between|from)\s+(?P<v>{_HOUR}\s+(?:and|to|till|until)\s+{_HOUR}){_NOT_A_CLOCK}(?=\s*(?:[,.;]|$)|\s+(?:in\s+the|on|every|each|daily|o))", "prose"),
+    _shape("hours", rf"\b{_HOUR}\s?(?:-|–|to|till|until)\s?{_HOUR}\s+in\s+the\s+(?:morning|afternoon|evening)\b", "outside"),
+    _shape("hours", r"\b(?:only\s+)?in\s+the\s+(?:mornings|afternoons|evenings)\b", "prose"),
+    _shape("hours", rf"\b(?:go|goes|run|runs|start|starts|leave|leaves|open|opens|sent|down|close|closes|meets?|arrives?|departs?|release[sd]?)\s+(?:\w+\s+)?(?P<v>(?:on|every|each)\s+{_DAYNAME}s?\s+(?:at|from|until|till)\s+{_HOUR})", "world"),
     _shape("hours", r"\b(?:twice|once|three\s+times|four\s+times)\s+an\s+hour\b|\bevery\s+(?:half\s+(?:an\s+)?hour|quarter\s+of\s+an\s+hour)\b", "transit"),
     # who holds a duty
     _shape("office", rf"\b{_DOCTOR}\s+{_CALLED}\s+(?:does|covers|runs|takes|leads|sees|handles|holds|heads|operates|reports|reads|looks\s+after|has\s+the|is\s+(?:on\s+(?!metformin|insulin|warfarin)|away|off\b|in\s+charge|covering|back|the\s+\w+|our|available))(?:\s+(?:the\s+)?[\w-]+){{0,3}}", case=True),
+    _shape("office", rf"\b{_CALLED},\s+who\s+(?:owns|runs|handles|maintains|looks\s+after|leads|heads|manages|coordinates|keeps)\b", case=True),
     _shape("office", r"\bthe\s+(?:[\w-]+\s+){1,3}on\s+(?:duty|call)\b|\b(?-i:[A-Z][a-z]+\s+[A-Z][a-z]+)\s+is\s+(?:the|its|their|our)\s+(?:boss|owner|number\s+one)\b", "untold"),
     _shape("office", rf"\b{_DOCTOR}\s+{_CALLED}['’]s\s+(?:[a-z]+\s+)?(?:clinic|list|rounds?|OPD|session|unit|room)\b", case=True),
     _shape("office", r"\b(?:consultant|registrar|doctor|surgeon|an(?:a)?esthetist|physician|officer|nurse|resident|pharmacist)\s+of\s+the\s+(?:day|week|month)\b"),
     _shape("office", rf"\b{_ANY_TITLE}\s+{_CALLED}(?:['’]s\s+(?:desk|team|office|unit))?\s+(?:covers|handles|looks\s+after|heads|oversees|is\s+in\s+charge|is\s+on\s+(?:leave|duty|call)|deals\s+with|answers\s+for)\b", case=True),
     _shape("office", rf"\b(?i:{_ROLE})\b(?:\s+(?:(?!(?:is|was)\b)[a-z]+\s?){{1,5}})?(?:\s*,\s*|\s*:\s*|\s+is\s+|\s+will\s+be\s+|\s+)(?:{_DOCTOR}|(?:Mr|Mrs|Ms|Smt|Shri)\.?)\s+{_CALLED}", case=True),
-    _shape("office", rf"\b(?i:maintained|owned|run|managed|handled|looked\s+after|looked\s+at|supported|answered|staffed|approved|signed\s+off|reviewed)\s+by\s+(?P<v>{_CALLED}\s+(?:in|from|of|at)\s+[\w-]+|(?:our|the)\s+(?:[a-z]+[\s-]){{1,3}}(?:desk|team|office|cell|group|department|unit))\b", case=True),
+    _shape("office", rf"\b(?i:maintained|owned|run|managed|handled|looked\s+after|looked\s+at|supported|answered|staffed|approved|signed\s+off|reviewed)\s+by\s+(?P<v>{_CALLED}\s+in\s+(?!the\b)[a-z][\w-]+|(?:our|the)\s+(?:[a-z]+[\s-]){{1,3}}(?:desk|team|office|cell|group|department|unit))\b", case=True),
     _shape("office", r"\b(?:ask|ping|tell|call|write\s+to|contact|where|which)\s+(?P<v>(?:the\s+)?(?:operations|ops|payroll|accounts|accounting|compliance|procurement|legal|HR|billing|the\s+(?:mainframe|platform|data|release|infra\w*|network|security)\s+team|(?:mainframe|platform|data|release|network|security|infra\w*)\s+team))\b(?!\s+(?:to\s+see|before))", "program"),
     _shape("office", rf"\b(?P<v>{_CALLED})\s+(?:runs|heads|leads|owns|chairs|coaches|captains|edits|manages)\s+(?:the\s+|India['’]s\s+)?[A-Z][\w-]+", case=True, told=True),
     # ways to reach somebody
     _shape("channel", r"(?<![\w&#])#[a-z][\w-]{2,30}(?=[^.\n]{0,40}\b(?:chat|Slack|Teams|channel|Discord)\b)|\b(?:write|post|ask|shout|ping|report|message)\s+(?:\w+\s+){0,2}?(?:to|in|on)\s+(?P<v>#[a-z][\w-]{2,30})"),
     _shape("channel", r"\bthe\s+(?:phone\s+|fax\s+|helpline\s+)?(?:number|address|line)\s+(?:on|at\s+the\s+(?:back|top|bottom|foot)\s+of|printed\s+on)\s+(?:the|your|her|his|their)\s+\w+"),
-    _shape("channel", r"\b(?:order\w*|book(?:ed|ing)?|appl(?:y|ied)|sold|file[sd]?|buy|bought|reach\w*|ask|report\w*|regist\w+|pay|paid|chat\w*|contact\w*|human|request\w*|cancel\w*|claim\w*|complain\w*|renew\w*|only|available|bubble|start\w*)\s+(?:\w+\s+){0,4}?(?P<v>(?:through|via|on|in|at|from|using|over)\s+(?:the|our|your|their)\s+(?:[\w'’-]+\s+){0,2}?(?:site|website|web\s?page|app|portal|chat|kiosk|help\s?desk|hotline|helpline))\b", "prose"),
+    _shape("channel", r"\b(?:appl(?:y|ied)|sold|file[sd]?|reach\w*|ask|report\w*|regist\w+|chat\w*|contact\w*|human|complain\w*|renew\w*|bubble)\s+(?:\w+\s+){0,4}?(?P<v>(?:through|via|on|in|at|from|using|over)\s+(?:the|our|your|their)\s+(?:[\w'’-]+\s+){0,2}?(?:site|website|web\s?page|app|portal|chat|kiosk|help\s?desk|hotline|helpline))\b", "prose"),
     _shape("channel", r"\b(?:write|complain|apply|appeal|turn|complaint)\s+to\s+(?P<v>(?:the|your|our)\s+(?:[\w'’-]+\s+){1,4}?(?:office|department|desk|commissioner|board|cell|ombudsman|authority|team))\b", "prose"),
     _shape("channel", r"\b(?:moved?\s+to|now\s+in|sits\s+(?:on|in)|found\s+(?:on|in)|go\s+to|report\s+to|desk\s+(?:on|in)|clinic\s+(?:on|in)|located\s+(?:on|in)|is\s+(?:on|in))\s+(?:the\s+)?[^.!?;\n]{0,30}?\b(?P<v>(?:(?:ground|first|second|third|fourth|fifth|top)\s+floor|(?:block|counter|gate|bay|ward)\s+[A-Z]?\d{1,3}[A-Z]?)|(?:new|old|main|east|west|north|south)\s+(?:block|wing|annexe|building))\b", "clinical"),
+    _shape("channel", r"\b(?:on|from|at|via|through)\s+(?P<v>the\s+[A-Z]\w+(?:['’]s)?\s+(?:site|website|page|portal|app|handle))\b", case=True),
+    _shape("channel", r"\b(?:desk|office|counter|clinic|stores?|shop|lab|branch|found|located|reception|registration)\b[^.!?;\n]{0,30}?\b(?:on|at)\s+(?P<v>(?:level|floor|platform|pier)\s+\d{1,2}|the\s+(?:ground|first|second|third|fourth|top)\s+floor)\b", "untold_any"),
+    _shape("channel", r"\b(?:send|open|raise|file|log|lodge)\s+(?P<v>an?\s+(?:ticket|request|complaint|grievance)\s+(?:to|with|at|on|through)\s+(?:the\s+|our\s+)?[\w-]+(?:\s+[\w-]+){0,3})", "untold"),
     _shape("channel", r"\b(?:room|counter|desk|window)\s+[A-Z]-?\d{1,3}\b"),
     # what can be had, and what was taken away
     _shape("availability", r"\b(?:stopped|ceased|quit|discontinued|halted|paused|suspended)\s+(?:making|selling|sending|shipping|supporting|offering|taking|issuing|producing|accepting|stocking|delivering|publishing|servicing|running|building|supplying)\b(?:\s+[a-z]+)?", "desk", told=True),
@@ -157,6 +174,14 @@ SHAPES: tuple[Shape, ...] = (
     _shape("availability", r"\b(?:slots?|beds?|lists?|wards?|clinics?|course|class|batch|hostel|flight|train|camp)\s+(?:(?:is|are)\s+)?(?:already\s+|all\s+|now\s+)?(?P<v>full(?:y\s+booked)?|booked(?:\s+(?:up|out|solid))?)\b(?!\s+of)", "desk"),
     _shape("availability", r"\b(?:not|n['’]t)\s+(?:yet\s+)?(?:been\s+)?(?:licensed|approved|funded|marketed|stocked|launched|registered|reimbursed|released|sold|available|listed|offered)\b(?:\s+(?:yet|here|in\s+(?:our|this|the)\s+\w+))?|\b(?:on|under)\s+allocation\b|\bnone\s+(?:is\s+|are\s+)?(?:free|left|available|in\s+stock)\b", "untold_any"),
     _shape("availability", rf"\b(?:is|are|comes?|will\s+be)\s+(?P<v>back\s+(?:in|on|by|from)\s+(?:the\s+shelves|(?:early\s+|late\s+|mid-?)?(?:{w._MONTH}|spring|summer|autumn|winter|the\s+new\s+year)|next\s+\w+))"),
+    _shape("availability", r"\b(?:under\s+repair|out\s+of\s+(?:action|use)|off\s+the\s+(?:formulary|market|shelves)|being\s+phased\s+out|on\s+(?:its|the)\s+way\s+out|out\s+now|in\s+(?:cinemas|theaters)|on\s+(?-i:Netflix|Prime|Hotstar|Hulu|Disney\+?|HBO|iPlayer))(?!\w)", "untold_any"),
+    _shape("availability", r"\b(?:is|are|been|was|were)\s+(?:\w+\s+)?(?P<v>broken|down|offline|shut|closed|suspended|switched\s+off|out\s+of\s+order)\s+(?:since|until|till|this|next|again|at\s+the\s+moment|because\s+of|for\s+(?:repairs|renovation|maintenance|now|the\s+\w+))\b", "untold_any"),
+    _shape("availability", r"\b(?:shops?|stores?|site|app|office|lab|counter|desk|bank|pharmacy|company|firm|maker|airline|hotel|school|vendor|service|clinic|hospital|library|canteen|branch|chain)\s+(?:\w+\s+)?(?P<v>(?:does|do|will)(?:\s+not|n['’]t)\s+(?:sell|stock|ship|take|accept|offer|serve|make|run|do|open|deliver|carry|provide|issue|give|test))\b", "untold_any"),
+    _shape("availability", r"\b(?:can(?:not|['’]t)|can\s+no\s+longer)\s+be\s+(?:bought|had|ordered|booked|returned|renewed|downloaded|installed)\b", "untold"),
+    _shape("availability", rf"\b{_NUMBER}\s+[a-z]+\s+(?P<v>(?:are\s+|is\s+)?(?:left|remain|remaining))\b(?=\s+(?:in|at|on|for)\b|[.;,])", "outside"),
+    _shape("availability", r"(?:\bnot|n['’]t)\s+(?:being\s+)?(?:done|performed|offered|made|given|tested|run|carried\s+out|held|taught|possible)\s+(?:here|locally|in\s+(?:this|our)|at\s+(?:this|our)|on\s+(?:weekends|Sundays|holidays))\b|\b(?:stocks?|suppl(?:y|ies)|quota|funds|budget)\s+(?:is\s+|are\s+)?(?:exhausted|finished|depleted|nil|used\s+up|running\s+(?:low|out))\b|\b(?:takes?|accepts?|serves?|sells?|offers?|stocks?|ships?)\s+no\s+(?:cards?|cash|bookings?|walk-ins?|new\s+\w+|[a-z]+s)\b|\bon\s+display\b", "untold_any"),
+    _shape("availability", r"\b(?:kept|sold|given|stocked|available|done|offered|issued|made|supplied|dispensed)\s+only\s+(?:at|in|from|by|on|through|to|for)\b|\bonly\s+(?:kept|sold|stocked|available|done|offered|issued|supplied|dispensed)\s+(?:at|in|from|by|on|through|to|for)\b", "untold_any"),
+    _shape("hours", r"\b(?:is|are|stays?|remains?)\s+(?P<v>(?:closed|shut|locked|open|unstaffed|staffed)\s+(?:at|by|all)\s+(?:night|lunch(?:time)?|noon|day))\b", "untold_any"),
     _shape("availability", r"\bwhat\s+(?:the|our)\s+(?:pharmacy|shop|store|counter|ward|clinic)\s+(?:has|stocks|holds|keeps)\b"),
     _shape("availability", r"\b(?:is|are|was|were|been|now|has|have|got)\s+(?:\w+\s+)?(?:gone|removed|dropped|deleted|retired|withdrawn|obsolete|deprecated|sunset|discontinued|unmaintained|abandoned|archived|superseded|outdated|out\s+of\s+date|past\s+(?:its|their)\s+end\s+of\s+(?:life|support))\b(?:\s+(?:since|in|from|as\s+of|with)\s+(?:[\w.-]+\s)?v?\d[\d.]*\d?)?", "codey", told=True),
     _shape("availability", r"\b(?:drops?|dropped|removes?|removed|retires?|retired|kills|killed|ends|ended|axed)\s+(?:the\s+|its\s+|all\s+)?(?:support|API|APIs|flag|option|module|function|method|driver|endpoint|feature|plugin|command|alias(?:es)?|patches|updates)\b", "prosecode", told=True),
@@ -165,6 +190,9 @@ SHAPES: tuple[Shape, ...] = (
     _shape("version", r"\b(?:needs?|requires?|move\s+to|moving\s+to|upgrad\w+\s+to|go\s+to|targets?|pins?|stay\s+on|stick\s+(?:to|with)|install|fetches|installs|ships|available\s+(?:from|since)|only\s+(?:from|since|in)|runs?\s+(?:on|under)|tested\s+(?:on|with|against)|works?\s+(?:on|from|with)|at\s+least)\s+(?:at\s+least\s+)?(?P<v>v?\d{1,2}\.(?:\d{1,2}|x)(?:\.(?:\d{1,3}|x))?)(?![\w%]|\.\d|\s?(?:%|percent|per|million|lakh|crore|mg|ml|kg|km|times|GB|MB|hours?|days?|seconds?|ms|volts?|or\s+\d))", "codey"),
     _shape("version", r"\b(?:the|a|our)\s+(?P<v>v?\d{1,2}\.\d{1,2}(?:\.\d{1,3})?\s+(?:[\w-]+\s+)?(?:build|release|version|branch|line|series|image))\b", "codey"),
     _shape("version", r"\bform\s+[A-Z]{1,4}-?\d{1,4}[A-Z]?\b(?:\s+\(rev\.?\s*\d{4}\))?|(?<!\w)\(rev\.?\s*(?:\d{1,2}[/-])?\d{2,4}\)"),
+    _shape("version", r"\b(?:wants?|needs?|requires?|runs?|gets?|uses?|install|try|pass|switch\s+to|moved?\s+to)\s+(?:the\s+)?(?P<v>[A-Za-z][\w-]{2,20}[\s-]v?\d{1,2}(?:\.\d{1,2}){1,2})(?![\w%]|\s?(?:%|percent|million|lakh|crore|mg|ml|kg|km|times|[GMT]B|hours?|days?|seconds?|volts?))", "untold"),
+    _shape("version", r"(?<![\w.$₹£€-])(?P<v>(?:(?!(?:line|row|step|page|column|paragraph|section|option|case|rule|level|part|record|field|year|age|over|of)\b)[a-z][a-z_-]{2,20}\s+)?\d{1,3}(?:\.\d{1,2}){0,2})\s+(?:ships|drops|dropped|removes|removed|deprecates|deprecated|warns|renamed|no\s+longer)\b", "codey", told=True),
+    _shape("version", r"\b(?:away|gone|removed|dropped|dead|deleted|out)\s+(?:with|in|since|as\s+of|from)\s+(?P<v>\d{1,2}\.\d{1,2}(?:\.\d{1,3})?)(?![\w%]|\.\d)", "codey", told=True),
     _shape("version", r"\b(?:test|build|support|run\s+on|ship\s+for|target)\s+(?P<v>\d{1,2}(?:\.\d{1,2})?\s+and\s+\d{1,2}(?:\.\d{1,2})?)\b(?!\s*(?:%|[a-z]))", "codey"),
     # days to come and words of the present
     _shape("date", rf"\b(?:ends?|closes?|expires?|starts?|begins?|opens?|due|runs\s+out|lapses|launches|arrives)\s+(?:only\s+)?(?P<v>on\s+{_DAYNAME})\b(?!s)", "outside"),
@@ -175,6 +203,11 @@ SHAPES: tuple[Shape, ...] = (
     _shape("now", r"\b(?:is|are|has|have|costs?|'s|’s)\s+(?P<v>by\s+now)\b|(?P<v2>\bby\s+now)\s*\.?$|\b(?P<v3>(?:these\s+days|nowadays|at\s+present|currently))\s*[;,.]?\s*$", "world"),
     _shape("now", r"\b(?!(?:he|she|it|I|you|we|they|who|pain|and|but|or|so|patient|wound|cough|right|until|till|by|from|just|for)\b)[A-Za-z]{2,}\s+(?P<v>now)\s+(?!(?:is|was|has|as|this|his|its|us|always|perhaps|yes|less)\b)[a-z]{3,}s\b", "stated"),
     _shape("now", rf"{_BODY}\s+(?:(?P<v>now|currently)\s+){_ADVISES}", "clinical"),
+    _shape("now", r"(?:n['’]t|\bnot|\bnobody|\bno\s+one|\bnone)\b[^.!?;\n]{0,50}?\b(?P<v>any\s?more|any\s+longer)\b", "prosecode"),
+    _shape("date", rf"\b(?:the\s+)?(?:whole|end|rest|remainder|start|beginning|middle)\s+of\s+{w._MONTH}(?!\s+(?:1\d|20[01])\d)", "prose"),
+    _shape("now", r"\b(?!(?:I|he|she|you)\b)[A-Za-z]+\s+(?P<v>(?:has|have)\s+(?:just|recently|lately|newly))\s+[a-z]+(?:ed|en|t|d|de|ne)\b", "prosecode"),
+    _shape("now", r"(?:^|[.;:]\s|\b(?:the|a|our|its|under|this)\s+)(?P<v>new)\s+(?:[\w-]+\s+)?(?:rules?|laws?|rates?|limits?|prices?|fees?|guidelines?|guidance|protocol|timings?|regime|charges?|tariffs?|system|owners?|formula|slabs?|policy)\b", "prose_desk"),
+    _shape("now", r"\b(?:a|the|one)\s+(?:more\s+)?(?P<v>recent)\s+(?:[\w-]+\s+)?(?:ruling|judge?ment|order|amendment|change|law|notification|circular|update|survey|guidelines?|decision|reform|release|increase|hike|cut|rise)\b|\b(?P<v2>current)\s+(?:[\w-]+\s+)?(?:guid(?:ance|elines?)|protocol|advice|practice|recommendations?|regulations?|rules?)\b"),
     _shape("now", r"\bthe\s+(?P<v>next)\s+(?:World\s+Cup|Olympics|elections?|census|budget|release|version|edition|hearing|draw|auction|launch)\b|\bwhich\s+\w+\s+is\s+the\s+(?P<v2>most\s+recent|latest|newest)\b"),
 )  # fmt: skip
 
@@ -186,7 +219,7 @@ _TRANSPORT = re.compile(
     r"\b(?:bus(?:es)?|trains?|shuttles?|metro|ferr(?:y|ies)|flights?|trams?|boats?|airport|cable\s+car|ropeway|pass|road|route|service|lifts?)\b", re.I
 )  # fmt: skip
 _REACH = re.compile(
-    r"\b(?:staffed|watch\w*|answer\w*|open|available|support|team|chat|line|helpline|pharmacy|desk|reception|service|emergency|guard\w*|here|reach|monitor\w*)\b", re.I
+    r"\b(?:staffed|watch\w*|answer\w*|open|available|support|team|chat|line|helpline|pharmacy|desk|reception|service|emergency|works?|guard\w*|here|reach|monitor\w*)\b", re.I
 )  # fmt: skip
 _STOCK = re.compile(
     r"\b(?:stock|vaccines?|pharmacy|supply|store|season['’]?s?|batch|kits?|drug|shipment|book|parts?|model|colou?rs?|rules?|release|update|edition|cards?|doses?)\b", re.I
@@ -245,6 +278,8 @@ def _fits(where: str, s: Sentence, about: Text) -> bool:
             return not told and (not about.clinical or bool(_OF_A_DESK.search(s.text)))
         case "untold":
             return not (told or about.clinical)
+        case "prose_desk":
+            return not (told or about.program) and (not about.clinical or bool(w.HOSPITAL.search(s.text)))
         case "untold_any":
             return not told
         case "unsaid":

@@ -101,7 +101,7 @@ BARE_RATE = _re(
 
 PERIOD = _re(
     rf"(?<![\w.,/$₹£€])(?:{FIGURE}|{SPELT})(?:\s?\(\s?(?:\d{{1,4}}|{SPELT})\s?\))?(?:{_RANGE}(?:{FIGURE}|{SPELT})|\s+or\s+(?:{FIGURE}|{SPELT}))?"
-    r"[\s-]{1,2}(?P<kind>(?:business|working|calendar|consecutive|full|clear)[\s-]+)?"
+    r"[\s-]{1,2}(?P<kind>(?:business|working|calendar|consecutive|full|clear|more|extra|further|additional|whole)[\s-]+)?"
     r"(?P<unit>minutes?|mins?|hours?|hrs?|days?|nights?|weeks?|fortnights?|months?|years?)\b(?!\s+(?:old|ago)\b)(?!-old)"
 )
 SAME_DAY = _re(
@@ -259,7 +259,7 @@ PRODUCT = re.compile(
     rf"(?<![\w.-]){_PRODUCT}\s?v?(?P<n>\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}[a-z]?)(?![\w%])(?:\s?LTS)?(?!\s?(?:years?|months?|days?|people|times|per))"
 )
 VERSION = _re(
-    r"\b(?:version|ver\.|release|build|firmware|service\s+pack|API)\s+(?:number\s+)?v?\d{1,5}(?:\.\d{1,5}){0,3}[a-z]?(?![\w%])(?!\s+of\s+(?:the\s+|this\s+|my\s+|your\s+)?(?:story|events|truth))"
+    r"\b(?:version|ver\.|release|build|firmware|service\s+pack|API)\s+(?:number\s+)?v?\d{1,5}(?:\.\d{1,5}){0,3}[a-z]?(?![\w%])(?!\s+of\s+(?:the\s+|this\s+|my\s+|your\s+)?(?:routine|program|function|script|report|story|events|truth))"
     r"|(?<![\w.])v\d{1,4}(?:\.\d{1,5}){1,3}\b"
     r"|(?:==|>=|~=|<=)\s?\d+(?:\.\d+)+|(?<![\w.])\d{1,4}(?:\.\d{1,4}){0,3}(?=\+?\s+(?:or|and)\s+(?:newer|later|above|higher|up\b|onwards))"
     r"|(?<=release\s)(?:is\s+|was\s+)?v?\d+(?:\.\d+)+|(?<=firmware\s)(?:is\s+(?:at\s+)?)?v?\d+(?:\.\d+)+|(?<![\w.$₹£€-])\d{1,3}\.\d{1,4}\.\d{1,5}(?![\w.%/-])"
@@ -500,7 +500,7 @@ NOW_IDIOM = _re(
     r"(?:stop|leave|go|sleep|breathe|drink|put|try|start|do|call|close|open)\s+(?:\w+\s+){0,3}right\s+now)\b"
 )
 LOOK_UP = _re(
-    r"\b(?:check|see|look\s+(?:it\s+)?up|refer\s+to|confirm|ask|contact|verify|consult|varies|vary|depends?|may\s+(?:change|differ|vary)|can\s+(?:change|vary)|changes?\s+(?:often|daily|frequently|from)|"
+    r"\b(?:check|(?<!can\s)see|look\s+(?:it\s+)?up|refer\s+to|confirm|ask|contact|verify|consult|varies|vary|depends?|may\s+(?:change|differ|vary)|can\s+(?:change|vary)|changes?\s+(?:often|daily|frequently|from)|"
     r"I\s+(?:don['’]t|do\s+not|cannot|can['’]t|am\s+unable|['’]m\s+not\s+able)|we\s+(?:cannot|can['’]t)\s+(?:say|tell|know|promise)|hand(?:ing)?\s+(?:you|this)\s+over|"
     r"pass(?:ing)?\s+(?:this|you|it)|a\s+colleague|don['’]t\s+have\s+(?:access|that|the|live)|not\s+able\s+to\s+(?:see|say|check)|tell\s+you|keep\s+an\s+eye|stay\s+tuned|wait\s+for)\b"
 )
@@ -545,14 +545,14 @@ AGREED = _re(
     r"either\s+party|hereinafter|you\s+(?:are|will\s+be)\s+(?:appointed|employed)|date\s+of\s+joining|gross\s+salary|annual\s+CTC|between\s+the\s+parties|notice\s+in\s+writing|confidential\s+information|(?:the\s+)?employee['’]s|"
     r"employment\s+(?:begins|starts|commences)|remuneration|offer\s+letter|joining\s+date|you\s+resigned|the\s+parties\s+settled|"
     r"(?:the|your|her|his)\s+(?:contract|agreement|clause|settlement|deed|bond)\s+(?:(?:that|which)\s+)?(?:says|calls|gives|sets|reads|binds|fines|provides|states|runs|asks|lets|you\s+signed|means)|"
-    r"(?:promised|said|written|named)\s+in\s+(?:the|your|her|his)\s+letter|terms?\s+of\s+the\s+contract|agreed\s+(?:with\s+you\s+)?in\s+writing|(?:in|under)\s+the\s+agreement)\b"
+    r"(?:promised|said|written|named)\s+in\s+(?:the|your|her|his)\s+(?:appointment\s+|offer\s+)?letter|terms?\s+of\s+the\s+contract|agreed\s+(?:with\s+you\s+)?in\s+writing|(?:in|under)\s+the\s+agreement)\b"
 )
 BY_STATUTE = _re(
     r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|ESI|EPF|PF|provident|gratuity|GST|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
 )
 PROGRAM = _re(
     r"\b(?:PIC(?:TURE)?|WORKING-STORAGE|PROCEDURE\s+DIVISION|PERFORM|COMPUTE|MOVE|COBOL|paragraph|def\s+\w+|import\s+\w+|return\s+\w+|loop|variable|function|array|list\s+comprehension|decimal\.?\w*|f-string|constant|"
-    r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
+    r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|routine|cursor|lines?\s+\d+|rounds?\s+half|customer\s+type|prints?|module|copybook|dataclass|method|parameter)\b"
 )
 OF_THE_WORLD = _re(
     r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|API|server|service|bank|IRS|HMRC|tax(?:es)?|quota|maintenance|retention|retained|kept|provider|portal|limit|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since|federal|regime|EPFO?|FICA|UPI|SWIFT|SEBI|Medicare|Social\s+Security|postage|"
