@@ -152,6 +152,7 @@ def test_a_gguf_file_is_read_back_and_its_answers_are_compared(model, tmp_path, 
     assert not (tmp_path / "bad").exists() and not list(tmp_path.glob(".bad-*"))
 
 
+@pytest.mark.slow  # a job that loads the scorers
 def test_a_gguf_file_says_what_the_suites_think_of_its_answers(client, model, tmp_path, monkeypatch) -> None:
     """Through the job: both suites asked for the snapshot's validation pairs; one of them cannot judge and says so."""
     tools = tmp_path / "llama.cpp"
