@@ -195,7 +195,6 @@ class LocalModel:
         The token that ends the turn counts, as in training. An empty conversation scores the completion as plain
         text, every token after those before it (so the first is free); an empty text gives (0.0, 0).
         """
-        from train.packed import ATTENTION, micro_batches, pack, row_losses
         from train.render import Rendered, encode_prompts
 
         tokenizer = self._loaded.tokenizer
@@ -212,14 +211,27 @@ class LocalModel:
             if text and len(ids) > masked:
                 rows.append((number, Rendered("", tuple(ids), masked)))
         found = [(0.0, 0)] * len(completions)
+        for number, loss, count in self._losses(rows):
+            found[number] = (-loss, count)
+        return found
+
+    def _losses(self, rows: Sequence[tuple[int, Any]]) -> list[tuple[int, float, int]]:
+        """(number, mean loss in nats, supervised tokens) of numbered rows, each core taking some of them."""
+        from train.capabilities import in_threads
+        from train.packed import ATTENTION, even_parts, micro_batches, pack, row_losses
+
         if not rows:
-            return found
+            return []
+        threads = self._loaded.threads if self._loaded.device == "cpu" else 1
         with self._loaded.using(self._adapter, attention=ATTENTION) as model:
             packed = {key: value.to(model.device) for key, value in pack(rows).items()}
-            for part in micro_batches(packed, self.batch_tokens // 4):
-                for number, loss, count in row_losses(model, part):
-                    found[number] = (-loss, count)
-        return found
+            parts = [
+                part
+                for whole in micro_batches(packed, self.batch_tokens // 4)
+                for part in even_parts(whole, threads)
+            ]
+            done = in_threads(lambda part: row_losses(model, part), parts, threads)
+            return [row for part in done for row in part]
 
     @property
     def learned(self) -> str | None:
@@ -263,17 +275,14 @@ class LocalModel:
         Tokens that all ``prefix + ending`` begin with are context; what is left is summed, so values compare among
         the endings of one call. Endings must differ.
         """
-        from train.packed import ATTENTION, micro_batches, pack, row_losses
         from train.render import Rendered
 
         rows, known = self._endings(conversation, prefix, endings)
         found = [0.0] * len(rows)
-        with self._loaded.using(self._adapter, attention=ATTENTION) as model:
-            packed = pack([(n, Rendered("", tuple(ids), known)) for n, ids in enumerate(rows)])
-            packed = {key: value.to(model.device) for key, value in packed.items()}
-            for part in micro_batches(packed, self.batch_tokens // 4):
-                for number, loss, count in row_losses(model, part):
-                    found[number] = -loss * count
+        for number, loss, count in self._losses(
+            [(n, Rendered("", tuple(ids), known)) for n, ids in enumerate(rows)]
+        ):
+            found[number] = -loss * count
         return found
 
     def would_say(self, conversation: Conversation, prefix: str, ending: str) -> int:
