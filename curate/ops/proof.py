@@ -352,7 +352,7 @@ def report(context: Context, request: RunRequest) -> dict[str, Any]:
 
 
 class BlameRequest(RunRequest):
-    gradients: bool = Field(True, description="also compare gradients of the adapter; loads the model")
+    gradients: bool = Field(True, description="also compare gradients of what was learned; loads the model")
 
 
 @operation("blame", "evaluate")
