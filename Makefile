@@ -33,7 +33,7 @@ demo: setup      ## raw records -> released model with its report, on the shippe
 
 test: setup      ## lint, types and all tests
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 soak: setup      ## long random runs: kills, interleavings
 	@$(BIN)/python -m pytest -n 2 -m soak

@@ -3,8 +3,8 @@
 Covers: completions (does it hold a fact that goes stale, yes or no) and spans (each labelled one overlapped by a found
 one, each found one overlapping a labelled one), by kind and by domain, 95 % Wilson intervals. The rules were written
 without opening a row of the file; its page of definitions (`benchmarks/data/README.md`) and the totals of earlier runs
-were known (docs/facts.md lists every run). Does not cover: whether a fact is true, a second labeller's reading, other
-languages.
+were known (docs/facts.md lists every run). They were written with `volatile_facts_dev.jsonl`.
+Does not cover: whether a fact is true, a second labeller's reading, other languages.
 """
 
 from __future__ import annotations

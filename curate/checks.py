@@ -1,8 +1,8 @@
 """Live checks of one pair: the task's own scorers and the training tokenizer, beside the text being judged.
 
-Covers: a helper process that keeps the heavy libraries out of the server, asking it, plain results. Does not cover:
-scoring a suite (`evals.run`), the gate before training (`train.checks`). What cannot run here is said so, never taken
-for a pass.
+Covers: a helper process that keeps the heavy libraries out of the server, asking it, plain results; the rows of a
+snapshot as a model will see them. Does not cover: scoring a suite (`evals.run`), the gate before training
+(`train.checks`). What cannot run here is said so, never taken for a pass.
 
 Run as a module it *is* the helper: one JSON request a line on standard input, one answer a line.
 """
@@ -49,17 +49,25 @@ class Checker:
         ``{"checks": [], "busy": True}`` when the helper still starts or works for others after ``wait_s`` seconds:
         no thread of the server waits longer for it. Ask again.
         """
+        return self._send({"pack": str(pack_dir), "row": dict(row)}, {"checks": []}, wait_s)
+
+    def rendered(self, snapshot: Path, pack_dir: Path, wait_s: float = 2.0) -> dict[str, Any]:
+        """What `rendered_rows` says of a snapshot, or ``busy`` as in `ask`."""
+        return self._send({"pack": str(pack_dir), "snapshot": str(snapshot)}, {"rows": []}, wait_s)
+
+    def _send(self, request: dict[str, Any], nothing: dict[str, Any], wait_s: float) -> dict[str, Any]:
+        """One request's answer; ``nothing`` stands in for it while the helper is busy, or fails."""
         give_up = time.monotonic() + wait_s
         if not self._lock.acquire(timeout=wait_s):
-            return {"checks": [], "busy": True}
+            return nothing | {"busy": True}
         try:
             if self._process is None or self._process.poll() is not None:
                 self._start()
             if not self._warm.wait(max(0.0, give_up - time.monotonic())):
-                return {"checks": [], "busy": True}
+                return nothing | {"busy": True}
             assert self._process is not None and self._process.stdin is not None
             try:
-                self._process.stdin.write(json.dumps({"pack": str(pack_dir), "row": dict(row)}) + "\n")
+                self._process.stdin.write(json.dumps(request) + "\n")
                 self._process.stdin.flush()
                 answer = self._answers.get(timeout=PATIENCE_S)
             except (OSError, queue.Empty):
@@ -67,7 +75,7 @@ class Checker:
             if answer is None:
                 self.close()
                 why = "The helper process gave no answer. It starts anew next time."
-                return {"checks": [_not_run("checks", why)]}
+                return _failed(request, why)
             return json.loads(answer)
         finally:
             self._lock.release()
@@ -107,6 +115,32 @@ class Checker:
 
 def _not_run(name: str, why: str) -> dict[str, Any]:
     return {"name": name, "state": "not_run", "detail": why, "findings": []}
+
+
+def _failed(request: Mapping[str, Any], why: str) -> dict[str, Any]:
+    return {"rows": [], "problem": why} if "snapshot" in request else {"checks": [_not_run("checks", why)]}
+
+
+def rendered_rows(snapshot: Path, pack_dir: Path) -> dict[str, Any]:
+    """The first rows of a snapshot's training split as the base model gets them, as many as one step learns from.
+
+    ``{"base", "rows": [{"pair_id", "pieces": [{"text", "learned"}]}], "problem"}``; without rows ``problem`` says why.
+    """
+    from curate.tasks import load_pack
+    from train import load_recipe, preflight
+    from train.base import resolve
+    from train.checks import masked_view
+    from train.render import load_tokenizer
+
+    pack = load_pack(pack_dir)
+    base, recipe = pack.model.base, load_recipe(pack.training)
+    if base.count("/") == 1 and not Path(base).exists():
+        why = "The base model comes from a hub; it is fetched by training only."
+        return {"base": base, "rows": [], "problem": why}
+    found = preflight(snapshot, recipe, base)
+    tokenizer = load_tokenizer(resolve(base), recipe.template)
+    problem = "" if found.train else "No row can be learned from. Preflight lists them."
+    return {"base": base, "rows": masked_view(tokenizer, found.train[: recipe.batch]), "problem": problem}
 
 
 def examine(pack_dir: Path, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,9 +246,12 @@ def main() -> None:
     answers.flush()
     for request in _requests():
         try:
-            answer = examine(Path(request["pack"]), request["row"])
+            if "snapshot" in request:
+                answer = rendered_rows(Path(request["snapshot"]), Path(request["pack"]))
+            else:
+                answer = examine(Path(request["pack"]), request["row"])
         except Exception as error:
-            answer = {"checks": [_not_run("checks", f"{type(error).__name__}: {error}"[:300])]}
+            answer = _failed(request, f"{type(error).__name__}: {error}"[:300])
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -340,7 +340,11 @@ def report(
 def blame(
     run: RunArgument,
     gradients: Annotated[
-        bool, typer.Option("--gradients/--no-gradients", help="Also compare gradients of the adapter.")
+        bool,
+        typer.Option(
+            "--gradients/--no-gradients",
+            help="Also compare gradients: of the adapter, or of a full fine-tune's last block.",
+        ),
     ] = True,
     no_wait: NoWait = False,
     workspace: WorkspaceOption = None,

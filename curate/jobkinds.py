@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from curate import clusters, findings, groups, incremental, jobs, scores, suggestions, users
+from curate import clusters, findings, groups, incremental, jobs, scores, steps, suggestions, users
 from curate.facts import classes, stale
 from curate.jobs import JobKind, register
 from curate.store import Store, Tx, utcnow
@@ -203,29 +203,21 @@ def _preflight_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, rep
 
 
 def _train_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
+    from curate.stopping import judge_of
     from train import fine_tune
 
     models = folder.parent.parent / "models"
+    recipe = _bounded(spec)
     version = fine_tune(
         Path(spec["snapshot"]),
-        _bounded(spec),
+        recipe,
         models / spec["name"],
         base_model=_base(spec),
-        progress=_steps(report),
+        progress=steps.follow(folder, report),
         demo=spec.get("demo"),
+        judge=judge_of(recipe, Path(spec["pack"])),
     )
     return _result({"model": version.name, "hash": version.hash})
-
-
-def _steps(report: Report) -> Report:
-    """Progress of a training loop as progress of a job."""
-    return lambda state: report(
-        {
-            "done": state["step"],
-            "total": state["steps"],
-            "message": f"loss {state['loss']:.3f}, {state['tokens_per_s']:.0f} tokens/s",
-        }
-    )
 
 
 def _train_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> dict[str, Any]:
@@ -278,9 +270,15 @@ def _curve_finish(store: Store, workspace: Workspace, job: dict[str, Any]) -> di
 
 
 def _reproduce_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
-    from train import reproduce
+    from curate.stopping import judge_of
+    from train import load_recipe, reproduce
 
-    return _result(reproduce(spec["model"], spec["snapshot"], folder / "again", _steps(report)))
+    recipe = load_recipe(json.loads((Path(spec["model"]) / "run.json").read_text("utf-8"))["recipe"])
+    judge = judge_of(recipe, Path(spec["pack"]))
+
+    return _result(
+        reproduce(spec["model"], spec["snapshot"], folder / "again", steps.follow(folder, report), judge)
+    )
 
 
 def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report: Report) -> pl.DataFrame:
@@ -293,8 +291,22 @@ def _export_work(folder: Path, spec: dict[str, Any], chunk: pl.DataFrame, report
         conversations=_asked(spec["snapshot"]),
         outtype=spec["outtype"],
         released=spec["released"],
+        **_judged(spec),
     )
     return _result(made)
+
+
+def _judged(spec: dict[str, Any]) -> dict[str, Any]:
+    """Scorers of the task and the validation pairs that a converted file answers for them; nothing for other forms."""
+    from curate import contract
+    from curate.stopping import judges_of
+    from train import load_recipe
+    from train.validate import asked_pairs
+
+    if spec["form"] != "gguf" or spec["snapshot"] is None:
+        return {}
+    rows = contract.training_rows(spec["snapshot"], "validation").to_dicts()
+    return {"judges": judges_of(Path(spec["pack"])), "pairs": asked_pairs(rows, load_recipe())}
 
 
 def _asked(snapshot: str | None, count: int = 8) -> list[list[dict[str, str]]]:

@@ -86,6 +86,7 @@ def measure(
     ``recipe`` is the pack's (with what the request changed); ``point`` a row of `plan`. A model and answers that are
     there already, from a curve that was stopped or from the released version itself, are not made again.
     """
+    from curate.stopping import judge_of
     from evals.arms import Arm
     from evals.curve import nested_parts
     from evals.generate import LocalModel
@@ -117,7 +118,13 @@ def measure(
     if folder is None:
         ids = None if whole else rows["pair_id"].gather(chosen).to_list()
         made = fine_tune(
-            snapshot, recipe, place / "points" / name, base_model=base, progress=training, only=ids
+            snapshot,
+            recipe,
+            place / "points" / name,
+            base_model=base,
+            progress=training,
+            only=ids,
+            judge=judge_of(recipe, pack_folder),
         )
         folder = made.folder
     model = LocalModel(base, folder, threads=spec["threads"], precision="auto", template=str(recipe.template))

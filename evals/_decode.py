@@ -1,13 +1,13 @@
 """Greedy decoding in shrinking batches, in this process.
 
 Covers: one batch of prompts in, token ids out; rows leave the batch when they are finished, so that the others do
-not wait for the longest with all the padding in tow.
+not wait for the longest with all the padding in tow. On a CPU each core takes a batch of its own.
 Does not cover: text, templates, adapters (`evals.generate`).
 
-What all prompts of a batch begin with (system message, examples) is read once and its cache copied to every row;
-what differs is padded on the left of its own part. Positions count real tokens only, so that in fp32 a row's tokens
-do not depend on the batch it is in (up to the last bit; a tie between two tokens could in principle fall
-differently).
+What all prompts of a batch begin with (system message, examples) is read once and held once (`evals._prefix`; on
+accelerators, and for models that it does not fit, its cache is copied to every row); what differs is padded on the
+left of its own part. Positions count real tokens only, so that in fp32 a row's tokens do not depend on the batch it is
+in (up to the last bit; a tie between two tokens could in principle fall differently).
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
+from transformers.cache_utils import Cache
+
+from evals._prefix import ATTENTION, mask_of, own_cache, read_shared
+from train.capabilities import in_threads
 
 MAX_ROWS = 64  # more rows than this gain nothing on the machines measured and cost memory
 
@@ -37,28 +41,38 @@ def greedy(
     max_new_tokens: int,
     repetition_penalty: float,
     batch_tokens: int,
+    threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Answer]:
-    """Continue every prompt; at most about ``batch_tokens`` tokens (prompt and answer) are in memory at once."""
+    """Continue every prompt; at most about ``batch_tokens`` tokens (prompt and answer) are in memory at once.
+
+    ``threads`` batches at a time, each on one core: less waiting than many cores on each small product.
+    """
     answers = [Answer() for _ in prompts]
-    done = 0
-    for batch in batches([len(p) + max_new_tokens for p in prompts], batch_tokens):
+    threads = threads if model.device.type == "cpu" else 1
+    rows = max(1, min(MAX_ROWS, -(-len(prompts) // threads)))
+    work = batches([len(p) + max_new_tokens for p in prompts], batch_tokens // threads, rows)
+
+    def answer(batch: list[int]) -> tuple[list[list[int]], float]:
         started = time.perf_counter()
         found = _one_batch(model, [prompts[i] for i in batch], stops, max_new_tokens, repetition_penalty)
-        share = (time.perf_counter() - started) / len(batch)
+        return found, time.perf_counter() - started
+
+    done = 0
+    for batch, (found, seconds) in zip(work, in_threads(answer, work, threads), strict=True):
         for number, tokens in zip(batch, found, strict=True):
-            answers[number] = Answer(tokens, share)
+            answers[number] = Answer(tokens, seconds / len(batch) / threads)
         done += len(batch)
         if progress is not None:
             progress(done, len(prompts))
     return answers
 
 
-def batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:
+def batches(lengths: Sequence[int], tokens: int, rows: int = MAX_ROWS) -> list[list[int]]:
     """Numbers of the rows of each batch, similar lengths together, longest first (so memory fails early)."""
     found: list[list[int]] = []
     for number in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        if found and len(found[-1]) < MAX_ROWS and (len(found[-1]) + 1) * lengths[found[-1][0]] <= tokens:
+        if found and len(found[-1]) < rows and (len(found[-1]) + 1) * lengths[found[-1][0]] <= tokens:
             found[-1].append(number)
         else:
             found.append([number])
@@ -78,21 +92,24 @@ def _one_batch(
     model: Any, prompts: Sequence[Sequence[int]], stops: set[int], max_new_tokens: int, penalty: float
 ) -> list[list[int]]:
     device = model.device
-    cache = DynamicCache(config=model.config)
     common = shared_prefix(prompts)
-    if common:
-        model(
-            input_ids=torch.tensor([list(prompts[0][:common])], device=device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache.batch_repeat_interleave(len(prompts))
     own = [list(p[common:]) for p in prompts]
     width = max(len(p) for p in own)
     ids = torch.tensor([[0] * (width - len(p)) + p for p in own], device=device)
-    mask = torch.tensor([[1] * common + [0] * (width - len(p)) + [1] * len(p) for p in own], device=device)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, common:]
+    real = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in own], device=device)
+    positions = (common - 1 + real.cumsum(1)).clamp(min=0)
+    cache: Cache
+    if model.config._attn_implementation == ATTENTION:
+        shared = read_shared(model, list(prompts[0][:common])) if common else None
+        extra: dict[str, Any] = {"shared": shared}
+        cache = own_cache(model, width + max_new_tokens)
+    else:
+        extra, cache = {}, DynamicCache(config=model.config)
+        if common:
+            first = torch.tensor([list(prompts[0][:common])], device=device)
+            model(input_ids=first, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            cache.batch_repeat_interleave(len(prompts))
+            real = torch.cat([real.new_ones(len(prompts), common), real], 1)
     rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch answers
     seen: torch.Tensor | None = None
     stop = torch.tensor(sorted(stops), device=device)
@@ -102,11 +119,12 @@ def _one_batch(
         logits = (
             model(
                 input_ids=step_ids,
-                attention_mask=mask,
+                attention_mask=mask_of(real, step_ids.shape[1]) if extra else real.long(),
                 position_ids=positions,
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
+                **extra,
             )
             .logits[:, -1]
             .float()
@@ -127,9 +145,9 @@ def _one_batch(
         if not bool(going.all()):
             keep = going.nonzero().squeeze(1)
             cache.batch_select_indices(keep)
-            chosen, rows, seen, mask, positions = (t[keep] for t in (chosen, rows, seen, mask, positions))
+            chosen, rows, seen, real, positions = (t[keep] for t in (chosen, rows, seen, real, positions))
         seen[torch.arange(len(chosen), device=device), chosen] = True
         step_ids = chosen[:, None]
-        mask = torch.cat([mask, mask.new_ones(len(chosen), 1)], 1)
+        real = torch.cat([real, real.new_ones(len(chosen), 1)], 1)
         positions = positions[:, -1:] + 1
     return answers

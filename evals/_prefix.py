@@ -21,20 +21,23 @@ SCORES = 2**24  # attention weights in memory at once while prompts are read: 64
 Shared = list[tuple[torch.Tensor, torch.Tensor]]  # per layer: keys and values, (key heads, tokens, dim)
 
 
-def fits(config: Any, device: str) -> bool:
+def fits(model: Any) -> bool:
     """Whether a model is plain causal attention throughout, on a CPU."""
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    odd = ("attn_logit_softcapping", "sliding_window", "attention_chunk_size")
-    windowed = kinds == {"full_attention"} and getattr(config, "use_sliding_window", None) is False
+    config = model.config
+    odd = ("sliding_window", "attn_logit_softcapping", "attention_chunk_size")
     return (
-        device == "cpu"
-        and kinds == {"full_attention"}
-        and all(getattr(config, name, None) is None or (name == "sliding_window" and windowed) for name in odd)
+        model.device.type == "cpu"
+        and model._supports_attention_backend
+        and set(getattr(config, "layer_types", None) or ["full_attention"]) == {"full_attention"}
+        and all(getattr(config, name, None) is None for name in odd)
     )
 
 
 class _Layer(DynamicLayer):
     """Keys and values of one layer in a buffer with room for ``room`` tokens a row."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
 
     def __init__(self, room: int) -> None:
         super().__init__()
@@ -58,14 +61,14 @@ class _Layer(DynamicLayer):
         return self.used
 
 
-def own_cache(layers: int, room: int) -> Cache:
-    """An empty cache for ``layers`` layers and ``room`` tokens in each row."""
-    return Cache(layers=[_Layer(room) for _ in range(layers)])
+def own_cache(model: Any, room: int) -> Cache:
+    """An empty cache for ``room`` tokens in each row."""
+    return Cache(layers=[_Layer(room) for _ in range(model.config.num_hidden_layers)])
 
 
 def read_shared(model: Any, ids: list[int]) -> Shared:
     """Keys and values of the tokens that all rows begin with."""
-    cache = own_cache(model.config.num_hidden_layers, len(ids))
+    cache = own_cache(model, len(ids))
     model(
         input_ids=torch.tensor([ids]),
         attention_mask=mask_of(torch.ones(1, len(ids), dtype=torch.bool), len(ids)),
@@ -74,7 +77,8 @@ def read_shared(model: Any, ids: list[int]) -> Shared:
         use_cache=True,
         logits_to_keep=1,
     )
-    return [(layer.keys[0], layer.values[0]) for layer in cache.layers]
+    layers: Any = cache.layers
+    return [(layer.keys[0], layer.values[0]) for layer in layers]
 
 
 def mask_of(real: torch.Tensor, queries: int) -> torch.Tensor:
@@ -107,7 +111,8 @@ def prefix_attention(
     kv, own = key.shape[1:3]
     group = heads // kv
     scale = dim**-0.5 if scaling is None else scaling
-    before_k, before_v = shared[module.layer_idx] if shared else (key[0, :, :0], value[0, :, :0])
+    layer: Any = module.layer_idx
+    before_k, before_v = shared[layer] if shared else (key[0, :, :0], value[0, :, :0])
     before = before_k.shape[1]
     q = query.reshape(rows, kv, group * tokens, dim).mul(scale)  # queries of one key head lie together
     out = query.new_empty(rows, tokens, heads, value.shape[-1])

@@ -1,13 +1,13 @@
 """Which training pairs are behind an answer that broke? A suspicion to look at, no proof.
 
-Covers: broken examples of a run, the training pairs nearest to each by text and by the gradient of the adapter's
-weights (rows that changed since the version before come first), groups of suspects by source, annotator, guideline.
+Covers: broken examples of a run, the training pairs nearest to each by text and by the gradient of what was learned
+with (those that changed since the version before come first), groups of suspects by source, annotator, guideline.
 Does not cover: proof by training without them, putting pairs back into review (`curate.ops`).
 
 Text: cosine of character n-grams (TF-IDF) between pair and prompt + bad answer. Gradient: cosine of the loss gradient
-with respect to the adapter (TracIn: Pruthi and others 2020; one checkpoint), each put through the same signed count
-sketch (Charikar and others 2002) of `DIMENSIONS` numbers, which keeps angles about as they were. A pair whose gradient
-points the way of the bad answer's taught the model to give it.
+with respect to the adapter, or to the last block of a full fine-tune (TracIn: Pruthi and others 2020; one checkpoint),
+each as a sketch of `DIMENSIONS` numbers (`evals._gradients`). A pair whose gradient points the way of the bad answer's
+taught the model to give it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,13 @@ RELATED = 0.1  # text similarity under which a changed pair is not put first
 
 
 class GradientModel(Protocol):
-    """A tuned model that gives sketches of adapter gradients (`evals.generate.LocalModel`)."""
+    """A tuned model that gives sketches of gradients (`evals.generate.LocalModel`)."""
 
-    def adapter_gradients(
+    @property
+    def learned(self) -> str | None:
+        """The weights they are of: "adapter", "last block"."""
+
+    def learned_gradients(
         self, conversations: Sequence[Sequence[dict[str, str]]], completions: Sequence[str], dimensions: int
     ) -> NDArray[np.float32]:
         """One row a completion, shape (n, dimensions)."""
@@ -109,6 +113,7 @@ def blame(
         "reference": reference,
         "broken": len(names),
         "gradients": model is not None,
+        "gradients_of": None if model is None else model.learned,
         "changed": int(flagged.sum()),
         "examples": found,
         "groups": _groups(rows, found),
@@ -140,7 +145,7 @@ def _gradients(
         for pair in pairs.iter_rows(named=True)
     ]
     said = [run.answers(candidate)[name]["text"], *pairs["completion"].to_list()]
-    sketch = model.adapter_gradients(asked, said, DIMENSIONS).astype(np.float64)
+    sketch = model.learned_gradients(asked, said, DIMENSIONS).astype(np.float64)
     size = np.linalg.norm(sketch, axis=1)
     size[size == 0] = 1.0
     unit = sketch / size[:, None]

@@ -58,7 +58,50 @@ class Generator(Protocol):
         """One answer for each conversation, in the same order."""
 
 
-CPU_BATCH, DEVICE_BATCH = 32768, 65536  # tokens, prompt and answer, in memory at once
+CPU_BATCH, DEVICE_BATCH = 32768, 65536
+
+
+def greedy_answers(
+    model: Any,
+    tokenizer: Any,
+    stops: set[int],
+    conversations: Sequence[Conversation],
+    *,
+    max_new_tokens: int,
+    repetition_penalty: float,
+    batch_tokens: int | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> list[Generation]:
+    """Greedy answers of a model in memory, loaded or still learning; ``stops`` are the tokens that end one."""
+    from evals._decode import greedy
+    from train.render import encode_prompts
+
+    prompts = encode_prompts(tokenizer, conversations)
+    answers = greedy(
+        model,
+        prompts,
+        stops=stops,
+        max_new_tokens=max_new_tokens,
+        repetition_penalty=repetition_penalty,
+        batch_tokens=batch_tokens or default_batch(model.device.type),
+        threads=threads,
+        progress=progress,
+    )
+    return [
+        Generation(
+            tokenizer.decode(answer.tokens, skip_special_tokens=True).strip(),
+            len(prompt),
+            len(answer.tokens),
+            answer.seconds,
+        )
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def default_batch(device: str) -> int:
+    """Tokens, prompt and answer, that are in memory at once on a kind of device."""
+    return CPU_BATCH if device == "cpu" else DEVICE_BATCH
 
 
 class LocalModel:
@@ -83,20 +126,29 @@ class LocalModel:
     ) -> None:
         from train.versions import is_whole
 
+        self._beneath: Callable[[], LocalModel] | None = None  # the base that a full fine-tune stands in for
         if adapter is not None and is_whole(adapter):
+            plain = base
+            self._beneath = lambda: LocalModel(
+                plain, threads=threads, precision=precision, batch_tokens=batch_tokens, template=template
+            )
             base, adapter = adapter, None
         self._loaded = _Loaded(base, threads, precision, template)
         self._adapter = None if adapter is None else self._loaded.register(Path(adapter))
-        self.batch_tokens = batch_tokens or (CPU_BATCH if self._loaded.device == "cpu" else DEVICE_BATCH)
+        self.batch_tokens = batch_tokens or default_batch(self._loaded.device)
 
     def with_adapter(self, adapter: str | Path | None) -> LocalModel:
         """The same base in memory with another adapter, or with none; a full fine-tune is loaded beside it."""
         from train.versions import is_whole
 
         if adapter is not None and is_whole(adapter):
-            return LocalModel(adapter, batch_tokens=self.batch_tokens, **self._loaded.settings)
+            whole = LocalModel(adapter, batch_tokens=self.batch_tokens, **self._loaded.settings)
+            whole._beneath = lambda: self.with_adapter(None)
+            return whole
+        if self._beneath is not None:  # a full fine-tune is loaded beside its base, which has not changed
+            return self._beneath().with_adapter(adapter)
         other = object.__new__(LocalModel)
-        other.batch_tokens, other._loaded = self.batch_tokens, self._loaded
+        other.batch_tokens, other._loaded, other._beneath = self.batch_tokens, self._loaded, None
         other._adapter = None if adapter is None else self._loaded.register(Path(adapter))
         return other
 
@@ -111,30 +163,18 @@ class LocalModel:
         repetition_penalty: float = 1.1,
         progress: Progress | None = None,
     ) -> list[Generation]:
-        from evals._decode import greedy
-        from train.render import encode_prompts
-
-        tokenizer = self._loaded.tokenizer
-        prompts = encode_prompts(tokenizer, conversations)
-        with self._loaded.using(self._adapter) as model:
-            answers = greedy(
+        with self._loaded.using(self._adapter, self._loaded.decoding) as model:
+            return greedy_answers(
                 model,
-                prompts,
-                stops=self._loaded.stops,
+                self._loaded.tokenizer,
+                self._loaded.stops,
+                conversations,
                 max_new_tokens=max_new_tokens,
                 repetition_penalty=repetition_penalty,
                 batch_tokens=self.batch_tokens,
+                threads=self._loaded.threads,
                 progress=progress,
             )
-        return [
-            Generation(
-                tokenizer.decode(answer.tokens, skip_special_tokens=True).strip(),
-                len(prompt),
-                len(answer.tokens),
-                answer.seconds,
-            )
-            for prompt, answer in zip(prompts, answers, strict=True)
-        ]
 
     @property
     def context_tokens(self) -> int:
@@ -155,7 +195,6 @@ class LocalModel:
         The token that ends the turn counts, as in training. An empty conversation scores the completion as plain
         text, every token after those before it (so the first is free); an empty text gives (0.0, 0).
         """
-        from train.packed import ATTENTION, micro_batches, pack, row_losses
         from train.render import Rendered, encode_prompts
 
         tokenizer = self._loaded.tokenizer
@@ -172,61 +211,63 @@ class LocalModel:
             if text and len(ids) > masked:
                 rows.append((number, Rendered("", tuple(ids), masked)))
         found = [(0.0, 0)] * len(completions)
-        if not rows:
-            return found
-        with self._loaded.using(self._adapter, attention=ATTENTION) as model:
-            packed = {key: value.to(model.device) for key, value in pack(rows).items()}
-            for part in micro_batches(packed, self.batch_tokens // 4):
-                for number, loss, count in row_losses(model, part):
-                    found[number] = (-loss, count)
+        for number, loss, count in self._losses(rows):
+            found[number] = (-loss, count)
         return found
 
-    def adapter_gradients(
+    def _losses(self, rows: Sequence[tuple[int, Any]]) -> list[tuple[int, float, int]]:
+        """(number, mean loss in nats, supervised tokens) of numbered rows, each core taking some of them."""
+        from train.capabilities import in_threads
+        from train.packed import ATTENTION, even_parts, micro_batches, pack, row_losses
+
+        if not rows:
+            return []
+        threads = self._loaded.threads if self._loaded.device == "cpu" else 1
+        with self._loaded.using(self._adapter, attention=ATTENTION) as model:
+            packed = {key: value.to(model.device) for key, value in pack(rows).items()}
+            parts = [
+                part
+                for whole in micro_batches(packed, self.batch_tokens // 4)
+                for part in even_parts(whole, threads)
+            ]
+            done = in_threads(lambda part: row_losses(model, part), parts, threads)
+            return [row for part in done for row in part]
+
+    @property
+    def learned(self) -> str | None:
+        """Where `learned_gradients` looks: "adapter", "last block" of a full fine-tune, None for a plain base."""
+        if self._adapter is not None:
+            return "adapter"
+        return None if self._beneath is None else "last block"
+
+    def learned_gradients(
         self,
         conversations: Sequence[Conversation],
         completions: Sequence[str],
         dimensions: int = 4096,
         seed: int = 0,
     ) -> Any:
-        """Sketch of the loss gradient with respect to the adapter's weights, a float32 array (n, dimensions).
+        """Sketch of the loss gradient with respect to what learned (`learned`), a float32 array (n, dimensions).
 
-        Signed count sketch: every weight goes to one seeded place with a seeded sign, so that cosines are about kept.
-        Raises `UsageError` without an adapter.
+        Cosines of rows are about those of the gradients (`evals._gradients`). Raises `UsageError` for a plain base.
         """
-        import numpy as np
-        import torch
-
+        from evals._gradients import last_block, sketches
         from train.render import encode_prompts
 
-        if self._adapter is None:
-            raise UsageError("Gradients are of an adapter's weights; this model has no adapter.")
+        if self.learned is None:
+            raise UsageError(
+                "Gradients are of what a model learned with; this one is a base and has no adapter."
+            )
         tokenizer = self._loaded.tokenizer
         prompts = encode_prompts(tokenizer, conversations)
         texts = tokenizer(list(completions), add_special_tokens=False)["input_ids"] if completions else []
-        found = np.zeros((len(completions), dimensions), np.float32)
-        with self._loaded.using(self._adapter) as model, torch.enable_grad():
-            weights = [w for name, w in model.named_parameters() if f".{self._adapter}." in name]
-            frozen = [w.requires_grad for w in weights]
-            random_ = torch.Generator().manual_seed(seed)
-            places = [torch.randint(dimensions, (w.numel(),), generator=random_) for w in weights]
-            signs = [torch.randint(2, (w.numel(),), generator=random_).float() * 2 - 1 for w in weights]
-            for weight in weights:
-                weight.requires_grad_(True)
-            try:
-                for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True)):
-                    ids = torch.tensor([[*prompt, *text, tokenizer.eos_token_id]], device=model.device)
-                    labels = ids.clone()
-                    labels[0, : len(prompt)] = -100
-                    loss = model(input_ids=ids, labels=labels).loss
-                    sketch = torch.zeros(dimensions)
-                    grads = torch.autograd.grad(loss, weights)
-                    for grad, place, sign in zip(grads, places, signs, strict=True):
-                        sketch.index_add_(0, place, grad.float().cpu().flatten() * sign)
-                    found[number] = sketch.numpy()
-            finally:
-                for weight, before in zip(weights, frozen, strict=True):
-                    weight.requires_grad_(before)
-        return found
+        with self._loaded.using(self._adapter) as model:
+            weights = (
+                last_block(model)
+                if self._adapter is None
+                else [w for name, w in model.named_parameters() if f".{self._adapter}." in name]
+            )
+            return sketches(model, weights, prompts, texts, tokenizer.eos_token_id, dimensions, seed)
 
     def score_endings(self, conversation: Conversation, prefix: str, endings: Sequence[str]) -> list[float]:
         """Log-probability (nats) of each ending of an answer that began with ``prefix``, its end left open.
@@ -234,17 +275,14 @@ class LocalModel:
         Tokens that all ``prefix + ending`` begin with are context; what is left is summed, so values compare among
         the endings of one call. Endings must differ.
         """
-        from train.packed import ATTENTION, micro_batches, pack, row_losses
         from train.render import Rendered
 
         rows, known = self._endings(conversation, prefix, endings)
         found = [0.0] * len(rows)
-        with self._loaded.using(self._adapter, attention=ATTENTION) as model:
-            packed = pack([(n, Rendered("", tuple(ids), known)) for n, ids in enumerate(rows)])
-            packed = {key: value.to(model.device) for key, value in packed.items()}
-            for part in micro_batches(packed, self.batch_tokens // 4):
-                for number, loss, count in row_losses(model, part):
-                    found[number] = -loss * count
+        for number, loss, count in self._losses(
+            [(n, Rendered("", tuple(ids), known)) for n, ids in enumerate(rows)]
+        ):
+            found[number] = -loss * count
         return found
 
     def would_say(self, conversation: Conversation, prefix: str, ending: str) -> int:
@@ -405,7 +443,7 @@ class CachedGenerator:
     an interrupted run continues where it was, and two processes may share a folder.
     """
 
-    def __init__(self, generator: Generator, folder: Path | str, *, chunk: int = 32) -> None:
+    def __init__(self, generator: Generator, folder: Path | str, *, chunk: int = 128) -> None:
         self.generator, self.folder, self.chunk = generator, Path(folder), chunk
         self.generated = 0  # answers that really had to be made
         self.reused = 0
@@ -518,6 +556,13 @@ class _Loaded:
         name = sha256_hex(canonical_json([file_sha256(path) for path in files]))
         self.adapters[name] = folder
         return name
+
+    @property
+    def decoding(self) -> str:
+        """The attention for answers."""
+        from evals._prefix import ATTENTION, fits
+
+        return ATTENTION if fits(self._with(None)) else "sdpa"
 
     @contextlib.contextmanager
     def using(self, adapter: str | None, attention: str = "sdpa") -> Iterator[Any]:

@@ -437,7 +437,8 @@ def _context_lines(body: Mapping[str, Any]) -> list[str]:
     if context.get("seeds"):
         out += [_seed_words(context["seeds"]), ""]
     if body["blame"] and body["blame"]["groups"]:
-        out += ["## Training pairs behind what broke", "", "| group | examples | pairs |", "|---|---|---|"]
+        out += ["## Training pairs behind what broke", "", _blame_words(body["blame"]), ""]
+        out += ["| group | examples | pairs |", "|---|---|---|"]
         out += [
             f"| {_md(g['by'])}: {_md(g['value'])} | {g['examples']} | {g['pairs']} |"
             for g in body["blame"]["groups"][:10]
@@ -447,6 +448,14 @@ def _context_lines(body: Mapping[str, Any]) -> list[str]:
         words = " ".join(filter(None, (curve["sentence"], curve["basis"])))
         out += ["## How many more pairs?", "", _md(words), ""]
     return out
+
+
+def _blame_words(found: Mapping[str, Any]) -> str:
+    """What the suspects of a broken answer were found by."""
+    by = "text alone"
+    if found["gradients"]:
+        by = f"text and by the gradient of the {found.get('gradients_of') or 'adapter'}"
+    return f"Nearest by {by}. A suspicion to look at, no proof."
 
 
 def _seed_words(seeds: Mapping[str, Any]) -> str:

@@ -367,6 +367,27 @@ def score_texts(
     return result
 
 
+def score_twice(
+    name: str,
+    rows: Sequence[EvalRow],
+    predictions: Sequence[str],
+    params: Mapping[str, Any] | None = None,
+    pack_dir: Path | str | None = None,
+) -> dict[str, Any]:
+    """`score_texts`, and once more for the answers that the scorer names in ``errors``."""
+    result = score_texts(name, rows, predictions, params, pack_dir)
+    failed = [number for number, why in enumerate(result.get("errors") or ()) if why]
+    if failed:
+        again = score_texts(
+            name, [rows[i] for i in failed], [predictions[i] for i in failed], params, pack_dir
+        )
+        for place, number in enumerate(failed):
+            for column in ("scores", "subscores", "evidence", "errors"):
+                if result.get(column) is not None and again.get(column) is not None:
+                    result[column][number] = again[column][place]
+    return result
+
+
 def optional_columns(metric: str) -> tuple[str, ...]:
     """Columns that a scorer can do without."""
     return _declared(evals.metric(metric), "OPTIONAL")
@@ -433,16 +454,7 @@ def _score(
             continue
         judged = [by_id[answer["row_id"]] for answer in answers]
         texts = [answer["text"] for answer in answers]
-        result = score_texts(suite.metric, judged, texts, suite.params, pack_dir)
-        failed = [number for number, why in enumerate(result.get("errors") or ()) if why]
-        if failed:
-            again = score_texts(
-                suite.metric, [judged[i] for i in failed], [texts[i] for i in failed], suite.params, pack_dir
-            )
-            for place, number in enumerate(failed):
-                for column in ("scores", "subscores", "evidence", "errors"):
-                    if result.get(column) is not None and again.get(column) is not None:
-                        result[column][number] = again[column][place]
+        result = score_twice(suite.metric, judged, texts, suite.params, pack_dir)
         errors = result.get("errors") or [None for _ in answers]
         subscores = result.get("subscores") or [{} for _ in answers]
         evidence = result.get("evidence") or [[] for _ in answers]

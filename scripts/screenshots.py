@@ -18,13 +18,18 @@ from typing import Any
 
 PAGES = (
     "overview",
+    "gallery",
     "import",
     "privacy",
     "duplicates",
     "review",
     "pairs",
+    "facts",
+    "insight",
     "snapshots",
     "runs",
+    "versions",
+    "playground",
     "jobs",
     "team",
 )

@@ -1,5 +1,6 @@
 """Blame: the pairs that taught a mistake are among the first suspects, by text and by gradient."""
 
+import json
 import random
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_gradients_are_of_the_adapter_and_equal_texts_point_the_same_way(tuned, 
     def asked(text):
         return [{"role": "user", "content": text}]
 
-    made = tuned.adapter_gradients(
+    made = tuned.learned_gradients(
         [asked("about trains"), asked("about trains"), asked("about clocks")],
         [BAD, BAD, "the library opens at nine on weekdays"],
         2048,
@@ -104,9 +105,69 @@ def test_gradients_are_of_the_adapter_and_equal_texts_point_the_same_way(tuned, 
     unit = made / np.linalg.norm(made, axis=1, keepdims=True)
     assert unit[0] @ unit[1] == pytest.approx(1, abs=1e-4) and unit[0] @ unit[2] < 0.9
     with pytest.raises(UsageError, match="no adapter"):
-        tuned.with_adapter(None).adapter_gradients([asked("x")], ["y"])
+        tuned.with_adapter(None).learned_gradients([asked("x")], ["y"])
     run, snapshot, bad = planted
     found = blame(run, snapshot, reference="before", model=tuned, examples=1)
     (example,) = found["examples"]
+    assert found["gradients_of"] == "adapter"
     assert found["gradients"] and all(-1.001 <= pair["gradient"] <= 1.001 for pair in example["pairs"])
     assert len({pair["pair_id"] for pair in example["pairs"]} & bad) >= 4
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A version of a full fine-tune, which holds a whole model and no adapter, beside its base."""
+    from tests.train_helpers import RECIPE
+    from tests.train_helpers import snapshot as frozen
+    from train import fine_tune
+    from train.base import tiny_llama
+
+    folder = tmp_path_factory.mktemp("whole")
+    base = tiny_llama(folder / "tiny", texts=[*SENTENCES, BAD, *TOPICS])
+    recipe = {k: v for k, v in RECIPE.items() if k != "lora"} | {"method": "full", "max_steps": 2}
+    return LocalModel(
+        base, fine_tune(frozen(folder / "s"), recipe, folder / "tiny-bot-v1", base_model=base).folder
+    )
+
+
+def test_gradients_of_a_full_fine_tune_are_those_of_its_last_block(whole, planted, tmp_path):
+    import torch
+
+    from evals._gradients import last_block
+    from evals.report import write_report
+    from train.render import encode_prompts
+
+    run, snapshot, bad = planted
+    found = blame(run, snapshot, reference="before", model=whole, examples=1)
+    (example,) = found["examples"]
+    assert found["gradients_of"] == "last block"
+    assert all(-1.001 <= pair["gradient"] <= 1.001 for pair in example["pairs"])
+    assert len({pair["pair_id"] for pair in example["pairs"]} & bad) >= 4
+    with pytest.raises(UsageError, match="no adapter"):
+        whole.with_adapter(None).learned_gradients([], [])
+
+    # the sketch keeps the angle that the gradients themselves have
+    asked = [[{"role": "user", "content": f"Tell me about {topic}"}] for topic in ("trains", "clocks")]
+    texts = [BAD, "the library opens at nine on weekdays"]
+    sketch = whole.learned_gradients(asked, texts, 1 << 16)
+    ours = float(sketch[0] @ sketch[1] / np.linalg.norm(sketch[0]) / np.linalg.norm(sketch[1]))
+    tokenizer, rows = whole._loaded.tokenizer, []
+    with whole._loaded.using(None) as model:
+        names = {id(weight): name for name, weight in model.named_parameters()}
+        block = last_block(model)
+        assert all(f".{model.config.num_hidden_layers - 1}." in names[id(weight)] for weight in block)
+        for prompt, text in zip(encode_prompts(tokenizer, asked), texts, strict=True):
+            ids = [*prompt, *tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+            logs = model(input_ids=torch.tensor([ids])).logits[0, :-1].log_softmax(-1)
+            told = torch.tensor(ids[1:])[:, None]
+            loss = -logs.gather(1, told)[len(prompt) - 1 :].mean()
+            rows.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, block)]))
+        assert all(weight.requires_grad for weight in model.parameters()), "as it was before"
+    assert ours == pytest.approx(float(torch.cosine_similarity(rows[0], rows[1], dim=0)), abs=0.05)
+
+    # and the report says by what the suspects were found
+    for said, kind in ((found, "text and by the gradient of the last block"), (None, "text alone")):
+        body = said or blame(run, snapshot, reference="before")
+        (run.folder / "blame.json").write_text(json.dumps(body))
+        made = write_report(run, None, tmp_path / kind.replace(" ", "-"))
+        assert f"by {kind}" in made["md"].read_text() and f"by {kind}" in made["html"].read_text()

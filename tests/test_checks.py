@@ -76,3 +76,33 @@ def test_preferences_are_ones_own(tmp_path: Path) -> None:
         for name, value in (("no/slash", 1), ("x", "y" * 20_000)):
             with pytest.raises(UsageError):
                 preferences.put(store, one, name, value)
+
+
+@pytest.mark.slow  # the helper loads the tokenizer's libraries
+def test_the_first_rows_are_shown_as_they_are_learned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the Snapshots page, out of the helper process: the template around them, exactly the completions marked."""
+    from curate.views import parts
+    from tests.serving import opened
+    from tests.test_pages import page, shown
+    from tests.train_helpers import PACK, PAIRS, workspace_with_model
+
+    client = workspace_with_model(tmp_path)
+    with opened(client.workspace) as state:
+        cookie = state.sessions.cookie_for(state.store, "admin")
+        monkeypatch.setattr(parts, "cookies", lambda: {state.sessions.cookie: cookie})
+        app = page("snapshots", PACK.name).run()
+        assert "As learned" in [tab.label for tab in app.tabs] and "<mark" not in shown(app)
+        [toggle] = [one for one in app.toggle if one.label == "Show the first rows"]
+        text = shown(toggle.set_value(True).run())
+        assert "The tokenizer is loading" in text
+        helper = checks.Checker.of(state.store)
+        assert helper._warm.wait(300)
+        while "The tokenizer is loading" in text:
+            text = shown(app.run())
+        helper.close()
+    assert text.count("<mark") == 16, "as many as a step learns from"
+    for prompt, completion in PAIRS[:16]:
+        assert f"{prompt}&lt;|im_end|&gt;" in text.replace("&#x27;", "'")
+        assert f'<mark class="gp-sub">{completion}&lt;|im_end|&gt;' in text.replace("&#x27;", "'")

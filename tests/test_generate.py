@@ -84,12 +84,11 @@ def one_by_one(base, conversations, adapter=None, penalty=1.1, new=24) -> list[s
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.1, 1.8])
-@pytest.mark.parametrize("batch_tokens", [1, 120, 8192])
+@pytest.mark.parametrize(("batch_tokens", "threads"), [(1, 1), (120, 1), (8192, 1), (8192, 2)])
 def test_batches_give_the_text_of_one_by_one(
-    base, model, adapters, penalty: float, batch_tokens: int
+    base, adapters, penalty: float, batch_tokens: int, threads: int
 ) -> None:
-    view = model.with_adapter(adapters[0])
-    view.batch_tokens = batch_tokens
+    view = LocalModel(base, adapters[0], threads=threads, batch_tokens=batch_tokens)
     found = view.generate(ASKED, max_new_tokens=24, repetition_penalty=penalty)
     assert [answer.text for answer in found] == one_by_one(base, ASKED, adapters[0], penalty=penalty)
     assert [answer.prompt_tokens for answer in found] == view.count_tokens(ASKED)
@@ -121,6 +120,30 @@ def test_rows_that_finish_early_leave_and_the_others_go_on(model, adapters) -> N
     together = decode(prompts, stops)
     assert together == [tokens for prompt in prompts for tokens in decode([prompt], stops)]
     assert together == [tokens[:end] for tokens, end in zip(free, ends, strict=True)]
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_what_rows_share_is_read_once_and_changes_no_token(model, alike: bool, monkeypatch) -> None:
+    """Against transformers' own cache and attention, which copy it to every row."""
+    from evals import _decode, _prefix
+    from train.render import encode_prompts
+
+    turns = [{"role": "system", "content": "Say it short, say it twice, and never say please. " * 6}]
+    asked = [(turns if alike else turns[:0]) + list(conversation) for conversation in ASKED[:-1]]
+    prompts = encode_prompts(model._loaded.tokenizer, asked)
+    monkeypatch.setattr(_prefix, "SCORES", 5000)  # so that prompts are read a few rows at a time
+    read: list[int] = []
+    whole = _decode.read_shared
+    monkeypatch.setattr(_decode, "read_shared", lambda m, ids: (read.append(len(ids)), whole(m, ids))[1])
+    found = []
+    for attention in (_prefix.ATTENTION, "sdpa"):
+        with model._loaded.using(None, attention) as loaded:
+            answers = _decode.greedy(
+                loaded, prompts, stops=set(), max_new_tokens=12, repetition_penalty=1.1, batch_tokens=8192
+            )
+            found.append([answer.tokens for answer in answers])
+    assert found[0] == found[1]
+    assert len(read) == 1 and (read[0] > 40) == alike
 
 
 def test_adapters_share_one_base_and_do_not_leak_into_it(base, model, adapters) -> None:

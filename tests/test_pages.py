@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from curate import jobs, ops, users
+from curate import jobs, ops, steps, users
 from curate.views import overview, parts
 from tests.serving import RECORDS, TASK, make_workspace, opened
 
@@ -185,6 +185,18 @@ def test_a_scan_started_here_runs_to_its_end(state: Any, sign_in: Any) -> None:
     job = state.store.one("SELECT job_id FROM jobs WHERE kind = 'scan' ORDER BY created_ts DESC")["job_id"]
     assert jobs.wait(state.store, state.workspace, job)["state"] == "done"
     assert job in shown(page("jobs").run())
+
+
+def test_a_run_that_trained_shows_its_losses(state: Any, sign_in: Any) -> None:
+    sign_in("vic")
+    job = state.store.one("SELECT job_id FROM jobs ORDER BY created_ts DESC")["job_id"]
+    follow = steps.follow(state.workspace.jobs / job, lambda _: None)
+    assert "Validation loss" not in shown(page("jobs").run())
+    for number in range(1, 4):
+        look = {"eval_loss": 2.5, "eval_score": 0.25} if number == 3 else {}
+        follow({"step": number, "steps": 3, "loss": 4.0 - number, "tokens_per_s": 9.0, "eta_s": 0.0, **look})
+    text = shown(page("jobs").run())
+    assert "Validation loss" in text and "0.25" in text
 
 
 def test_a_dry_run_by_path_changes_nothing(

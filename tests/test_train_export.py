@@ -14,11 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import evals
+from curate import contract
 from curate.contract import file_sha256
 from curate.errors import GoldpairError, UsageError
+from evals.generate import LocalModel
 from tests.train_helpers import run_job, workspace_with_model
 from train import exporting, versions
 from train.card import model_card
+from train.render import messages_of
 
 ROOT = Path(__file__).resolve().parent.parent
 ASKED = [[{"role": "user", "content": f"Where is thing number {n}, Asha?"}] for n in range(6)]
@@ -26,7 +30,8 @@ ASKED = [[{"role": "user", "content": f"Where is thing number {n}, Asha?"}] for 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    return workspace_with_model(tmp_path_factory.mktemp("export"))
+    # long enough that its answers share words with the right ones
+    return workspace_with_model(tmp_path_factory.mktemp("export"), epochs=12, learning_rate=2e-2)
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +145,44 @@ def test_a_gguf_file_is_read_back_and_its_answers_are_compared(model, tmp_path, 
     assert (tmp_path / "g" / "tiny-bot-v1.f32.gguf").read_bytes()[:4] == b"GGUF"
     half = exporting.export_model(model, "gguf", tmp_path / "h", conversations=ASKED, outtype="f16")
     assert half["parity"]["verdict"] in ("EQUAL", "DIVERGES") and half["parity"]["prompts"] == 6
+    assert half["parity"]["suites"] == []
     (tools / exporting.CONVERTER).write_text("raise SystemExit('no such architecture')")
     with pytest.raises(exporting.ExportError, match="no such architecture"):
         exporting.export_model(model, "gguf", tmp_path / "bad", conversations=ASKED)
     assert not (tmp_path / "bad").exists() and not list(tmp_path.glob(".bad-*"))
+
+
+@pytest.mark.slow  # a job that loads the scorers
+def test_a_gguf_file_says_what_the_suites_think_of_its_answers(client, model, tmp_path, monkeypatch) -> None:
+    """Through the job: both suites asked for the snapshot's validation pairs; one of them cannot judge and says so."""
+    tools = tmp_path / "llama.cpp"
+    tools.mkdir()
+    # every weight of the written file is half of what it should be, so that its answers are others
+    (tools / exporting.CONVERTER).write_text(CONVERTER.replace("t.astype(", "(t / 2).astype("))
+    monkeypatch.setenv("GOLDPAIR_LLAMA_CPP", str(tools))
+    pack = client.workspace.tasks / "tiny-bot" / "task.toml"
+    before = pack.read_text()
+    suites = '[[suites]]\nname = "words"\nmetric = "rouge"\n[[suites]]\nname = "own"\nmetric = "tone"\n'
+    pack.write_text(before + "[model.generation]\nmax_new_tokens = 40\n" + suites)
+    try:
+        out = tmp_path / "g"
+        made = run_job(client, "models.export", model=model.name, form="gguf", out=str(out), outtype="f16")
+    finally:
+        pack.write_text(before)
+    words, own = made["parity"]["suites"]
+    assert made["parity"]["verdict"] == "DIVERGES"
+    assert words["suite"] == "words" and words["pairs"] == 4 and words["version"] != words["export"]
+    rows = contract.training_rows(client.workspace.snapshots / "one", "validation").to_dicts()
+    version = LocalModel(client.workspace.root.parent / "base", model, threads=1)
+    said = [a.text for a in version.generate([messages_of(row) for row in rows], max_new_tokens=40)]
+    scores = evals.metric("rouge").compute(predictions=said, references=[row["completion"] for row in rows])
+    assert words["version"] == pytest.approx(scores["score"], abs=1e-6), (
+        "as evaluation would score the version"
+    )
+    assert own["suite"] == "own" and own["pairs"] == 0 and own["why"]
+    card = (out / "README.md").read_text()
+    assert f"Suite words scores its answers to 4 validation pairs {words['export']:.3f}" in card
+    assert "Suite own did not score it" in card
 
 
 def test_a_folder_in_use_and_a_changed_version_are_refused(model, tmp_path) -> None:

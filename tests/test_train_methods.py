@@ -66,6 +66,9 @@ def test_a_full_fine_tune_answers_beside_its_base(whole, base) -> None:
     assert said[1] == said[2]
     assert all(after > before for (after, _), (before, _) in zip(said[1], said[0], strict=True))
     assert tuned.identity() == direct.identity() != plain.identity()
+    for model in (tuned, direct):  # its base is what it is compared with, never itself
+        assert model.with_adapter(None).identity() == plain.identity()
+        assert model.with_adapter(None).score_logprob(ASKED, [text for _, text in PAIRS[:3]]) == said[0]
     before = tuned.identity()
     (whole.folder / "gate.json").write_text("{}")  # a verdict about a model changes nothing it says
     assert LocalModel(base, whole.folder, threads=1).identity() == before

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from train.base import tiny_llama
 from train.fit import add_lora, load_base
 from train.fused import PackedAttention, ProjectedLoss, fuse_lora, projected_head
-from train.packed import attention_loop, inputs_of, micro_batches, pack, real_tokens, row_losses, token_losses
+from train.packed import (
+    attention_loop,
+    even_parts,
+    inputs_of,
+    micro_batches,
+    pack,
+    real_tokens,
+    row_losses,
+    token_losses,
+)
 from train.recipe import load_recipe
 from train.render import Rendered
 
@@ -104,18 +113,27 @@ def test_a_row_does_not_see_its_neighbours(base) -> None:
     lengths=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=9),
     prefix=st.integers(0, 6),
     tokens=st.integers(1, 80),
+    count=st.integers(1, 4),
 )
 @settings(max_examples=60, deadline=None)
-def test_micro_batches_lose_no_row_and_no_label(lengths, prefix: int, tokens: int) -> None:
+def test_parts_of_a_step_lose_no_row_and_no_label(lengths, prefix: int, tokens: int, count: int) -> None:
     rows = [Rendered(f"p{i}", tuple(range(prefix + a + b)), prefix + a) for i, (a, b) in enumerate(lengths)]
     packed = pack(list(enumerate(rows)))
     assert real_tokens(packed) == sum(len(r.input_ids) for r in rows)
+    parts = micro_batches(packed, tokens)
+    assert all(part["input_ids"].shape[1] <= tokens or len(part["rows"]) == 1 for part in parts)
+    _hold_every_row(parts, rows)
+    shares = even_parts(packed, count)
+    assert len(shares) <= count
+    _hold_every_row(shares, rows)
+
+
+def _hold_every_row(parts, rows: list[Rendered]) -> None:
     seen: list[int] = []
-    for part in micro_batches(packed, tokens):
+    for part in parts:
         bounds = part["cu"].tolist()
         shared = int(part["shared"])
         assert bounds[0] == shared and bounds[-1] == part["input_ids"].shape[1]
-        assert part["input_ids"].shape[1] <= tokens or len(part["rows"]) == 1
         for number, a, b in zip(part["rows"].tolist(), bounds, bounds[1:], strict=False):
             ids = [*part["input_ids"][0, :shared].tolist(), *part["input_ids"][0, a:b].tolist()]
             assert tuple(ids) == rows[number].input_ids

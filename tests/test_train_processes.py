@@ -1,7 +1,7 @@
 """Two processes learn what one does: same rows in every step, losses divided by all supervised tokens.
 
-Covers both ways: every process holds the model (DDP), and the model spread over them (FSDP2). Does not cover: more
-than one machine; GPUs.
+Covers both ways: every process holds the model (DDP), and the model spread over them (FSDP2); going on after a kill -9.
+Does not cover: more than one machine; GPUs.
 """
 
 from __future__ import annotations
@@ -125,3 +125,73 @@ def test_two_processes_equal_one(tmp_path, way: str) -> None:
     for name, value in first.items():
         torch.testing.assert_close(second[name], value, atol=2e-4, rtol=1e-2)
     assert not list(out.parent.glob(".*")), "no working folder and no lock stays"
+
+
+CHILD = """
+import os
+import typer
+import train.trainer as trainer
+from train.__main__ import main
+original, at = trainer.PackedTrainer.training_step, int(os.environ["DIE_AT"])
+def step(self, *a, **k):
+    if self.state.global_step == at and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), 9)
+    return original(self, *a, **k)
+trainer.PackedTrainer.training_step = step
+typer.run(main)
+"""
+#: 16 rows in steps of 6; a look at the validation split, samples and a checkpoint lie before and after the kill
+RESUMED = """
+precision = "fp32"
+threads = 1
+batch = 6
+epochs = 3
+early_stop = 3
+checkpoint_steps = 2
+sample_steps = 2
+sample_pairs = 1
+learning_rate = 2e-3
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("way", "method"),
+    [
+        ("fsdp", "lora"),
+        pytest.param("fsdp", "full", marks=pytest.mark.soak),
+        pytest.param("ddp", "lora", marks=pytest.mark.soak),
+    ],
+)
+def test_two_processes_go_on_after_a_kill(tmp_path, way: str, method: str) -> None:
+    """One of two dies in the fifth step; the rerun ends in the very weights of a run that nothing interrupted."""
+    base = tiny_llama(tmp_path / "base")
+    rows = [row(f"p{i:03}", *pair) for i, pair in enumerate(PAIRS)]
+    frozen = snapshot(tmp_path / "s", rows[:16], rows[16:])
+    (tmp_path / "recipe.toml").write_text(f'method = "{method}"\n{RESUMED}' + "[lora]\nr = 4\nalpha = 8\n")
+    (tmp_path / "child.py").write_text(CHILD)
+
+    def run(out: Path, die_at: int) -> subprocess.CompletedProcess[str]:
+        options = ["--recipe", str(tmp_path / "recipe.toml"), "--base-model", str(base)]
+        environment = {**_environment(way), "DIE_AT": str(die_at), "PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            [*LAUNCH, str(tmp_path / "child.py"), str(frozen), str(out), *options],
+            capture_output=True, text=True, cwd=ROOT, check=False, env=environment,
+        )  # fmt: skip
+
+    whole, cut = (tmp_path / name / "tiny-bot-v1" for name in ("whole", "cut"))
+    done = run(whole, -1)
+    assert done.returncode == 0, done.stderr[-3000:]
+    killed = run(cut, 4)
+    assert killed.returncode != 0 and not cut.exists()
+    again = run(cut, -1)
+    assert again.returncode == 0, again.stderr[-3000:]
+    ours, theirs = (versions.load(out).record() for out in (whole, cut))
+    assert theirs["resumed_from"] == 4 and ours["resumed_from"] == 0
+    told = ("step", "loss", "eval_loss")
+    assert [[e.get(k) for k in told] for e in theirs["log"]] == [
+        [e.get(k) for k in told] for e in ours["log"]
+    ]
+    assert theirs["samples"] == ours["samples"] and len(ours["samples"]) == 4
+    assert theirs["kept"] == ours["kept"] is not None
+    assert theirs["adapter_sha256"] == ours["adapter_sha256"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from curate import steps
 from curate.contract import file_sha256
 from curate.errors import NotFound, RefusedError
 from tests.train_helpers import RECIPE, row, run_job, snapshot, workspace_with_model
@@ -34,6 +35,8 @@ def goldpair(client, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_record_alone_gives_the_same_adapter(client) -> None:
     found = run_job(client, "reproduce", model="tiny-bot-v1")
+    kept = steps.read(client.workspace.jobs / found["job"])
+    assert [row["step"] for row in kept] == list(range(1, 9)) and "eval_loss" in kept[-1]
     assert found["equal"] and found["tokens_equal"], found
     assert found["largest_loss_difference"] == 0 and found["first_different_step"] is None
     assert found["differences"] == [] and found["steps"] == 8

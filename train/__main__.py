@@ -27,8 +27,9 @@ def main(
     from train.run import fine_tune
 
     def show(state: dict[str, float]) -> None:
+        validation = f"validation {state['eval_loss']:.4f}, " if "eval_loss" in state else ""
         typer.echo(
-            f"step {state['step']} of {state['steps']}: loss {state['loss']:.4f}, "
+            f"step {state['step']} of {state['steps']}: loss {state['loss']:.4f}, {validation}"
             f"{state['tokens_per_s']:.0f} tokens/s, {state['eta_s']:.0f} s left",
             err=True,
         )

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Precision = Literal["auto", "fp32", "bf16"]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,23 @@ def use_threads(threads: int) -> int:
     number = threads or capabilities().cores
     torch.set_num_threads(number)
     return number
+
+
+def in_threads(work: Callable[[T], R], items: Sequence[T], threads: int) -> Iterator[R]:
+    """``work(item)`` of every item, in order, ``threads`` of them at a time with one core each.
+
+    On small matrices cores that share each product mostly wait for each other; apart they do not. An error ends it,
+    after the items in hand. ``work`` must only read what others use.
+    """
+    if threads < 2 or len(items) < 2:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(min(threads, len(items)), initializer=use_threads, initargs=(1,)) as pool:
+        try:
+            yield from pool.map(work, items)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            use_threads(threads)
 
 
 def quiet() -> None:

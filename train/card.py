@@ -55,6 +55,7 @@ def model_card(
         f"- {record['steps']} of {record['planned_steps']} steps ({record['ended']}), {record['wall_seconds']:.0f} s "
         f"on {record['hardware']['name']}.",
         f"- Gate before training: {_verdict(record['gate'])}",
+        *_kept(record),
     ]
     if "loss_before" in record:
         lines.append(
@@ -63,6 +64,21 @@ def model_card(
         )
     lines += ["", "## Is it better than its base?", *_evaluation(gate), "", "## Limits", *_limits(record), ""]
     return "\n".join(lines)
+
+
+def _kept(record: Mapping[str, Any]) -> list[str]:
+    """Which step's weights these are, where a run chose among several."""
+    kept = record.get("kept")
+    if not kept:
+        return []
+    asked = record.get("early_stop")
+    by = f"validation loss {kept['eval_loss']:.3f}"
+    if asked:
+        by = (
+            f"score {kept['eval_score']:.3f} of suite {_line(asked['suite'])} on answers to {len(asked['pairs'])} "
+            f"validation pairs, then {by}"
+        )
+    return [f"- The weights are those of step {kept['step']}, the best look at the validation split: {by}."]
 
 
 def _demo(record: Mapping[str, Any]) -> list[str]:

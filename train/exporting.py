@@ -5,7 +5,7 @@ does. Does not cover: snapshots in other trainers' formats (`curate.export`), ru
 GGUF files are written by llama.cpp's own converter, and only where it is installed.
 
 Parity: the same prompts, greedy, fp32. A merge that answers differently is kept but marked BROKEN. A conversion to
-fewer bits may differ; how much is stated.
+fewer bits may differ; how much is stated, by tokens and by the task's own scorers, which whoever knows them hands over.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from curate.contract import file_sha256
@@ -28,6 +29,9 @@ from train import versions
 from train.base import resolve
 from train.card import model_card
 from train.versions import ModelVersion
+
+if TYPE_CHECKING:
+    from train.validate import Judge
 
 Form = Literal["adapter", "merged", "gguf"]
 OutType = Literal["f32", "f16", "bf16", "q8_0"]
@@ -55,14 +59,18 @@ def export_model(
     conversations: Sequence[Conversation] = (),
     outtype: OutType = "f16",
     released: bool = False,
+    judges: Sequence[Judge] = (),
+    pairs: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Write a version into the new or empty folder ``out``; it appears whole or not at all.
 
     ``conversations`` are asked for parity (turns {role, content}, the last one the user's; some plain questions when
-    empty), ``outtype`` is the number format of a GGUF file. ``export.json`` in the folder repeats the result:
+    empty), ``outtype`` is the number format of a GGUF file, whose answers to ``pairs`` (rows of a snapshot) each of
+    ``judges`` scores beside the version's own. ``export.json`` in the folder repeats the result:
     ``{form, model, hash, base, released, parity, files: {name: sha256}}`` plus ``folder`` here; ``parity`` is None
     for an adapter, which is the version itself, else ``{verdict: EQUAL | BROKEN | DIVERGES | NOT MEASURED,
-    prompts, equal, tokens, differences: [{prompt, token}]}``.
+    prompts, equal, tokens, differences: [{prompt, token}]}``, and for a GGUF file ``suites: [{suite, pairs, version,
+    export}]``: mean scores, or ``why`` there are none.
 
     Raises `UsageError` for a folder in use, `ExportError` for the adapter of a full fine-tune, without a converter or
     when it fails, `NotFound` and `ModelVersionError` for a version that is absent or not what its record says.
@@ -87,9 +95,11 @@ def export_model(
             parity = _merge(version, made, asked)
         else:
             assert converter is not None
-            parity = _convert(version, made, scratch / "merged", asked, converter, outtype)
+            parity = _convert(
+                version, made, scratch / "merged", asked, converter, outtype, judges if pairs else (), pairs
+            )
         gate = _gate(version)
-        notes = [_parity_note(parity)] if parity else []
+        notes = [_parity_note(parity), *map(_suite_note, parity.get("suites", ()))] if parity else []
         notes.append(
             "Released by its evaluation gate."
             if released
@@ -197,6 +207,8 @@ def _convert(
     asked: Sequence[Conversation],
     converter: Path,
     outtype: OutType,
+    judges: Sequence[Judge],
+    pairs: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     import torch
     from transformers import AutoModelForCausalLM
@@ -222,14 +234,36 @@ def _convert(
         raise ExportError(f"{converter.name} ended with {done.returncode}: {last}")
     tokenizer = load_tokenizer(version.folder)
     prompts, stops = encode_prompts(tokenizer, asked), sorted(stop_ids(resolve(version.base), tokenizer))
-    wanted = _answers(_load(merged, torch.float32), prompts, stops)
+    whole = _load(merged, torch.float32)
+    wanted = _answers(whole, prompts, stops)
     try:
         read: Any = AutoModelForCausalLM.from_pretrained(made, gguf_file=target.name, dtype=torch.float32)
     except (ValueError, KeyError, RuntimeError, NotImplementedError, ImportError) as error:
         # transformers reads some architectures only; the file may be right all the same
         return {"verdict": "NOT MEASURED", "prompts": 0, "equal": 0, "tokens": 0, "differences": [],
                 "reason": f"transformers cannot read it: {error}"}  # fmt: skip
-    return _parity(wanted, _answers(read.eval(), prompts, stops), exact=outtype == "f32")
+    read.to(whole.device).eval()
+    suites = [_suite_scores(judge, pairs, (whole, read), tokenizer, set(stops)) for judge in judges]
+    return {**_parity(wanted, _answers(read, prompts, stops), exact=outtype == "f32"), "suites": suites}
+
+
+def _suite_scores(
+    judge: Judge, pairs: Sequence[Mapping[str, Any]], models: tuple[Any, Any], tokenizer: Any, stops: set[int]
+) -> dict[str, Any]:
+    """Mean score of the version and of what was written, over the pairs that could be judged for both."""
+    found: dict[str, Any] = {"suite": judge.identity["suite"], "pairs": 0}
+    try:
+        ours, theirs = (judge(pairs, model, tokenizer, stops) for model in models)
+    except GoldpairError as error:  # the file is as good without: what a scorer lacks here is said
+        return found | {"why": str(error).split("\n", 1)[0][:300]}
+    both = [(a, b) for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
+    if not both:
+        return found | {"why": "its scorer could judge none of the answers"}
+    means = {
+        name: round(fmean(part), 6)
+        for name, part in zip(("version", "export"), zip(*both, strict=True), strict=True)
+    }
+    return found | {"pairs": len(both), **means}
 
 
 # --- parity -------------------------------------------------------------------------------------------------
@@ -296,6 +330,15 @@ def _parity_note(parity: Mapping[str, Any]) -> str:
         first = sorted(entry["token"] for entry in parity["differences"])
         return f"{said}; the others differ from token {first[0]} on (median {first[len(first) // 2]})."
     return f"{said}, token by token."
+
+
+def _suite_note(found: Mapping[str, Any]) -> str:
+    if "why" in found:
+        return f"Suite {found['suite']} did not score it: {found['why']}."
+    return (
+        f"Suite {found['suite']} scores its answers to {found['pairs']} validation pairs {found['export']:.3f}, the "
+        f"version's own {found['version']:.3f}."
+    )
 
 
 def _gate(version: ModelVersion) -> dict[str, Any] | None:

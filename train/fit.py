@@ -1,7 +1,7 @@
 """Fit adapters to rendered rows: the model, the optimizer, the loop, and nothing about snapshots.
 
 Covers: loading the base (whole or in four bits), adding LoRA or letting every weight learn, training with resume,
-losses of every row, validation loss with early stop.
+looks at the validation split with early stop (`train.validate`), the weights of the best one.
 Does not cover: where rows come from and whether they may be trained on (`train.run`), what is saved.
 """
 
@@ -23,14 +23,13 @@ from curate.errors import UsageError
 from train.capabilities import capabilities, quiet, use_threads
 from train.fused import fuse_lora, projected_head
 from train.memory import SHARE, estimate, free_memory_mb
-from train.packed import ATTENTION, inputs_of, micro_batches, pack, row_losses
+from train.packed import ATTENTION, inputs_of, pack
 from train.processes import local_device, sharded, world_size
 from train.recipe import Recipe
 from train.render import Rendered
 from train.samples import Sampler
-from train.trainer import PackedTrainer, Progress, Reporter, Rows, checkpoints
-
-RowLoss = tuple[str, float, int]  # pair id, mean loss in nats per supervised token, supervised tokens
+from train.trainer import PackedTrainer, Progress, Reporter, Rows, TrainingStopped, checkpoints
+from train.validate import Exam, Validator, looks
 
 
 @dataclass
@@ -48,6 +47,7 @@ class Fit:
     resumed_from: int = 0
     memory: dict[str, Any] = field(default_factory=dict)  # `train.memory`'s estimate, before it started
     checkpointing: bool = False  # of activations
+    kept: dict[str, Any] | None = None  # the look whose weights these are; None: those of the last step
 
 
 def load_base(folder: Path, recipe: Recipe, device: str | None = None) -> Any:
@@ -130,8 +130,12 @@ def fit(
     progress: Progress | None = None,
     model: Any = None,
     stop_after: int | None = None,
+    exam: Exam | None = None,
 ) -> Fit:
     """Train on ``rows``; continues from the last checkpoint in ``work`` if there is one. ``model`` is `prepare`'s.
+
+    ``exam`` scores the model at every look at ``validation``. A recipe with ``early_stop`` ends with the weights of the
+    best look.
 
     Raises `train.trainer.TrainingStopped` when the loss is no number.
     """
@@ -143,7 +147,7 @@ def fit(
     memory, checkpointing = _plan_memory(model, base, rows, recipe)
     reporter = Reporter(progress, recipe.max_minutes, stop_after)
     callbacks: list[TrainerCallback] = [reporter]
-    validator = Validator(validation, recipe) if validation else None
+    validator = Validator(validation, recipe, exam) if validation else None
     if validator is not None:
         callbacks.append(validator)
     if recipe.sample_steps is not None:
@@ -157,11 +161,13 @@ def fit(
             callbacks=callbacks,
             micro_tokens=recipe.micro_tokens,
             head=head,
+            apart=threads if _rows_apart(recipe, checkpointing) else 0,
         )
         trainer.remove_callback(PrinterCallback)
         if validator is not None:
             validator.trainer, validator.head = trainer, head
         trainer.train(resume_from_checkpoint=str(found[-1]) if found else None)
+        kept = _keep_best(trainer, work) if validator and recipe.early_stop is not None else None
         weights = trainer.weights() if sharded() else None
     ended = "complete"
     if trainer.state.global_step < trainer.state.max_steps:
@@ -178,6 +184,33 @@ def fit(
         resumed_from=int(found[-1].name.rpartition("-")[2]) if found else 0,
         memory=memory,
         checkpointing=checkpointing,
+        kept=kept,
+    )
+
+
+def _keep_best(trainer: PackedTrainer, work: Path) -> dict[str, Any] | None:
+    """Give the model the weights of its best look at the validation split; returns that entry of the log."""
+    history = looks(trainer.state.log_history)
+    step = trainer.state.best_global_step
+    if not history or step is None:
+        return None
+    if step != trainer.state.global_step:
+        folder = work / f"checkpoint-{step}"
+        if not folder.is_dir():
+            raise TrainingStopped(f"{folder} with the best weights is gone. Delete {work} and train again.")
+        trainer._load_from_checkpoint(str(folder))
+    best = next(entry for entry in reversed(history) if entry["step"] == step)
+    return {key: best[key] for key in ("step", "eval_loss", "eval_score", "eval_judged") if key in best}
+
+
+def _rows_apart(recipe: Recipe, checkpointing: bool) -> bool:
+    """Whether cores take rows of their own: alone on a CPU, with few gradients to add, and nothing drawn at random."""
+    return (
+        capabilities().device == "cpu"
+        and world_size() == 1
+        and recipe.method == "lora"
+        and not recipe.lora.dropout
+        and not checkpointing
     )
 
 
@@ -201,47 +234,6 @@ def _plan_memory(
         found = estimate(base, recipe, longest, checkpointing=True)
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return {**found.record(), "free_mb": round(free, 1)}, wanted
-
-
-def losses(
-    model: Any, rows: Sequence[Rendered], micro_tokens: int, head: torch.Tensor | None = None
-) -> list[RowLoss]:
-    """Loss of every row under the model as it is, in the order of ``rows``; ``head`` as for `token_losses`."""
-    if not rows:
-        return []
-    was_training = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    found: dict[int, tuple[float, int]] = {}
-    packed = {k: v.to(device) for k, v in pack(list(enumerate(rows))).items()}
-    for part in micro_batches(packed, micro_tokens):
-        for number, loss, count in row_losses(model, part, head):
-            found[number] = (loss, count)
-    model.train(was_training)
-    return [(row.pair_id, *found[number]) for number, row in enumerate(rows)]
-
-
-def mean_loss(found: Sequence[RowLoss]) -> float:
-    """Mean loss in nats per supervised token over all rows."""
-    return sum(loss * count for _, loss, count in found) / max(1, sum(count for _, _, count in found))
-
-
-class Validator(TrainerCallback):
-    """Validation loss after every epoch, and the early stop that may follow from it."""
-
-    def __init__(self, rows: Sequence[Rendered], recipe: Recipe) -> None:
-        self.rows, self.recipe = rows, recipe
-        self.trainer: PackedTrainer | None = None
-        self.head: torch.Tensor | None = None
-
-    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        assert self.trainer is not None
-        value = mean_loss(losses(self.trainer.model, self.rows, self.recipe.micro_tokens, self.head))
-        self.trainer.log({"eval_loss": value})
-        history = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
-        patience = self.recipe.early_stop
-        if patience is not None and len(history) > patience and min(history[-patience:]) > min(history):
-            control.should_training_stop = True
 
 
 def _trackers(names: Sequence[str]) -> list[str]:

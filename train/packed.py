@@ -154,20 +154,32 @@ def micro_batches(packed: Packed, tokens: int) -> list[Packed]:
         last = first + 1
         while last < len(cu) - 1 and shared + cu[last + 1] - cu[first] <= tokens:
             last += 1
-        a, b = cu[first], cu[last]
-        parts.append(
-            {
-                **{
-                    k: torch.cat([packed[k][:, :shared], packed[k][:, a:b]], 1)
-                    for k in ("input_ids", "position_ids", "shift_labels")
-                },
-                "cu": packed["cu"][first : last + 1] - a + shared,
-                "rows": packed["rows"][first:last],
-                "shared": packed["shared"],
-            }
-        )
+        parts.append(_part(packed, first, last))
         first = last
     return parts
+
+
+def even_parts(packed: Packed, count: int) -> list[Packed]:
+    """Cut a packed step between rows into at most ``count`` parts of about as many tokens each."""
+    cu = packed["cu"]
+    goals = torch.linspace(float(cu[0]), float(cu[-1]), count + 1)
+    cuts = sorted({int((cu - goal).abs().argmin()) for goal in goals})
+    return [_part(packed, a, b) for a, b in itertools.pairwise(cuts)]
+
+
+def _part(packed: Packed, first: int, last: int) -> Packed:
+    """The rows ``first`` up to ``last`` of a packed step, after what all rows begin with."""
+    shared = int(packed["shared"])
+    a, b = int(packed["cu"][first]), int(packed["cu"][last])
+    return {
+        **{
+            k: torch.cat([packed[k][:, :shared], packed[k][:, a:b]], 1)
+            for k in ("input_ids", "position_ids", "shift_labels")
+        },
+        "cu": packed["cu"][first : last + 1] - a + shared,
+        "rows": packed["rows"][first:last],
+        "shared": packed["shared"],
+    }
 
 
 def inputs_of(packed: Packed) -> dict[str, Any]:

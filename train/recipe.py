@@ -50,7 +50,13 @@ class Recipe(Strict):
     max_grad_norm: float = Field(1.0, gt=0)
     early_stop: int | None = Field(
         None, ge=1
-    )  # epochs without a better validation loss; needs a validation split
+    )  # looks (one an epoch) without a better one; the best one's weights are kept. Needs a validation split
+    early_stop_on: str = Field(
+        "loss", min_length=1
+    )  # of the validation split; or the name of a suite, whose scorer judges answers to validation prompts
+    early_stop_pairs: int = Field(
+        16, ge=1, le=500
+    )  # so many of them are asked at each look, drawn by the seed
     max_length: int = Field(1024, ge=8)  # tokens of a whole pair, template included
     # what preflight findings mean; the record names what was dropped, or split because it was too long
     bad_rows: Literal["refuse", "drop", "split"] = "refuse"
@@ -79,11 +85,13 @@ class Recipe(Strict):
         return values
 
     @model_validator(mode="after")
-    def _weights_that_learn_are_whole(self) -> Recipe:
+    def _what_belongs_together(self) -> Recipe:
         if self.method == "full" and self.quantize != "none":
             raise ValueError("quantize is for a frozen base; a full fine-tune has none")
         if self.method == "full" and self.precision == "bf16":
             raise ValueError("a full fine-tune keeps its weights in fp32: bf16 rounds small updates away")
+        if self.early_stop_on != "loss" and self.early_stop is None:
+            raise ValueError("early_stop_on needs early_stop: how many looks may pass without a better one")
         return self
 
 

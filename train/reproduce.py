@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate import contract
 from curate.errors import RefusedError
@@ -23,11 +23,20 @@ from train.recipe import load_recipe
 from train.run import fine_tune
 from train.trainer import Progress
 
+if TYPE_CHECKING:
+    from train.validate import Judge
+
 
 def reproduce(
-    model_dir: Path | str, snapshot_dir: Path | str, work_dir: Path | str, progress: Progress | None = None
+    model_dir: Path | str,
+    snapshot_dir: Path | str,
+    work_dir: Path | str,
+    progress: Progress | None = None,
+    judge: Judge | None = None,
 ) -> dict[str, Any]:
     """Retrain ``model_dir`` from its record in the scratch folder ``work_dir`` and compare.
+
+    ``judge`` as for `fine_tune`, for a version that was stopped by a suite.
 
     Returns ``{model, snapshot, equal, adapter_sha256: {recorded, again}, tokens_equal, steps,
     largest_loss_difference, first_different_step, differences}``; ``equal`` is about the adapter's bytes alone, losses
@@ -65,6 +74,7 @@ def reproduce(
         stop_after=record["steps"] if record["steps"] < record["planned_steps"] else None,
         demo=record.get("demo"),
         only=record.get("only_pairs"),
+        judge=judge,
     ).record()
     shutil.rmtree(out)
     return {"model": version.name, "snapshot": version.snapshot, **compare(record, again)}
@@ -80,6 +90,8 @@ def compare(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, 
         for key in sorted({*recorded[part], *again[part]})
         if recorded[part].get(key) != again[part].get(key)
     ]
+    if recorded.get("early_stop") != again.get("early_stop"):
+        differences.insert(0, "the scorer of the validation answers, or which pairs were asked")
     if len(first) != len(second):
         differences.insert(0, f"steps: {len(first)} then, {len(second)} now")
     return {

@@ -22,7 +22,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -36,9 +36,12 @@ from train.card import model_card
 from train.checks import PreflightResult, preflight, require_gate
 from train.processes import rank, refuse_sharding, wait_for_all, world_size
 from train.recipe import Recipe, load_recipe
-from train.render import load_tokenizer, tokens_sha256
+from train.render import load_tokenizer, stop_ids, tokens_sha256
 from train.trainer import Progress
 from train.versions import ModelVersion
+
+if TYPE_CHECKING:
+    from train.validate import Exam, Judge
 
 FORMAT = 1
 LOSSES = "pair_loss.parquet"
@@ -54,6 +57,7 @@ def fine_tune(
     stop_after: int | None = None,
     demo: Mapping[str, Any] | None = None,
     only: Collection[str] | None = None,
+    judge: Judge | None = None,
 ) -> ModelVersion:
     """Train on a snapshot, LoRA adapters or every weight, and publish the model version ``out_dir``.
 
@@ -62,10 +66,13 @@ def fine_tune(
         recipe: a `Recipe`, a mapping, a TOML file, or None for the defaults.
         out_dir: folder of the new version, named ``<task>-vN`` (`train.versions.next_name`).
         base_model: name, hub id or folder; default is the task pack's.
-        progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds.
+        progress: called after every step with {step, steps, loss, tokens_per_s, eta_s}; seconds. After a look at the
+            validation split also with its eval_loss and eval_score.
         stop_after: end after this step, wherever the recipe's schedule would go on (`train.reproduce` needs it).
         demo: the task pack's declared override of a short demo; it stands in the record, nothing releases it.
         only: ids of the training pairs to learn from, all when None; the record names them (learning curves need it).
+        judge: scores answers to validation pairs for a recipe whose ``early_stop_on`` names a suite; what made it
+            (suite, scorer, its version) becomes part of the run's identity. `goldpair train` hands it over.
 
     Calling again with the same arguments continues an interrupted run, and returns a finished one.
 
@@ -74,7 +81,8 @@ def fine_tune(
         curate.errors.RefusedError: no passed or overridden gate, rows that cannot be learned from, or ``out_dir``
             holds another model.
         curate.errors.NotFound: no such snapshot or base model.
-        curate.errors.UsageError: ``only`` names a pair that is not there to learn from.
+        curate.errors.UsageError: ``only`` names a pair that is not there to learn from; the recipe would stop early
+            but there is no validation pair, or no judge.
         train.trainer.TrainingStopped: the loss became no number; the last checkpoint stays.
     """
     out = Path(out_dir)
@@ -102,6 +110,9 @@ def fine_tune(
     }
     if only is not None:
         identity["only_pairs"] = sorted(only)
+    exam, asked = _exam(snapshot_dir, checked, recipe, base, judge)
+    if asked is not None:
+        identity["early_stop"] = asked
     fingerprint = sha256_hex(canonical_json(identity))
     if (out / versions.RECORD).exists():
         return _finished(out, fingerprint)
@@ -110,11 +121,11 @@ def fine_tune(
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.parent / f".{out.name}.{fingerprint[:12]}.partial"
     if rank():  # a helper of the first process, which keeps the record
-        _train(checked, recipe, base, work, identity, None, stop_after)
+        _train(checked, recipe, base, work, identity, None, stop_after, exam)
         wait_for_all()
         return versions.load(out)
     with _only_one(work):
-        record, made = _train(checked, recipe, base, work, identity, progress, stop_after)
+        record, made = _train(checked, recipe, base, work, identity, progress, stop_after, exam)
         record |= {
             "format": FORMAT,
             "task": manifest.task,
@@ -143,6 +154,39 @@ def _part(checked: PreflightResult, only: Collection[str]) -> PreflightResult:
         named = ", ".join(unknown[:5]) or "no pair at all"
         raise UsageError(f"The snapshot's training split does not hold {named}.")
     return replace(checked, train=[row for row in checked.train if row.pair_id in wanted])
+
+
+def _exam(
+    snapshot_dir: Path | str, checked: PreflightResult, recipe: Recipe, base: Path, judge: Judge | None
+) -> tuple[Exam | None, dict[str, Any] | None]:
+    """How a model is scored at each look at the validation split, and what decides the score; None without a suite."""
+    if recipe.early_stop is None:
+        return None, None
+    if not checked.validation:
+        raise UsageError(
+            "early_stop needs validation pairs, and this snapshot has none. Raise [split] validation in task.toml and "
+            "freeze again, or leave early_stop out."
+        )
+    if recipe.early_stop_on == "loss":
+        return None, None
+    if judge is None or world_size() > 1:
+        raise UsageError(
+            f"early_stop_on = {recipe.early_stop_on!r} asks and scores a model that learns, which `goldpair train` "
+            'does, in one process. Here, set early_stop_on = "loss".'
+        )
+    from train.validate import asked_pairs
+
+    kept = {row.pair_id for row in checked.validation}
+    rows = [
+        row
+        for row in contract.training_rows(snapshot_dir, "validation").iter_rows(named=True)
+        if row["pair_id"] in kept
+    ]
+    rows = asked_pairs(rows, recipe)
+    tokenizer = load_tokenizer(base, recipe.template)
+    stops = stop_ids(base, tokenizer)
+    asked = {**judge.identity, "pairs": [row["pair_id"] for row in rows]}
+    return lambda model: judge(rows, model, tokenizer, stops), asked
 
 
 def _finished(out: Path, fingerprint: str) -> ModelVersion:
@@ -188,10 +232,12 @@ def _train(
     identity: dict[str, Any],
     progress: Progress | None,
     stop_after: int | None,
+    exam: Exam | None,
 ) -> tuple[dict[str, Any], Path]:
     """Train in ``work``; returns the run's part of the record and the folder with the version's files."""
-    from train.fit import fit, losses, mean_loss, prepare
+    from train.fit import fit, prepare
     from train.samples import taken
+    from train.validate import losses, mean_loss
 
     quiet()
     name = identity["base"]["name"]
@@ -210,6 +256,7 @@ def _train(
         progress=progress,
         model=model,
         stop_after=stop_after,
+        exam=exam,
     )
     spread = done.weights is not None  # then every process takes part in every forward
     after = losses(done.model, checked.train, recipe.micro_tokens) if recipe.pair_losses and spread else []
@@ -230,12 +277,13 @@ def _train(
         "ended": done.ended,
         "steps": done.steps,
         "planned_steps": done.planned_steps,
+        "kept": done.kept,
         "log": [
             {k: round(v, 8) if isinstance(v, float) else v for k, v in entry.items()} for entry in done.log
         ],
         "tokens_seen": sum(entry["tokens"] for entry in steps),
-        "wall_seconds": round(sum(entry["seconds"] for entry in steps), 2),
-        "cpu_seconds": round(sum(entry["cpu_seconds"] for entry in steps), 2),
+        "wall_seconds": round(sum(entry.get("seconds", 0) for entry in done.log), 2),
+        "cpu_seconds": round(sum(entry.get("cpu_seconds", 0) for entry in done.log), 2),
         "peak_memory_mb": _peak_memory_mb(),
         "memory": {**done.memory, "checkpointing": done.checkpointing},
         "resumed_from": done.resumed_from,

@@ -16,6 +16,7 @@ import torch
 from transformers import TrainerCallback
 
 from train.packed import ATTENTION
+from train.processes import sharded
 from train.recipe import Recipe
 from train.render import Rendered, load_tokenizer, stop_ids
 
@@ -36,10 +37,13 @@ class Sampler(TrainerCallback):
         self.stops = sorted(stop_ids(base, self.tokenizer))
 
     def on_step_end(self, args: Any, state: Any, control: Any, model: Any = None, **_: Any) -> None:
-        if self.every is None or state.global_step % self.every or not state.is_world_process_zero:
+        first = state.is_world_process_zero
+        # a model that is spread over the processes answers in all of them together
+        if self.every is None or state.global_step % self.every or not (first or sharded()):
             return
         plain = getattr(model, "module", model)
-        with _as_in_use(plain), torch.no_grad(), self.path.open("a", encoding="utf-8") as sink:
+        entries = []
+        with as_in_use(plain), torch.no_grad():
             for row in self.rows:
                 ids = torch.tensor([row.input_ids[: row.prompt_tokens]], device=args.device)
                 out = plain.generate(
@@ -52,7 +56,10 @@ class Sampler(TrainerCallback):
                 )
                 text = self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True).strip()
                 entry = {"step": state.global_step, "pair_id": row.pair_id, "text": text}
-                sink.write(json.dumps(entry, ensure_ascii=False) + "\n")
+                entries.append(json.dumps(entry, ensure_ascii=False) + "\n")
+        if first:
+            with self.path.open("a", encoding="utf-8") as sink:
+                sink.writelines(entries)
 
 
 def taken(work: Path) -> list[dict[str, Any]]:
@@ -72,7 +79,7 @@ def taken(work: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _as_in_use(model: Any) -> Iterator[None]:
+def as_in_use(model: Any) -> Iterator[None]:
     """Stock attention, real logits and no dropout for as long as the context lasts."""
     head = model.get_output_embeddings()
     projected = head.__dict__.pop("forward", None)  # `train.fused.projected_head` puts it there

@@ -26,7 +26,8 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import Trainer, TrainerCallback
 
 from curate.errors import GoldpairError
-from train.packed import Packed, micro_batches, pack, real_tokens, token_losses
+from train.capabilities import in_threads
+from train.packed import Packed, even_parts, micro_batches, pack, real_tokens, token_losses
 from train.processes import decided_by_first, like, share, whole
 from train.render import Rendered
 
@@ -54,15 +55,18 @@ class PackedTrainer(Trainer):
     """`transformers.Trainer` over packed rows.
 
     One batch of the data loader is one process's share of an optimizer step. ``micro_tokens`` bounds what is in
-    memory at once; when memory still runs out it is halved and the step starts again with the same content.
+    memory at once; when memory still runs out it is halved and the step starts again with the same content. ``apart``
+    is the number of cores that each take a part of a micro-batch's rows; 0 for all cores on each product.
     """
 
     model: Any  # both are set by the time anything here runs; the base class allows None
     optimizer: Any
 
-    def __init__(self, *, micro_tokens: int, head: torch.Tensor | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, micro_tokens: int, head: torch.Tensor | None = None, apart: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(data_collator=pack, **kwargs)
-        self.micro_tokens, self.head = micro_tokens, head
+        self.micro_tokens, self.head, self.apart = micro_tokens, head, apart
         self._step: dict[str, Any] = {}
         self._clock = (time.monotonic(), time.process_time())
 
@@ -118,14 +122,36 @@ class PackedTrainer(Trainer):
         total = torch.zeros((), device=self.args.device)
         parts = micro_batches(inputs, self.micro_tokens)
         for number, part in enumerate(parts):
+            if self.apart:
+                total += self._apart(model, part, scale)
+                continue
             last = number == len(parts) - 1
             with nullcontext() if last else self.accelerator.no_sync(model):
-                loss = token_losses(model, part, self.head).sum() * scale
-                if not torch.isfinite(loss):
-                    self._refuse_loss(part, float(loss.detach()))
+                loss = self._loss(model, part, scale)
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total
+
+    def _apart(self, model: torch.nn.Module, part: Packed, scale: float) -> torch.Tensor:
+        """One micro-batch, its rows shared out to the cores; gradients are added in the order of the rows."""
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+
+        def learn(rows: Packed) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+            loss = self._loss(model, rows, scale)
+            return loss.detach(), torch.autograd.grad(loss, weights)
+
+        total = torch.zeros(())
+        for loss, gradients in in_threads(learn, even_parts(part, self.apart), self.apart):
+            total += loss
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+        return total
+
+    def _loss(self, model: torch.nn.Module, part: Packed, scale: float) -> torch.Tensor:
+        loss = token_losses(model, part, self.head).sum() * scale
+        if not torch.isfinite(loss):
+            self._refuse_loss(part, float(loss.detach()))
+        return loss
 
     def _refuse_loss(self, part: Packed, value: float) -> None:
         assert self.train_dataset is not None
@@ -135,6 +161,20 @@ class PackedTrainer(Trainer):
             f"{', '.join(rows)}. The last checkpoint is kept. Look at those pairs, lower learning_rate, or set "
             'precision = "fp32".'
         )
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing, where a run had ended already and was interrupted before its version was there."""
+        if not self.control.should_training_stop:
+            super()._run_epoch(*args, **kwargs)
+
+    def log_aside(self, logs: dict[str, float], started: tuple[float, float]) -> None:
+        """Log what is no part of a step's learning, with its own seconds; the step is not charged for them.
+
+        ``started``: `time.monotonic` and `time.process_time` when it began.
+        """
+        wall, cpu = time.monotonic() - started[0], time.process_time() - started[1]
+        self._clock = (self._clock[0] + wall, self._clock[1] + cpu)
+        self.log({**logs, "seconds": round(wall, 4), "cpu_seconds": round(cpu, 4)})
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add tokens, seconds and CPU seconds to a step's entry; they add up over resumed runs."""
@@ -161,7 +201,7 @@ class PackedTrainer(Trainer):
         partial.mkdir(parents=True)
         save_file(weights, partial / "weights.safetensors")
         save_file(optimizer, partial / "optimizer.safetensors")
-        save_file(_random_tensors(), partial / "random.safetensors")
+        save_file(random_tensors(), partial / "random.safetensors")
         assert self.lr_scheduler is not None
         scheduler = {k: v for k, v in self.lr_scheduler.state_dict().items() if k != "lr_lambdas"}
         _write(partial / "scheduler.json", json.dumps(scheduler))
@@ -174,8 +214,10 @@ class PackedTrainer(Trainer):
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         _sync(folder)
+        best = folder / f"checkpoint-{self.state.best_global_step}"  # of a run that may stop early
         for old in checkpoints(folder)[:-2]:
-            shutil.rmtree(old, ignore_errors=True)
+            if old != best:
+                shutil.rmtree(old, ignore_errors=True)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """What learns, by name, put together from all processes."""
@@ -213,7 +255,7 @@ class PackedTrainer(Trainer):
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
-            _restore_random(load_file(Path(checkpoint) / "random.safetensors"))
+            restore_random(load_file(Path(checkpoint) / "random.safetensors"))
 
 
 class Reporter(TrainerCallback):
@@ -225,6 +267,11 @@ class Reporter(TrainerCallback):
         self.progress, self.max_minutes, self.stop_after = progress, max_minutes, stop_after
         self.started = time.monotonic()
         self.ended = ""  # why it ended here
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.stop_after is not None and state.global_step >= self.stop_after:
+            self.ended = "stop_after"  # ended here before, and was interrupted before it was published
+            control.should_training_stop = True
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if self.max_minutes is not None:
@@ -244,6 +291,8 @@ class Reporter(TrainerCallback):
         recent = [entry for entry in state.log_history if "tokens" in entry][-8:]
         seconds = sum(entry["seconds"] for entry in recent)
         per_step = seconds / len(recent)
+        last: dict[str, Any] = next((e for e in reversed(state.log_history) if "eval_loss" in e), {})
+        look: dict[str, Any] = {key: last[key] for key in ("eval_loss", "eval_score") if key in last}
         self.progress(
             {
                 "step": state.global_step,
@@ -251,6 +300,7 @@ class Reporter(TrainerCallback):
                 "loss": logs["loss"],
                 "tokens_per_s": sum(entry["tokens"] for entry in recent) / max(seconds, 1e-9),
                 "eta_s": per_step * (state.max_steps - state.global_step),
+                **look,
             }
         )
 
@@ -271,7 +321,8 @@ def _optimizer_tensors(optimizer: Any) -> dict[str, torch.Tensor]:
     }
 
 
-def _random_tensors() -> dict[str, torch.Tensor]:
+def random_tensors() -> dict[str, torch.Tensor]:
+    """The state of every source of random numbers, as tensors: a checkpoint holds no pickle."""
     version, internal, gauss = random.getstate()
     legacy: Any = np.random.get_state(legacy=True)
     _kind, keys, position, has_gauss, cached = legacy
@@ -287,7 +338,8 @@ def _random_tensors() -> dict[str, torch.Tensor]:
     return found
 
 
-def _restore_random(saved: dict[str, torch.Tensor]) -> None:
+def restore_random(saved: dict[str, torch.Tensor]) -> None:
+    """Put back what `random_tensors` gave."""
     torch.random.set_rng_state(saved["torch"])
     version, *internal = saved["python"].tolist()
     gauss = float(saved["python_gauss"])

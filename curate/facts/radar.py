@@ -22,6 +22,7 @@ from typing import Any
 from curate.contract import sha256_hex
 from curate.facts import words as w
 from curate.facts.rules import RULES, Hit, Sentence, Text
+from curate.facts.tied import tied
 
 KINDS = tuple(
     "price fee rate period statute date version hours office channel availability count now".split()
@@ -32,7 +33,7 @@ _RANK = tuple(
     "statute version channel hours date fee price rate office count availability period now".split()
 )
 _NOT_A_STOP = re.compile(
-    r"(?:\b(?:Rs|No|Nos|Dr|Mr|Mrs|Ms|St|vs|approx|sec|secs|art|ver|Inc|Ltd|Co|cl|Smt|Prof|Hon|Adv|viz|cf|est|[A-Z]|e\.g|i\.e|a\.m|p\.m|w\.e\.f|u\.s))\.$",
+    r"(?:\b(?:Rs|No|Nos|Dr|Mr|Mrs|Ms|St|vs|approx|sec|secs|art|ver|Inc|Ltd|Co|cl|Smt|Prof|Hon|Adv|viz|cf|est|[A-Z]|ext|rev|e\.g|i\.e|a\.m|p\.m|w\.e\.f|u\.s))\.$",
     re.IGNORECASE,
 )
 _STOP = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|\n+")
@@ -59,7 +60,7 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
     )
     hits: list[Hit] = []
     for sentence in _sentences(read, day):
-        for rule in RULES:
+        for rule in (*RULES, tied):
             hits += [
                 (kind, sentence.start + start, sentence.start + end)
                 for kind, start, end in rule(sentence, about)
@@ -87,7 +88,7 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
 @cache
 def rules_version() -> str:
     """Names the rules as they are: a text scanned by other ones is scanned again."""
-    here, files = Path(__file__).parent, ("radar.py", "rules.py", "words.py")
+    here, files = Path(__file__).parent, ("radar.py", "rules.py", "tied.py", "words.py")
     return "radar-" + sha256_hex(b"".join((here / name).read_bytes() for name in files))[:12]
 
 
@@ -107,7 +108,9 @@ def _sentences(text: str, today: date) -> Iterator[Sentence]:
                 start,
                 question=bool(w.QUESTION.search(piece))
                 and not piece.lstrip().lower().startswith("did you know"),
-                code=bool(w.CODE_LINE.match(piece.split("\n")[0])) and not re.search(r"[#\"']|\*>", piece),
+                code=bool(w.CODE_LINE.match(piece.split("\n")[0]))
+                and not re.search(r"[#\"']|\*>", piece)
+                and not w.COBOL_IN_PROSE.match(piece),
                 past=_is_past(piece, today),
             )
         start = end

@@ -45,7 +45,7 @@ def _their_own(s: Sentence, about: Text) -> bool:
     """Whether its numbers are what two parties settle between themselves, or constants of a program."""
     if about.agreed and not w.BY_STATUTE.search(s.text):
         return True
-    return about.program and not w.OF_THE_WORLD.search(s.text)
+    return about.program and not w.OF_THE_WORLD.search(w.IDENTIFIER.sub(" ", s.text))
 
 
 def _money(s: Sentence, about: Text) -> Iterator[Hit]:
@@ -66,6 +66,8 @@ def _money(s: Sentence, about: Text) -> Iterator[Hit]:
         return
     kind = "fee" if w.FEE.search(s.text) else "price"
     for match in matches:
+        if s.text[: match.start()].rstrip().endswith("=") or w.CAME_TO.search(s.text[: match.start()]):
+            continue
         tail = w.PER.match(s.text, match.end())
         yield kind, match.start(), tail.end() if tail else match.end()
     for match in w.FREE.finditer(s.text):
@@ -83,9 +85,6 @@ def _rates(s: Sentence, about: Text) -> Iterator[Hit]:
         for match in w.LIMIT.finditer(s.text):
             group = "value" if match["value"] else "value2"
             yield "rate", match.start(group), match.end(group)
-    if w.SET_BY.search(s.text) and not (
-        about.clinical or about.sum or w.SCIENCE.search(s.text) or w.COOKING.search(s.text)
-    ):
         for match in w.THRESHOLD.finditer(s.text):
             group = "value" if match["value"] else "value2"
             if not w.PERIOD.fullmatch(match[group]):
@@ -170,6 +169,8 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
                     continue
                 if about.clinical and not w.DESK.search(s.text):
                     continue
+            if w.UNDER_WAY.search(s.text[: match.start()]):
+                continue
             if w.STORY.search(s.text) and not re.search(
                 r"\b(?:refund\w*|warrant\w*|polic\w+|notice|valid\w*|must|shall)\b", s.text, re.I
             ):
@@ -190,7 +191,7 @@ def _periods(s: Sentence, about: Text) -> Iterator[Hit]:
             ):
                 continue
             if re.match(
-                r"one\s+day\b(?!\s+(?:of|notice|deliver))|\W*an?\s|.*(?:million|billion|thousand)\s+years",
+                r"one\s+day\b(?!\s+(?:of|notice|deliver))|\W*an?\s+(?:minute|hour|day|night|week|fortnight|month|year)|.*(?:million|billion|thousand)\s+years",
                 match.group(),
                 re.I,
             ) and not re.search(
@@ -385,7 +386,7 @@ def _versions(s: Sentence, about: Text) -> Iterator[Hit]:
         return
     for pattern in (w.PRODUCT, w.LOWER_PRODUCT, w.VERSION, w.FORM):
         for match in pattern.finditer(s.text):
-            if w.STABLE_VERSIONS.search(match.group().strip()):
+            if w.STABLE_VERSIONS.search(match.group().strip()) or w.CAME_WITH.search(s.text[: match.start()]):
                 continue
             yield "version", match.start(), match.end()
 
@@ -499,6 +500,10 @@ def _counts(s: Sentence, about: Text) -> Iterator[Hit]:
         if w.PRESENT.search(s.text) or not w.PAST.search(s.text):
             yield "count", match.start(), match.end()
     for match in w.RANK.finditer(s.text):
+        if about.program or re.search(
+            r"\b(?:bytes?|files?|fields?|layout)\b", s.text
+        ):  # its record is another one
+            continue
         if re.search(
             r"\b(?:is|are|has|remains?|holds?|stands|ranks?|ranked)\b|['’]s\b", s.text
         ) and not w.SELF.search(s.text):
@@ -522,7 +527,7 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
             s.text[match.end() : match.end() + 14]
         ):
             continue
-        if "_" in s.text[max(0, match.start() - 1) : match.end() + 1]:
+        if re.search(r"_|^-", s.text[max(0, match.start() - 1) : match.end() + 1]):
             continue
         weak = word in w.NOW_WEAK or word.startswith(("last ", "next ", "coming "))
         if weak and not (
@@ -562,6 +567,8 @@ def _channels(s: Sentence, about: Text) -> Iterator[Hit]:
             continue
         yield "channel", match.start(), match.end()
     for match in w.DIALLED.finditer(s.text):
+        if re.search(r"\b(?:if|when|above|below|over|under|after|stays?)\b", match.group(), re.I):
+            continue
         yield "channel", match.start("number"), match.end("number")
 
 
@@ -578,6 +585,12 @@ def _availability(s: Sentence, about: Text) -> Iterator[Hit]:
         return
     for match in w.AVAILABLE.finditer(s.text):
         if w.SELF.search(s.text[max(0, match.start() - 28) : match.start()]):
+            continue
+        if about.clinical and re.search(
+            r"\b(?:he|she|they|who|patient|pt)\s+$", s.text[: match.start()], re.I
+        ):
+            continue
+        if about.clinical and w.PATIENT_STOPPED.match(match.group()) and not w.HOSPITAL.search(s.text):
             continue
         yield "availability", match.start(), match.end()
 

@@ -37,7 +37,7 @@ _RANGE = r"(?:\s?(?:-|–|—|to|and)\s?)"
 
 _SIGN = r"(?:₹|€|£|¥|(?:US|A|C|S|HK|NZ)?\$|(?<![A-Za-z])(?:Rs\.?|INR|USD|EUR|GBP|AED|SGD|AUD|CAD|JPY|CHF|CNY)(?![A-Za-z]))"
 _CURRENCY = (
-    r"(?:rupees?|dollars?|euros?|pounds?\s+sterling|quid|cents?|pence|paise|yen|yuan|dirhams?|riyals?|francs?|bucks|"
+    r"(?:rupees?|dollars?|euros?|pounds?\s+sterling|quid|cents?|pence|paise|yen|yuan|dirhams?|riyals?|francs?|bucks|kron(?:or|er|a)|pesos?|rand|ringgit|baht|zlotys?|rou?bles|lira|dinars?|"
     r"USD|INR|EUR|GBP|AED|SGD|/-)(?![A-Za-z])"
 )
 MONEY = _re(
@@ -101,7 +101,7 @@ BARE_RATE = _re(
 
 PERIOD = _re(
     rf"(?<![\w.,/$₹£€])(?:{FIGURE}|{SPELT})(?:\s?\(\s?(?:\d{{1,4}}|{SPELT})\s?\))?(?:{_RANGE}(?:{FIGURE}|{SPELT})|\s+or\s+(?:{FIGURE}|{SPELT}))?"
-    r"[\s-]{1,2}(?P<kind>(?:business|working|calendar|consecutive|full|clear)[\s-]+)?"
+    r"[\s-]{1,2}(?P<kind>(?:business|working|calendar|consecutive|full|clear|more|extra|further|additional|whole)[\s-]+)?"
     r"(?P<unit>minutes?|mins?|hours?|hrs?|days?|nights?|weeks?|fortnights?|months?|years?)\b(?!\s+(?:old|ago)\b)(?!-old)"
 )
 SAME_DAY = _re(
@@ -233,7 +233,7 @@ PAST = _re(
     r"\b(?:was|were|had|did|began|ended|became|came|went|took|gave|fell|rose|won|lost|led|sold|bought|paid|built|wrote|founded|invented|discovered|died|"
     r"born|published|landed|passed|signed|declared|ruled|reigned|lived|served|launched|released|introduced|established|opened|started|completed|fought|"
     r"abolished|repealed|enacted|sparked|crossed|visited|walked|sank|burned|met|made|moved|named|crowned|conquered|lasted|used\s+to|cost|earned|charged|"
-    r"arrived|happened|occurred|erupted|celebrated|premiered|debuted|adopted|gained|broke|partitioned|nationalised|nationalized|liberalised|liberalized)\b"
+    r"arrived|happened|ordered|struck|peaked|decided|occurred|erupted|celebrated|premiered|debuted|adopted|gained|broke|partitioned|nationalised|nationalized|liberalised|liberalized)\b"
 )
 PRESENT = _re(
     r"\b(?:is|are|has|have|will|must|can|costs?|stands?|remains?|takes?|now|currently|today|applies|shall|may|charges?|starts?|runs?|expires?|ends?|gets?|pays?|"
@@ -259,7 +259,7 @@ PRODUCT = re.compile(
     rf"(?<![\w.-]){_PRODUCT}\s?v?(?P<n>\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}[a-z]?)(?![\w%])(?:\s?LTS)?(?!\s?(?:years?|months?|days?|people|times|per))"
 )
 VERSION = _re(
-    r"\b(?:version|ver\.|release|build|firmware|service\s+pack|API)\s+(?:number\s+)?v?\d{1,5}(?:\.\d{1,5}){0,3}[a-z]?(?![\w%])(?!\s+of\s+(?:the\s+|this\s+|my\s+|your\s+)?(?:story|events|truth))"
+    r"\b(?:version|ver\.|release|build|firmware|service\s+pack|API)\s+(?:number\s+)?v?\d{1,5}(?:\.\d{1,5}){0,3}[a-z]?(?![\w%])(?!\s+of\s+(?:the\s+|this\s+|my\s+|your\s+)?(?:routine|program|function|script|report|story|events|truth))"
     r"|(?<![\w.])v\d{1,4}(?:\.\d{1,5}){1,3}\b"
     r"|(?:==|>=|~=|<=)\s?\d+(?:\.\d+)+|(?<![\w.])\d{1,4}(?:\.\d{1,4}){0,3}(?=\+?\s+(?:or|and)\s+(?:newer|later|above|higher|up\b|onwards))"
     r"|(?<=release\s)(?:is\s+|was\s+)?v?\d+(?:\.\d+)+|(?<=firmware\s)(?:is\s+(?:at\s+)?)?v?\d+(?:\.\d+)+|(?<![\w.$₹£€-])\d{1,3}\.\d{1,4}\.\d{1,5}(?![\w.%/-])"
@@ -468,7 +468,7 @@ NOW = _re(
     rf"market|balance|model|release|edition|law|slab|interest|repo|tenure|waiting|wait|minimum|maximum|financial|fiscal|government|schedule|timetable|plan|lead|world|holder|champion)))\b"
 )
 CURRENT = _re(
-    r"(?:\b(?:the|our|its|their|your|a)|['’]s)\s+(?P<now>current)\s+(?!(?:location|directory|user|line|record|value|row|node|index|character|page|medications?|problem|complaint|position|state|element|item|flows?|runs?|density|"
+    r"(?:\b(?:the|our|its|their|your|a)|['’]s)\s+(?P<now>current)\s+(?!(?:time|date|location|directory|user|line|record|value|row|node|index|character|page|medications?|problem|complaint|position|state|element|item|flows?|runs?|density|"
     r"account|affairs|events?|through|in|of|is|source|illness|symptoms?)\b)\w+"
 )
 NOW_DOES = _re(
@@ -495,12 +495,12 @@ NOW_WEAK = frozenset(
     }
 )
 NOW_IDIOM = _re(
-    r"\b(?:now\s+(?:and|or)\s+(?:then|again|never)|one\s+of\s+these\s+days|no\s+tomorrow|tomorrow\s+is\s+another\s+day|until\s+tomorrow\s+what|put\s+off\s+till|here\s+today,?\s+gone|rome\s+wasn|"
+    r"\b(?:half\s+a\s+(?:cent|paisa|penny)|(?:nearest|to\s+the)\s+(?:cent|rupee|paisa|penny|dollar)|now\s+(?:and|or)\s+(?:then|again|never)|one\s+of\s+these\s+days|no\s+tomorrow|tomorrow\s+is\s+another\s+day|until\s+tomorrow\s+what|put\s+off\s+till|here\s+today,?\s+gone|rome\s+wasn|"
     r"tomorrow\s+never|today\s+or\s+never|latest\s+(?:gossip|craze|fashion\s+in)|at\s+the\s+latest|better\s+late|up\s+until\s+now|every\s+now|just\s+now|today,?\s+tomorrow|"
     r"(?:stop|leave|go|sleep|breathe|drink|put|try|start|do|call|close|open)\s+(?:\w+\s+){0,3}right\s+now)\b"
 )
 LOOK_UP = _re(
-    r"\b(?:check|see|look\s+(?:it\s+)?up|refer\s+to|confirm|ask|contact|verify|consult|varies|vary|depends?|may\s+(?:change|differ|vary)|can\s+(?:change|vary)|changes?\s+(?:often|daily|frequently|from)|"
+    r"\b(?:check|(?<!can\s)see|look\s+(?:it\s+)?up|refer\s+to|confirm|ask|contact|verify|consult|varies|vary|depends?|may\s+(?:change|differ|vary)|can\s+(?:change|vary)|changes?\s+(?:often|daily|frequently|from)|"
     r"I\s+(?:don['’]t|do\s+not|cannot|can['’]t|am\s+unable|['’]m\s+not\s+able)|we\s+(?:cannot|can['’]t)\s+(?:say|tell|know|promise)|hand(?:ing)?\s+(?:you|this)\s+over|"
     r"pass(?:ing)?\s+(?:this|you|it)|a\s+colleague|don['’]t\s+have\s+(?:access|that|the|live)|not\s+able\s+to\s+(?:see|say|check)|tell\s+you|keep\s+an\s+eye|stay\s+tuned|wait\s+for)\b"
 )
@@ -508,7 +508,7 @@ LOOK_UP = _re(
 # --- what only looks like a fact that expires ---------------------------------------------------------------
 
 IDIOM = _re(
-    r"\b(?:(?:million|billion|sixty-four[- ]thousand|64,?000)[- ]dollar\s+(?:question|smile|idea|view|baby|man)|two\s+cents|my\s+\d?\s?cents|penny\s+for\s+your|a\s+dollar\s+short|"
+    r"\b(?:half\s+a\s+(?:cent|paisa|penny)|(?:nearest|to\s+the)\s+(?:cent|rupee|paisa|penny|dollar)|(?:million|billion|sixty-four[- ]thousand|64,?000)[- ]dollar\s+(?:question|smile|idea|view|baby|man)|two\s+cents|my\s+\d?\s?cents|penny\s+for\s+your|a\s+dollar\s+short|"
     r"(?:like|feel(?:s|ing)?\s+like|look(?:s|ing)?\s+like)\s+(?:a|\d+)\s+(?:million|billion)\s+(?:bucks|dollars)|bet\s+(?:you\s+)?(?:\w+\s+){0,2}(?:bucks|dollars|rupees)|bottom\s+dollar|"
     r"top\s+dollar|not\s+worth\s+(?:a|one)\s+(?:dime|cent|rupee|penny)|(?:for|worth)\s+a\s+(?:million|billion)|quick\s+buck|pass\s+the\s+buck|penny\s+saved|if\s+I\s+had\s+a\s+(?:rupee|dollar|penny|nickel|dime)|"
     r"a\s+(?:rupee|dollar|penny|nickel|dime)\s+for\s+(?:every|each)|hundred\s+and\s+ten\s+per\s?cent|110\s?%|(?:one\s+)?hundred\s+per\s?cent|100\s?%\s+(?:sure|certain|agree|honest|of\s+(?:the\s+)?(?:my|your|people\s+who))|"
@@ -524,7 +524,7 @@ SUPPOSE = _re(
     r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
 )
 SUM = _re(
-    r"\d\s?[×*+÷=]\s?[$₹£€]?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
+    r"\d\s?[×*+÷=]\s?(?:[$₹£€]|Rs\.?)?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
 )
 SCIENCE = _re(
     r"\b(?:oxygen|nitrogen|hydrogen|helium|carbon|methane|atmosphere|seawater|salinity|by\s+(?:volume|mass|weight)|solution|humidity|cocoa|slope|gradient|saline|dextrose|SpO2|saturation|ejection|HbA1c|"
@@ -543,27 +543,30 @@ CLINICAL = _re(
 AGREED = _re(
     r"\b(?:this\s+(?:agreement|contract|deed|letter|appointment|offer)|the\s+(?:employee|employer|company|parties|party)\s+(?:shall|will|agrees?|may|is\s+appointed|hereby)|your\s+(?:employment|appointment|probation|salary|notice\s+period|CTC|joining)|"
     r"either\s+party|hereinafter|you\s+(?:are|will\s+be)\s+(?:appointed|employed)|date\s+of\s+joining|gross\s+salary|annual\s+CTC|between\s+the\s+parties|notice\s+in\s+writing|confidential\s+information|(?:the\s+)?employee['’]s|"
-    r"employment\s+(?:begins|starts|commences)|remuneration)\b"
+    r"employment\s+(?:begins|starts|commences)|remuneration|offer\s+letter|joining\s+date|you\s+resigned|the\s+parties\s+settled|"
+    r"(?:the|your|her|his)\s+(?:contract|agreement|clause|settlement|deed|bond)\s+(?:(?:that|which)\s+)?(?:says|calls|gives|sets|reads|binds|fines|provides|states|runs|asks|lets|you\s+signed|means)|"
+    r"(?:promised|said|written|named)\s+in\s+(?:the|your|her|his)\s+(?:appointment\s+|offer\s+)?letter|terms?\s+of\s+the\s+contract|agreed\s+(?:with\s+you\s+)?in\s+writing|(?:in|under)\s+the\s+agreement)\b"
 )
 BY_STATUTE = _re(
     r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|ESI|EPF|PF|provident|gratuity|GST|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
 )
 PROGRAM = _re(
     r"\b(?:PIC(?:TURE)?|WORKING-STORAGE|PROCEDURE\s+DIVISION|PERFORM|COMPUTE|MOVE|COBOL|paragraph|def\s+\w+|import\s+\w+|return\s+\w+|loop|variable|function|array|list\s+comprehension|decimal\.?\w*|f-string|constant|"
-    r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|copybook|dataclass|method|parameter)\b"
+    r"hard-?coded?|literal|program|script|code|record\s+layout|level\s+88|routine|cursor|lines?\s+\d+|rounds?\s+half|customer\s+type|prints?|module|copybook|dataclass|method|parameter)\b"
 )
 OF_THE_WORLD = _re(
-    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|API|server|service|bank|IRS|HMRC|tax(?:es)?|quota|maintenance|retention|retained|kept|provider|portal|limit|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since)\b"
+    r"\b(?:current(?:ly)?|as\s+of|today['’]?s?|now|latest|law|Act|notified|government|Council|budget|RBI|rate\s+(?:is|was)\s+(?:changed|set|notified|revised)|GST|VAT|TDS|income\s+tax|RBI|repo|minimum\s+wage|bank\s+holiday|released?|support\w*|API|server|service|bank|IRS|HMRC|tax(?:es)?|quota|maintenance|retention|retained|kept|provider|portal|limit|valid|until|till|offer|helpline|call|email|mail|contact|open|closed|deadline|expir\w+|ends?|in\s+20\d\d|RBI|real|outside|check|changes?|changed|revised|effective|since|federal|regime|EPFO?|FICA|UPI|SWIFT|SEBI|Medicare|Social\s+Security|postage|"
+    r"licen[cs]es?|vendor|regulator|ministry|circular|costs?|pays|nowadays|these\s+days)\b"
 )
 HOSPITAL = _re(
-    r"\b(?:guidance|advice|first-line|recommend\w*|evidence|standard\s+of\s+care|national|WHO|programme|protocol|course|reception|desk|theatre|appointment\w*|opens?|closes?|closed|OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insurance|ambulance|schedule)\b"
+    r"\b(?:guidance|advice|first-line|recommend\w*|evidence|standard\s+of\s+care|national|WHO|programme|protocol|course|reception|desk|theatre|appointment\w*|opens?|closes?|closed|OPD|clinics?|hospital|pharmacy|ward|visiting|counter|stock|guidelines?|rota|on[- ]call|duty|vaccine|helpline|lab(?:oratory)?\s+(?:is|opens|closes|hours)|price[sd]?|costs?|charges?|fee|package|insur(?:ance|ers?)|ambulance|schedule|guidance|label|NHS|CDC|adults|shots?|jab|booster|scanner|machine|department|scheme|law|rules?|approved|licensed|supply|waiver|prescribed\s+by|brand|generic)\b"
 )
 DESK = _re(
     r"\b(?:lab|reports?\s+(?:take|is|are|come)|insur\w+|claim\w*|pharmacy|visit(?:ors?|ing)|appointments?|waiting|booking|OPD|hospital|approval|ward|clinic|camp|guidelines?|slots?|package|refund\w*)\b"
 )
 SOAP = re.compile(r"(?:^|\s)(?:[SOAP]|Subjective|Objective|Assessment|Plan):\s")
 STORY = _re(
-    r"\b(?:I|he|she|they|we|it|who|[A-Z][a-z]+)\s+(?:had\s+|have\s+|has\s+|['’]ve\s+)?(?:waited|spent|lived|worked|walked|slept|stayed|travell?ed|ruled|reigned|studied|sailed|trained|fought|lasted|took|ran|sat|stood|danced|cried|"
+    r"\b(?:I|he|she|they|we|it|who|[A-Z][a-z]+|[Tt]he\s+[a-z]+)\s+(?:had\s+|have\s+|has\s+|['’]ve\s+)?(?:waited|spent|lived|worked|walked|slept|stayed|travell?ed|ruled|reigned|studied|sailed|trained|fought|lasted|took|ran|sat|stood|danced|cried|"
     r"laughed|been\s+\w+ing|known|married|practi[cs]ed|argued|watched)\b",
     case=True,
 )
@@ -578,4 +581,24 @@ QUESTION = _re(r"\?[\"'”’)\]]*\s*$")
 CODE_LINE = re.compile(
     r"^\s*(?:(?:def|class|import|from|return|elif|else:|try:|except|with|while|yield|raise|assert|async|print)\b|(?:if|for)\b.*:\s*$|[\w.\[\]'\"]+\s*(?:[-+*/%]?=(?!=)|\+=)\s*\S|@\w+|\w[\w.]*\(.*\)\s*$|"
     r"\d{0,6}\s*(?:MOVE|PERFORM|COMPUTE|DISPLAY|PIC|SELECT|OPEN|CLOSE|READ|WRITE)\b|[{}\[\]();]+\s*$)"
+)
+#: a sentence that opens with a statement of COBOL and goes on in English
+COBOL_IN_PROSE = re.compile(r"[^\n]*?[A-Z][A-Z0-9-]+[^\n]*?(?:\b[a-z]{2,}[ ,]+){3}")
+#: the release that brought something is history
+CAME_WITH = _re(
+    r"\b(?:arrived|appeared|introduced|added|came|born|debuted|landed|part\s+of\s+the\s+language|promise\s+of\s+the\s+language)\s+(?:back\s+)?(?:in|with|from|since)\s+$"
+)
+#: how long a way takes
+UNDER_WAY = _re(
+    r"\b(?:drive|walk|flight|journey|hike|trip|ride|trek|trail|climb|crossing|train|bus)\s+(?:only\s+|itself\s+)?(?:takes?|lasts?|is)\s+(?:\w+\s+)?$|\b(?:spend|stay|plan)\s+$"
+)
+#: names of a program, which say nothing of the world
+IDENTIFIER = re.compile(
+    r"`[^`\n]{0,60}`|\b[A-Z0-9]+(?:-[A-Z0-9]+){1,6}\b|\b\w*_\w*|\b(?:variable|constant|field|item|named|called|paragraph)\s+[A-Z]{2,30}\b"
+)
+#: what somebody's own things came to
+CAME_TO = _re(r"\b(?:came|comes|amounts?|amounted|adds?\s+up|totals?|totalled)\s+(?:up\s+)?(?:to\s+)?$")
+#: what a patient stopped or used up, in a note
+PATIENT_STOPPED = _re(
+    r"no\s+longer\s+(?:need|requir|necess|indicat|tak)|ran\s+out|(?:has|have|had)\s+run\s+out"
 )

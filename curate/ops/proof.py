@@ -66,6 +66,16 @@ def snapshot_verify(context: Context, request: SnapshotRequest) -> dict[str, Any
     return {"id": manifest.id, "rows": manifest.rows, "files": len(manifest.files), "intact": True}
 
 
+@operation("snapshot.rendered", "read")
+def snapshot_rendered(context: Context, request: SnapshotRequest) -> dict[str, Any]:
+    """The first training rows as the base model gets them, piece by piece, and which pieces it learns."""
+    from curate import checks, contract
+
+    folder = snapshot_folder(context, request.snapshot)
+    pack_folder, _ = pack_of(context, contract.load_manifest(folder).task)
+    return checks.Checker.of(context.store).rendered(folder, pack_folder)
+
+
 @operation("snapshot.groups", "read")
 def snapshot_groups(context: Context, request: SnapshotRequest) -> dict[str, Any]:
     """Groups of people by the declared quasi-identifiers: those under k, and what was left out for it."""
@@ -342,7 +352,7 @@ def report(context: Context, request: RunRequest) -> dict[str, Any]:
 
 
 class BlameRequest(RunRequest):
-    gradients: bool = Field(True, description="also compare gradients of the adapter; loads the model")
+    gradients: bool = Field(True, description="also compare gradients of what was learned; loads the model")
 
 
 @operation("blame", "evaluate")

@@ -150,6 +150,32 @@ def heat(people: Sequence[dict[str, Any]], mode: str) -> Any:
     )  # fmt: skip
 
 
+def losses(steps: Sequence[dict[str, Any]], mode: str) -> Any:
+    """A training run's loss by step, and that of the validation split where it was looked at."""
+    colours = COLOURS.get(mode, COLOURS["light"])
+    rows = [{"step": row["step"], "loss": row["loss"], "of": "training"} for row in steps]
+    seen = None
+    for row in steps:
+        if row.get("eval_loss") not in (None, seen):
+            seen = row["eval_loss"]
+            rows.append({"step": row["step"], "loss": seen, "of": "validation"})
+    first, last = steps[0], steps[-1]
+    words = f"From {first['loss']:.3f} at step {first['step']} to {last['loss']:.3f} at step {last['step']}"
+    scale = alt.Scale(domain=["training", "validation"], range=[colours[3], colours[2]])
+    return _styled(
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("step:Q", title="Step", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("loss:Q", title="Loss", scale=alt.Scale(zero=False)),
+            color=alt.Color("of:N", title=None, scale=scale),
+            tooltip=["step:Q", "loss:Q", "of:N"],
+        )
+        .properties(height=220, description=f"Loss by step. {words}."),
+        mode,
+    )
+
+
 def curve(fitted: dict[str, Any], mode: str) -> Any:
     """A learning curve: scores of the parts, the fit with its interval, the score that is asked for."""
     colours = COLOURS.get(mode, COLOURS["light"])

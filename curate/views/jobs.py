@@ -1,6 +1,6 @@
 """Jobs: long-running work with its live progress, cancelling, and the log.
 
-Covers: the list, one job in full. Does not cover: running jobs (`curate.jobs`).
+Covers: the list, one job in full, the loss curve of a training run. Does not cover: running jobs (`curate.jobs`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from curate.views import parts
+from curate import steps
+from curate.views import insight, parts
 
 TAIL = 20_000
+POINTS = 200  # of a loss curve, at most
 KINDS = {
     "done": "good",
     "failed": "bad",
@@ -65,6 +67,8 @@ def render() -> None:
     ids = [job["job_id"] for job in found["jobs"]]
     names = {job["job_id"]: f"{job['kind']} {job['job_id']}" for job in found["jobs"]}
     chosen = st.selectbox("Job", ids, format_func=lambda job: names[job], key="job_log")
+    if chosen not in active:
+        _losses(chosen, table=True)
     _log(chosen)
 
 
@@ -82,6 +86,7 @@ def _running(job_id: str) -> None:
                 f"<p><b>{parts.escape(status['kind'])}</b> {parts.escape(status.get('task') or '')}</p>"
             )
             parts.job_bar(status)
+            _losses(job_id)
         right.button(
             "Cancel",
             key=f"cancel-{job_id}",
@@ -91,6 +96,25 @@ def _running(job_id: str) -> None:
             args=("jobs.cancel", "It stops after its current chunk; finished chunks are kept."),
             kwargs={"job": job_id},
         )
+
+
+def _losses(job_id: str, table: bool = False) -> None:
+    """The loss curve of a job that trains, while it runs and after."""
+    rows = steps.read(parts.context().workspace.jobs / Path(job_id).name)
+    if not rows:
+        return
+    thinned = rows[:: -(-len(rows) // POINTS)]
+    st.altair_chart(
+        insight.losses(thinned, st.context.theme.type or "light"),
+        width="stretch",
+        theme=None,
+        key=f"loss-{job_id}",
+    )
+    if table:
+        with st.expander("The same as a table"):
+            names = {"step": "Step", "loss": "Loss", "eval_loss": "Validation loss", "eval_score": "Score"}
+            shown = [{key: row.get(key) for key in names} for row in thinned]
+            parts.table(shown, names, numeric=list(names))
 
 
 def _log(job_id: str) -> None:

@@ -1,7 +1,7 @@
 """Snapshots: freezing approved pairs, what is inside and what stayed outside, verifying, comparing, preflight.
 
-Covers: the list, the freeze and preflight jobs, exclusions by reason, small groups, differences. Does not cover: how a
-snapshot is made (`curate.snapshot`) nor exporting (a verb of the command line).
+Covers: the list, the freeze and preflight jobs, the first rows as they are learned, exclusions by reason, small groups,
+differences. Does not cover: how a snapshot is made (`curate.snapshot`) nor exporting (a verb of the command line).
 """
 
 from __future__ import annotations
@@ -77,9 +77,11 @@ def render() -> None:
     ids = [row["snapshot_id"] for row in rows]
     st.header("One snapshot", anchor=False)
     chosen = st.selectbox("Snapshot", ids, format_func=lambda name: name[:16], key=f"snapshot-{task}")
-    inside, outside, alone, compare = st.tabs(["Checks", "Left out", "Groups", "Compare"])
+    inside, rows, outside, alone, compare = st.tabs(["Checks", "As learned", "Left out", "Groups", "Compare"])
     with inside:
         _checks(chosen)
+    with rows:
+        _as_learned(chosen)
     with outside:
         _left_out(chosen)
     with alone:
@@ -137,6 +139,32 @@ def checks_table(checks: list[dict[str, Any]]) -> None:
         ],
         {"verdict": "Verdict", "name": "Check", "detail": "What was found"},
     )
+
+
+def _as_learned(chosen: str) -> None:
+    """The first batch after template and tokenizer, what is learned marked. Only when asked for: it loads libraries."""
+    parts.block(
+        '<p class="gp-soft">The first training rows as the model gets them, template included. What is marked is '
+        "learned; the rest is only read.</p>"
+    )
+    if not st.toggle("Show the first rows", key=f"rendered-{chosen}"):
+        return
+    found = parts.ask("snapshot.rendered", snapshot=chosen)
+    if found is None:
+        return
+    if found.get("busy"):
+        parts.empty("The tokenizer is loading", "It takes a few seconds the first time.")
+        st.button("Look again", key=f"rendered-again-{chosen}")
+        return
+    if found["problem"]:
+        parts.empty("Nothing to show", found["problem"])
+    for row in found["rows"]:
+        text, spans = "", []
+        for piece in row["pieces"]:
+            start, text = len(text), text + piece["text"]
+            if piece["learned"]:
+                spans.append({"start": start, "stop": len(text), "entity_type": "learned", "kind": "sub"})
+        parts.text_card(row["pair_id"], text, spans)
 
 
 def _folder(chosen: str) -> Path | None:
