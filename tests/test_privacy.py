@@ -73,7 +73,7 @@ PERSONAL = [
     ("pnr K7WQ2X for the night flight", "ID", "K7WQ2X"),
     ("Caveat No. 61 of 2026 stands", "ID", "61 of 2026"),
     ("plate EX19 KLD was seen", "VEHICLE", "EX19 KLD"),
-    ("it's H O M dash five five one, zero zero eight, two two nine", "ID", "H O M dash five five one, zero zero eight, two two nine"),
+    ("it's H O M dash five five one, zero zero eight, two two nine", "PHONE", "H O M dash five five one, zero zero eight, two two nine"),
     ("His mother, 93, has no other support.", "AGE", "93"),
     ("Walt is ninety-four and in the lodge", "AGE", "ninety-four"),
     ("see you on Wednesday the 19th, I hope", "DATE", "Wednesday the 19th"),

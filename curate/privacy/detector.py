@@ -258,6 +258,7 @@ class Detector:
         kept = {name: self._surviving(text, raw[name]) for name, text in record.items()}
         if "PERSON" in self.policy.entities:
             kept = {name: [_whole(f, record[name]) for f in found] for name, found in kept.items()}
+            kept = _short_names_of_firms(record, kept)
             persons = [
                 (record[name][f.start : f.end], f.score)
                 for name, found in kept.items()
@@ -268,6 +269,7 @@ class Detector:
             tokens = {w for w in names.name_tokens(text for text, _ in persons) if lexicon.is_name(w)}
             tokens |= names.name_tokens(text for text, score in persons if score >= _CUED)
             exact = people.written(text for text, _ in persons)
+            exact = {w for w in exact if lexicon.is_name(w) or not (self._trained and trained.everyday(w))}
             initials = people.initials_of(text for text, _ in persons)
             for name, text in record.items():
                 seen = view(text)
@@ -352,6 +354,32 @@ def _whole(finding: Finding, text: str) -> Finding:
     find = people.whole if finding.entity_type == "PERSON" else places.whole_org
     start, end = find(text, finding.start, finding.end)
     return finding if (start, end) == (finding.start, finding.end) else replace(finding, start=start, end=end)
+
+
+def _short_names_of_firms(
+    record: Mapping[str, str], kept: Mapping[str, list[Finding]]
+) -> dict[str, list[Finding]]:
+    """What a model takes for a person and an organisation's name begins with is that organisation."""
+    firms = {
+        record[name][f.start : f.end].removeprefix("the ").removeprefix("The ")
+        for name, found in kept.items()
+        for f in found
+        if f.entity_type == "ORG"
+    }
+
+    def firm(finding: Finding, text: str) -> bool:
+        words = text[finding.start : finding.end].split()
+        by_model = finding.recognizer.startswith(("trained", "ner"))
+        named = bool(words) and lexicon.is_given(words[0])
+        return by_model and not named and any(f.startswith(" ".join(words) + " ") for f in firms)
+
+    return {
+        name: [
+            replace(f, entity_type="ORG") if f.entity_type == "PERSON" and firm(f, record[name]) else f
+            for f in found
+        ]
+        for name, found in kept.items()
+    }
 
 
 # Entity names of Presidio's own recognizers, for those that are plugged in.

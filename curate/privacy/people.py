@@ -109,7 +109,9 @@ def _family_first(text: str, start: int, end: int) -> int:
 
 def written(names: Iterable[str]) -> set[str]:
     """The capitalised words of found names, as written, that may be looked for elsewhere: no titles, roles, towns."""
-    words = {w for name in names for w in re.findall(r"[^\W\d_]{3,}", name) if w[0].isupper()}
+    words = {
+        w for name in names for w in re.findall(r"[^\W\d_]{3,}", name) if w[0].isupper() and not w.isupper()
+    }
     known = lexicon.not_names() | lexicon.cities() | lexicon.regions() | _PARTICLES
     return {w for w in words if not _ROLE.fullmatch(w) and lexicon.fold(w) not in known}
 

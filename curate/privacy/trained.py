@@ -156,7 +156,17 @@ def everyday(word: str) -> bool:
 def _written_as_a_name(piece: str, start: int, name: str) -> bool:
     """Who uses capitals uses them for names, and a word that opens a sentence has its capital from there."""
     if any(lexicon.is_name(w) for w in re.findall(r"[^\W\d_]+", name)):
-        return True
+        common = " " not in name and lexicon.fold(name) in lexicon.wordlike() and not name.isupper()
+        opens = not piece[:start].strip() or piece[:start].rstrip(" \"'“(")[-1:] in (".", "!", "?")
+        return not (
+            common
+            and opens
+            and re.match(
+                r"[ ](?:my|the|a|your|our|it|to|for|of|in|on|this|that)\b", piece[start + len(name) :]
+            )
+        )
+    if name.isupper() and sum(map(str.isupper, piece)) > 0.7 * sum(map(str.isalpha, piece)):
+        return False  # a heading
     if name.islower():
         return piece.islower()
     if name.isupper() and " " not in name:
@@ -197,7 +207,8 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
             or eponym
             or len(known) == len(words)
             or is_public(trimmed)
-            or folded in lexicon.cities()
+            or all(part.strip() in lexicon.cities() | lexicon.regions() for part in folded.split(","))
+            or folded in lexicon.not_names()
         ):
             return None
         if re.search(r"[\d@=<>{}\\]", trimmed) and not trimmed.islower():
@@ -258,6 +269,9 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         if counts < (6 if kind == "PHONE" else 4) or _UNIT.match(piece[end:]) or _MEASURED.match(trimmed):
             return None
     elif kind == "ADDRESS":
+        towns = lexicon.cities() | lexicon.regions()
+        if all(part.strip() in towns for part in folded.split(",")):
+            return None
         worded = len(re.findall(r"[^\W\d_]{2,}", trimmed))
         if re.fullmatch(
             r"(?i)(?:unit|flat|room|bed|ward|floor|block|door|gate|bay|station|platform) \w+", trimmed
