@@ -144,30 +144,17 @@ def _sealed_rows(quick: bool, detector: Detector, engine: Any) -> list[dict[str,
             spread = (
                 f"{mine.recall_interval[0]:.3f}–{mine.recall_interval[1]:.3f}" if name == "recall" else ""
             )
+            title, met = (
+                f"natural text, {part} ({len(docs)} documents): {figure}",
+                value >= goal if up else value <= goal,
+            )
             rows.append(
-                _row(
-                    f"natural text, {part} ({len(docs)} documents): {figure}",
-                    f"{'≥' if up else '≤'} {goal}",
-                    value,
-                    getattr(theirs, name),
-                    None,
-                    spread,
-                    value >= goal if up else value <= goal,
-                )
+                _row(title, f"{'≥' if up else '≤'} {goal}", value, getattr(theirs, name), None, spread, met)
             )
     mine, theirs = evaluate(documents, found), evaluate(documents, peer)
-    rows += [
-        _row(
-            f"natural text, sealed: recall, whole span, {kind}",
-            "reported",
-            value,
-            theirs.by_type.get(kind),
-            None,
-            "",
-            None,
-        )
-        for kind, value in sorted(mine.by_type.items())
-    ]
+    for kind, value in sorted(mine.by_type.items()):
+        title = f"natural text, sealed: recall, whole span, {kind}"
+        rows.append(_row(title, "reported", value, theirs.by_type.get(kind), None, "", None))
     return rows
 
 
