@@ -194,9 +194,9 @@ def test_facts_are_decided_in_a_browser_and_no_record_is_obeyed(
             assert tab.page.evaluate("() => window.pwned") is None
             tab.page.get_by_role("button", name="Timeless").first.click()
             tab.until(lambda: tab.page.locator("mark").count() == 2)
-            tab.page.get_by_role("button", name="Undo").click()
+            tab.idle().page.get_by_role("button", name="Undo").first.click()
             tab.until(lambda: tab.page.locator("mark").count() == 3)
-            tab.page.get_by_role("button", name="Replace").first.click()
+            tab.idle().page.get_by_role("button", name="Replace").first.click()
             tab.until(lambda: tab.page.locator("mark").count() == 2)
             slots = client.call("facts.list", task=TASK, status="slot")["facts"]
             assert [f["decided_by"] for f in slots] == ["rita"]

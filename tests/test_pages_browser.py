@@ -98,6 +98,10 @@ class Tab:
     def open(self, path: str) -> Tab:
         self.page.goto(f"{self.running.base}/{path}")
         self.page.wait_for_selector("[data-testid=stMain] h1")
+        return self.idle()
+
+    def idle(self) -> Tab:
+        """Wait until no rerun is under way; while one is, old and new widgets stand on the page together."""
         self.page.wait_for_function(
             "() => document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
             " && !document.querySelector('[data-testid=stSkeleton]')"

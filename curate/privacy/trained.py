@@ -184,6 +184,16 @@ def _written_as_a_name(piece: str, start: int, name: str) -> bool:
     )
 
 
+def _opens_alone(piece: str, start: int, name: str) -> bool:
+    """One word at the start of a sentence, with nothing but its capital to say that it is a name."""
+    return (
+        " " not in name
+        and (not lexicon.is_name(name) or lexicon.fold(name) in lexicon.wordlike())
+        and piece[:start].rstrip(" \"'“(")[-1:] in ("", ".", "!", "?")
+        and _AFTER_NAME.match(piece[start + len(name) :]) is None
+    )
+
+
 def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
     """The finding without its edges that cannot belong to it, or None when it cannot be of its kind at all."""
     inner = piece[start:end]
@@ -298,9 +308,12 @@ class TrainedRecognizer(EntityRecognizer):
     def _score(self, piece: str, start: int, end: int, kind: str) -> float:
         """The label's score. A lower-case word on no list stays below the default threshold: in short questions seven
         of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. After "called"
-        or a title it waits for a person."""
+        or a title it waits for a person, as does a word on no list, or a common one, that may owe its capital to the
+        sentence it opens ("Papad was only the start", "Snow is late")."""
         found = piece[start:end]
         low = found == found.lower()
+        if kind == "PERSON" and not low and _opens_alone(piece, start, found):
+            return 0.55
         if (kind == "CITY" and low and lexicon.fold(found) not in lexicon.cities()) or (
             kind == "ORG" and low and not is_place_of_work(found)
         ):
