@@ -38,6 +38,20 @@ def test_the_asset_is_small_has_a_card_and_adds_what_rules_miss(detector: Detect
     assert all(trained.UNSURE <= r.score <= 0.84 for r in hits)
 
 
+def test_a_capital_that_only_the_sentence_gave_waits_and_an_identifier_is_nobody() -> None:
+    detector = Detector.from_policy("thorough")
+    texts = [
+        "Papad was only the internship.",
+        "Snow has not confirmed it.",
+        "my script throws KeyError again",
+    ]
+    papad, snow, error = detector.scan(texts)
+    for text, found in ((texts[0], papad), (texts[1], snow)):
+        assert all(f.score < detector.policy.review_below for f in found if f.start == 0), text
+    assert papad, "a person decides; nothing is dropped"
+    assert error == []
+
+
 def test_another_asset_is_another_detector(
     detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,8 @@ _BEFORE = re.compile(
 _MEASURED = re.compile(
     r"^(?:\d{2,3}\s?/\s?\d{2,3}|[A-Za-z]{0,4}\s?\d{1,3}\.\d{1,2}|v?\d+(?:\.\d+){1,2}|0x[0-9a-f]+)$", re.I
 )
+# A name of code (KeyError, DataFrame); McCoy, DeSouza and FitzGerald are people.
+_IDENTIFIER = re.compile(r"\b(?!(?:Mc|Mac|De|Di|Da|Du|La|Le|Van|Von|Fitz|Ni|Ua)[A-Z])[A-Z]?[a-z]+[A-Z]\w*\b")
 # What follows a name that opens a sentence or a line.
 _AFTER_NAME = re.compile(r"['’]s\b|[ ]\(|[ ]\d{1,2}:\d\d")
 _NAMED = re.compile(
@@ -222,6 +224,8 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         ):
             return None
         if re.search(r"[\d@=<>{}\\]", trimmed) and not trimmed.islower():
+            return None
+        if _IDENTIFIER.search(trimmed):
             return None
         if before_clinical_noun(piece, end) or not _written_as_a_name(piece, start, trimmed):
             return None
