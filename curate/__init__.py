@@ -9,5 +9,6 @@ import os
 
 # Threads of torch that wait for each other spin for milliseconds by default. Where cores are shared (a server beside a
 # job, two jobs) the one that spins takes the core of the one it waits for: seven times the CPU seconds, measured. So
-# they spin briefly and then sleep; on idle cores that costs nothing. libgomp reads it when torch is first imported.
+# they spin briefly and then sleep, which costs a little on idle cores; most work gives each core rows of its own anyway
+# (`train.capabilities.in_threads`). libgomp reads it when torch is first imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -23,6 +23,7 @@ from curate.errors import RefusedError, UsageError
 from tests.train_helpers import PAIRS, RECIPE, row, snapshot
 from train import fine_tune, versions
 from train.base import tiny_llama
+from train.packed import even_parts
 from train.trainer import TrainingStopped
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -262,7 +263,17 @@ def test_micro_batches_do_not_change_the_run(trained, base, frozen, tmp_path) ->
     assert tight == pytest.approx(roomy, abs=1e-4)
 
 
-def test_two_cores_take_rows_of_their_own_and_learn_the_same(trained, base, frozen, tmp_path) -> None:
+def test_two_cores_take_rows_of_their_own_and_learn_the_same(
+    trained, base, frozen, tmp_path, monkeypatch
+) -> None:
+    shares: list[int] = []
+
+    def cut(packed, count):
+        parts = even_parts(packed, count)
+        shares.append(len(parts))
+        return parts
+
+    monkeypatch.setattr("train.trainer.even_parts", cut)
     first, again = (
         fine_tune(frozen, {**RECIPE, "threads": 2}, tmp_path / name / "tiny-bot-v1", base_model=base)
         for name in ("a", "b")
@@ -271,6 +282,7 @@ def test_two_cores_take_rows_of_their_own_and_learn_the_same(trained, base, froz
         [e["loss"] for e in version.record()["log"] if "loss" in e] for version in (trained[0], first)
     )
     assert apart == pytest.approx(alone, abs=2e-4)
+    assert shares and set(shares) == {2}, "each step was cut in two"
     # gradients are added in the order of the rows, whichever core is ready first
     assert first.adapter_sha256 == again.adapter_sha256
 
