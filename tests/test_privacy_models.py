@@ -43,7 +43,7 @@ def test_a_capital_that_only_the_sentence_gave_waits_and_an_identifier_is_nobody
     texts = [
         "Papad was only the internship.",
         "Snow has not confirmed it.",
-        "my script throws KeyError again",
+        "my python script throws KeyError",
     ]
     papad, snow, error = detector.scan(texts)
     for text, found in ((texts[0], papad), (texts[1], snow)):
