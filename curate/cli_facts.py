@@ -11,18 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import (
+from curate.cli_base import (
     JsonOption,
     LimitOption,
     NoWait,
     UserOption,
     WorkspaceOption,
-    _client,
-    _job,
-    _print,
-    _show_table,
     app,
+    connect,
     example,
+    run_job,
+    show_result,
+    show_table,
 )
 from curate.errors import NotFound, UsageError
 
@@ -41,7 +41,9 @@ def facts_scan(
     as_json: JsonOption = False,
 ) -> None:
     """Read every completion for prices, fees, dates, statutes and other facts that expire. Changes no pair."""
-    _print(_job(_client(workspace, user), "facts", as_json, no_wait, "facts.scan", task=task), as_json)
+    show_result(
+        run_job(connect(workspace, user), "facts", as_json, no_wait, "facts.scan", task=task), as_json
+    )
 
 
 @facts_app.command(
@@ -65,7 +67,7 @@ def facts_list(
 ) -> None:
     """Facts in the pairs in play, with what the radar suggests or somebody decided."""
     wanted = None if status == "all" else status
-    result = _client(workspace, user).call(
+    result = connect(workspace, user).call(
         "facts.list", task=task, status=wanted, kind=kind, limit=limit, offset=offset
     )
 
@@ -81,11 +83,11 @@ def facts_list(
             "expires",
             "slot",
         ]
-        _show_table(found["facts"], columns)
+        show_table(found["facts"], columns)
         if found["unread"]:
             print(f"{found['unread']} revisions were not read yet: goldpair facts scan --task {task}")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @facts_app.command(
@@ -108,11 +110,11 @@ def facts_classify(
     as_json: JsonOption = False,
 ) -> None:
     """Decide on facts, all in the same way. A slot is an edit: somebody else approves it. review undo takes it back."""
-    client = _client(workspace, user)
+    client = connect(workspace, user)
     done = []
     for fact in dict.fromkeys(facts):
         done.append(client.call("facts.classify", fact_id=fact, expires=expires, slot=slot, **{"as": as_}))
-    _print({"decided": done}, as_json, lambda r: _show_table(r["decided"]))
+    show_result({"decided": done}, as_json, lambda r: show_table(r["decided"]))
 
 
 @facts_app.command("add", epilog=example("goldpair facts add p-12ab 'the red line' --kind now"))
@@ -125,7 +127,7 @@ def facts_add(
     as_json: JsonOption = False,
 ) -> None:
     """Mark words that the radar passed over as a fact to decide on."""
-    _print(_client(workspace, user).call("facts.add", pair_id=pair, words=words, kind=kind), as_json)
+    show_result(connect(workspace, user).call("facts.add", pair_id=pair, words=words, kind=kind), as_json)
 
 
 @facts_app.command(
@@ -146,10 +148,10 @@ def facts_changed(
     as_json: JsonOption = False,
 ) -> None:
     """Pairs, snapshots and models that state what a new policy sheet changes. Changes nothing itself."""
-    result = _client(workspace, user).call(
+    result = connect(workspace, user).call(
         "facts.changed", policy=_text(policy), before=_text(before) if before else None, task=task
     )
-    _print(result, as_json, _show_changed)
+    show_result(result, as_json, _show_changed)
 
 
 def _text(path: Path) -> str:
@@ -164,18 +166,18 @@ def _text(path: Path) -> str:
 def _show_changed(result: dict[str, Any]) -> None:
     for found in result["tasks"]:
         print(f"{found['task']}: {found['old']['version']} -> {found['new']['version']}")
-        _show_table(found["changes"], ["fact", "what", "old", "new"])
+        show_table(found["changes"], ["fact", "what", "old", "new"])
         claims = [
             {"pair": pair["pair_id"], "status": pair["status"], **claim}
             for pair in found["pairs"]
             for claim in pair["claims"]
         ]
         if claims:
-            _show_table(claims, ["pair", "status", "what", "span", "fact", "new"])
+            show_table(claims, ["pair", "status", "what", "span", "fact", "new"])
         if found["snapshots"]:
-            _show_table(found["snapshots"], ["folder", "rows", "affected"])
+            show_table(found["snapshots"], ["folder", "rows", "affected"])
         if found["models"]:
-            _show_table(found["models"], ["model", "released", "pairs"])
+            show_table(found["models"], ["model", "released", "pairs"])
     print(
         f"{result['pairs']} pairs, {result['snapshots']} snapshots, {result['models']} models "
         f"({result['released']} of them released)"

@@ -11,7 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import JsonOption, UserOption, WorkspaceOption, _client, _print, _show_table, app, example
+from curate.cli_base import (
+    JsonOption,
+    UserOption,
+    WorkspaceOption,
+    app,
+    connect,
+    example,
+    show_result,
+    show_table,
+)
 from curate.errors import UsageError
 
 
@@ -30,16 +39,16 @@ def backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy the store, also while a server runs; the copy is proven equal row by row. Admins only."""
-    client = _client(workspace, user)
+    client = connect(workspace, user)
     if list_:
         result = client.call("backup.list")
         columns = ["name", "created", "events", "bytes", "path"]
-        _print(result, as_json, lambda r: _show_table(r["backups"], columns))
+        show_result(result, as_json, lambda r: show_table(r["backups"], columns))
         return
     result = client.call("backup.create", to=str(file.resolve()) if file else None)
     if compact_:
         result |= {"compacted": _compact(client)}
-    _print(result, as_json, _show_backup)
+    show_result(result, as_json, _show_backup)
 
 
 @app.command(
@@ -62,22 +71,22 @@ def restore(
     from curate.store.backup import examine
     from curate.store.backup import restore as put_back
 
-    client = _client(workspace, user)
+    client = connect(workspace, user)
     if dry_run:
         found = examine(file.resolve())
         if found["problems"]:
             raise RefusedError(f"{file} does not hold.", found["problems"])
         kept = ("schema_version", "events", "head", "content_sha256", "erasures")
-        _print({"file": str(file.resolve()), **{key: found[key] for key in kept}}, as_json)
+        show_result({"file": str(file.resolve()), **{key: found[key] for key in kept}}, as_json)
         return
     _no_server(client)
-    _print(put_back(client.workspace.store, file.resolve(), client.user), as_json)
+    show_result(put_back(client.workspace.store, file.resolve(), client.user), as_json)
 
 
 @app.command(epilog=example("goldpair compact"))
 def compact(workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False) -> None:
     """Write the store anew without unused space, proven equal row by row. The server must be stopped."""
-    _print(_compact(_client(workspace, user)), as_json)
+    show_result(_compact(connect(workspace, user)), as_json)
 
 
 def _compact(client: Any) -> dict[str, Any]:

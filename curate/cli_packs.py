@@ -11,7 +11,16 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import JsonOption, UserOption, WorkspaceOption, _client, _print, _show_table, app, example
+from curate.cli_base import (
+    JsonOption,
+    UserOption,
+    WorkspaceOption,
+    app,
+    connect,
+    example,
+    show_result,
+    show_table,
+)
 
 
 @app.command(
@@ -44,7 +53,7 @@ def demo(
     from curate import demo as script
 
     done = script.run(task, workspace, quiet=as_json, full=full, result=result)
-    _print(done, as_json, script.show)
+    show_result(done, as_json, script.show)
 
 
 @app.command(
@@ -63,20 +72,20 @@ def new_task(
     as_json: JsonOption = False,
 ) -> None:
     """Make a task of your own in the workspace, with comments, examples and the next steps."""
-    result = _client(workspace, user).call("tasks.new", name=name, like=like)
+    result = connect(workspace, user).call("tasks.new", name=name, like=like)
 
     def show(made: dict[str, Any]) -> None:
         print(f"{made['folder']} is ready: {', '.join(made['files'])}")
         for number, step in enumerate(made["next"], 1):
             print(f"{number}. {step}")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @app.command(epilog=example("goldpair gallery", "goldpair gallery --json"))
 def gallery(workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False) -> None:
     """The shipped task packs with their last results; --json adds guidelines and sample pairs."""
-    result = _client(workspace, user).call("tasks.gallery")
+    result = connect(workspace, user).call("tasks.gallery")
 
     def show(found: dict[str, Any]) -> None:
         rows = [
@@ -90,9 +99,9 @@ def gallery(workspace: WorkspaceOption = None, user: UserOption = None, as_json:
             }
             for pack in found["packs"]
         ]
-        _show_table(rows)
+        show_table(rows)
         for pack in found["packs"]:
             print(f"{pack['task']}: {pack['description']}")
         print("Start your own: goldpair new-task NAME --like TASK")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)

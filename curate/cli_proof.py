@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import (
+from curate.cli_base import (
     JsonOption,
     ModelArgument,
     NoWait,
@@ -22,14 +22,14 @@ from curate.cli import (
     TaskArgument,
     UserOption,
     WorkspaceOption,
-    _client,
-    _job,
-    _place,
-    _print,
-    _show_table,
     app,
+    connect,
     example,
     models_app,
+    place_of,
+    run_job,
+    show_result,
+    show_table,
 )
 from curate.errors import EXIT_REFUSED, UsageError
 
@@ -61,23 +61,23 @@ def preflight(
     as_json: JsonOption = False,
 ) -> None:
     """Check a snapshot before training. Exits 3 unless it passes."""
-    client = _client(workspace, user)
+    client = connect(workspace, user)
     if override:
-        result = client.call("preflight.override", snapshot=_place(snapshot), reason=override)
-        _print(result, as_json, _show_checks)
+        result = client.call("preflight.override", snapshot=place_of(snapshot), reason=override)
+        show_result(result, as_json, _show_checks)
         return
-    result = _job(
+    result = run_job(
         client,
         "preflight",
         as_json,
         no_wait,
         "preflight",
-        snapshot=_place(snapshot),
+        snapshot=place_of(snapshot),
         recipe=str(recipe.resolve()) if recipe else None,
         set=set_ or [],
         base_model=base_model,
     )
-    _print(result, as_json, _show_checks)
+    show_result(result, as_json, _show_checks)
     if not no_wait and result.get("verdict") != "PASS":
         raise typer.Exit(EXIT_REFUSED)
 
@@ -106,20 +106,20 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Fine-tune from a verified snapshot whose preflight passed. Exits 3 when it did not."""
-    result = _job(
-        _client(workspace, user),
+    result = run_job(
+        connect(workspace, user),
         "train",
         as_json,
         no_wait,
         "train",
-        snapshot=_place(snapshot),
+        snapshot=place_of(snapshot),
         recipe=str(recipe.resolve()) if recipe else None,
         set=set_ or [],
         base_model=base_model,
         max_minutes=max_minutes,
         name=name,
     )
-    _print(result, as_json)
+    show_result(result, as_json)
 
 
 @app.command(
@@ -141,13 +141,13 @@ def curve(
     as_json: JsonOption = False,
 ) -> None:
     """How many more pairs? Train on parts of a snapshot, score each, fit a curve. Finished parts are kept."""
-    result = _job(
-        _client(workspace, user),
+    result = run_job(
+        connect(workspace, user),
         "curve",
         as_json,
         no_wait,
         "curve",
-        snapshot=_place(snapshot),
+        snapshot=place_of(snapshot),
         seeds=seeds,
         points=points,
         max_minutes=max_minutes,
@@ -159,12 +159,12 @@ def curve(
     def show(found: dict[str, Any]) -> None:
         for name, suite in found.get("suites", {}).items():
             columns = ["pairs", "seed", "score", "rows", "seconds"]
-            _show_table(sorted(suite["points"], key=lambda p: (p["pairs"], p["seed"])), columns)
+            show_table(sorted(suite["points"], key=lambda p: (p["pairs"], p["seed"])), columns)
             print(f"{name}: {suite['sentence']}")
         if no_wait:
             print(f"job: {found['job']}")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @app.command(epilog=example("goldpair reproduce sarcastic-bot-v1"))
@@ -176,8 +176,8 @@ def reproduce(
     as_json: JsonOption = False,
 ) -> None:
     """Train a version again from its record and compare. Exits 3 when another adapter comes out."""
-    result = _job(_client(workspace, user), "reproduce", as_json, no_wait, "reproduce", model=model)
-    _print(result, as_json)
+    result = run_job(connect(workspace, user), "reproduce", as_json, no_wait, "reproduce", model=model)
+    show_result(result, as_json)
     if not no_wait and not result["equal"]:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -219,21 +219,21 @@ def eval_(
             raise UsageError(f"--outputs wants NAME=FILE, not {entry!r}.")
         files[arm] = str(Path(file).resolve())
     chosen = None if baselines is None else [b for b in baselines.split(",") if b and b != "none"]
-    result = _job(
-        _client(workspace, user),
+    result = run_job(
+        connect(workspace, user),
         "eval",
         as_json,
         no_wait,
         "eval",
         task=task,
         model=model,
-        snapshot=_place(snapshot) if snapshot else None,
+        snapshot=place_of(snapshot) if snapshot else None,
         suite=suite,
         outputs=files,
         baselines=chosen,
         limit=limit,
     )
-    _print(result, as_json)
+    show_result(result, as_json)
 
 
 @app.command(
@@ -273,17 +273,17 @@ def score(
 
     def show(result: dict[str, Any]) -> None:
         numbers = [{"number": k, "value": _short(v)} for k, v in result.items() if k not in PER_ITEM]
-        _show_table(numbers)
+        show_table(numbers)
         items = zip(result["scores"], result.get("evidence") or [[]] * len(result["scores"]), strict=True)
         rows = [
             {"item": number, "score": _short(value), "hits": _hits(hits)}
             for number, (value, hits) in enumerate(items, 1)
         ]
-        _show_table(rows[:20])
+        show_table(rows[:20])
         if len(rows) > 20:
             print(f"... and {len(rows) - 20} more; --out FILE writes them all.")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 def _short(value: Any) -> str:
@@ -309,7 +309,7 @@ def gate(
     as_json: JsonOption = False,
 ) -> None:
     """Decide PASS, FAIL or INCONCLUSIVE from the scores. Exits 3 unless it passes."""
-    result = _client(workspace, user).call("gate", run=run)
+    result = connect(workspace, user).call("gate", run=run)
 
     def show(decision: dict[str, Any]) -> None:
         if not ci:
@@ -321,7 +321,7 @@ def gate(
             print(f"| {check['name']} | {check['verdict']} | {detail} |")
         print(f"\n**{decision['verdict']}**")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
     if result["verdict"] != "PASS":
         raise typer.Exit(EXIT_REFUSED)
 
@@ -331,7 +331,7 @@ def report(
     run: RunArgument, workspace: WorkspaceOption = None, user: UserOption = None, as_json: JsonOption = False
 ) -> None:
     """Write the regression report of an eval run: HTML, Markdown, JSON."""
-    _print(_client(workspace, user).call("report", run=run), as_json)
+    show_result(connect(workspace, user).call("report", run=run), as_json)
 
 
 @app.command(
@@ -352,17 +352,19 @@ def blame(
     as_json: JsonOption = False,
 ) -> None:
     """Name the training pairs most likely behind each broken example."""
-    result = _job(_client(workspace, user), "blame", as_json, no_wait, "blame", run=run, gradients=gradients)
+    result = run_job(
+        connect(workspace, user), "blame", as_json, no_wait, "blame", run=run, gradients=gradients
+    )
 
     def show(found: dict[str, Any]) -> None:
         rows = [
             {"example": e["id"], "pairs": ", ".join(p["pair_id"] for p in e["pairs"])}
             for e in found.get("examples", ())
         ]
-        _show_table(rows)
-        _show_table(found.get("groups", [])[:10])
+        show_table(rows)
+        show_table(found.get("groups", [])[:10])
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @app.command(epilog=example("goldpair reopen sarcastic-bot-v2", "goldpair reopen sarcastic-bot-v2 3f9a1c"))
@@ -376,7 +378,7 @@ def reopen(
     as_json: JsonOption = False,
 ) -> None:
     """Return the pairs that `goldpair blame` suspects to the review queue, with the failing example."""
-    _print(_client(workspace, user).call("blame.reopen", run=run, pairs=pairs or None), as_json)
+    show_result(connect(workspace, user).call("blame.reopen", run=run, pairs=pairs or None), as_json)
 
 
 @app.command(epilog=example("goldpair promote sarcastic-bot-v1"))
@@ -390,7 +392,7 @@ def promote(
     as_json: JsonOption = False,
 ) -> None:
     """Release a model version. Only a PASS releases; exits 3 otherwise."""
-    _print(_client(workspace, user).call("promote", model=model, override=override), as_json)
+    show_result(connect(workspace, user).call("promote", model=model, override=override), as_json)
 
 
 @app.command(epilog=example("goldpair chat sarcastic-bot-v1", "goldpair chat sarcastic-bot-v1 --base"))
@@ -411,7 +413,7 @@ def chat(
     from curate.workspace import Workspace
 
     here = Workspace.open(workspace)
-    run = _client(workspace, user).call("models.show", model=model)["run"]
+    run = connect(workspace, user).call("models.show", model=model)["run"]
     pack = load_pack(find_pack(run["task"], here.tasks))
     found = playground.voices(
         [here.models / Path(model).name], pack, base=base, threads=here.settings.threads
@@ -443,8 +445,8 @@ def models_list(
     as_json: JsonOption = False,
 ) -> None:
     """Model versions."""
-    result = _client(workspace, user).call("models.list", task=task)
-    _print(result, as_json, lambda r: _show_table(r["models"]))
+    result = connect(workspace, user).call("models.list", task=task)
+    show_result(result, as_json, lambda r: show_table(r["models"]))
 
 
 @models_app.command("versions", epilog=example("goldpair models versions sarcastic-bot"))
@@ -455,7 +457,7 @@ def models_versions(
     as_json: JsonOption = False,
 ) -> None:
     """Model versions, oldest first, with score and interval by suite, retention, verdict and release."""
-    result = _client(workspace, user).call("models.versions", task=task)
+    result = connect(workspace, user).call("models.versions", task=task)
 
     def show(found: dict[str, Any]) -> None:
         rows = []
@@ -472,9 +474,9 @@ def models_versions(
                     f"{s['mean']:.3f} [{s['interval'][0]:.3f}, {s['interval'][1]:.3f}], {s['rows']} of {s['of']} rows"
                 )
             rows.append(row)
-        _show_table(rows, list(dict.fromkeys(key for row in rows for key in row)) or None)
+        show_table(rows, list(dict.fromkeys(key for row in rows for key in row)) or None)
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @models_app.command("show", epilog=example("goldpair models show sarcastic-bot-v1 --json"))
@@ -485,7 +487,7 @@ def models_show(
     as_json: JsonOption = False,
 ) -> None:
     """The run record of a model version."""
-    _print(_client(workspace, user).call("models.show", model=model), as_json)
+    show_result(connect(workspace, user).call("models.show", model=model), as_json)
 
 
 @models_app.command(
@@ -499,7 +501,7 @@ def models_compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two versions: scores over the same rows, fixed and broken, recipe and data."""
-    result = _client(workspace, user).call("models.compare", left=left, right=right)
+    result = connect(workspace, user).call("models.compare", left=left, right=right)
 
     def show(found: dict[str, Any]) -> None:
         rows = [
@@ -513,11 +515,11 @@ def models_compare(
             }
             for s in found["suites"]
         ]
-        _show_table(rows)
+        show_table(rows)
         for line in found["skipped"]:
             print(line)
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @models_app.command("import", epilog=example("goldpair models import /mnt/gpu/medical-scribe-v1"))
@@ -528,7 +530,7 @@ def models_import(
     as_json: JsonOption = False,
 ) -> None:
     """Bring home a model version trained on another machine."""
-    _print(_client(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
+    show_result(connect(workspace, user).call("models.import", path=str(folder.resolve())), as_json)
 
 
 @models_app.command(
@@ -550,14 +552,14 @@ def models_export(
     as_json: JsonOption = False,
 ) -> None:
     """Write a version for other tools. Exits 3 when the export answers otherwise than the version."""
-    client = _client(workspace, user)
+    client = connect(workspace, user)
     if form == "vllm-command":
-        _print(client.call("models.command", model=model), as_json, lambda r: print(r["command"]))
+        show_result(client.call("models.command", model=model), as_json, lambda r: print(r["command"]))
         return
     if out is None:
         raise UsageError(f"--form {form} needs --out FOLDER.")
     fields = {"model": model, "form": form, "out": str(out.resolve()), "outtype": outtype}
-    result = _job(client, f"export {form}", as_json, no_wait, "models.export", **fields)
-    _print(result, as_json)
+    result = run_job(client, f"export {form}", as_json, no_wait, "models.export", **fields)
+    show_result(result, as_json)
     if (result.get("parity") or {}).get("verdict") == "BROKEN":
         raise typer.Exit(EXIT_REFUSED)

@@ -10,20 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import (
+from curate.cli_base import (
     JsonOption,
     LimitOption,
     NoWait,
     TaskArgument,
     UserOption,
     WorkspaceOption,
-    _client,
-    _job,
-    _print,
-    _show_table,
     app,
+    connect,
     example,
     review_app,
+    run_job,
+    show_result,
+    show_table,
 )
 
 
@@ -52,8 +52,8 @@ def suggest(
     as_json: JsonOption = False,
 ) -> None:
     """Let a model answer undecided pairs; reviewers see its answers beside theirs, and may take one as an edit."""
-    result = _job(
-        _client(workspace, user),
+    result = run_job(
+        connect(workspace, user),
         "Suggesting",
         as_json,
         no_wait,
@@ -79,7 +79,7 @@ def suggest(
         for reason, n in result["left_out"].items():
             print(f"not asked, {reason.replace('_', ' ')}: {n}")
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 MinScore = Annotated[float | None, typer.Option(help="Only pairs with at least this score.")]
@@ -96,7 +96,7 @@ def review_score(
     as_json: JsonOption = False,
 ) -> None:
     """Let the task's scorers judge what they have not judged yet, to list and review by score."""
-    result = _job(_client(workspace, user), "Scoring", as_json, no_wait, "review.score", task=task)
+    result = run_job(connect(workspace, user), "Scoring", as_json, no_wait, "review.score", task=task)
 
     def show(result: dict[str, Any]) -> None:
         if no_wait:
@@ -106,9 +106,9 @@ def review_score(
         rows = [
             row | {"mean": None if row["mean"] is None else f"{row['mean']:.3f}"} for row in result["scorers"]
         ]
-        _show_table(rows)
+        show_table(rows)
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @review_app.command(
@@ -138,7 +138,7 @@ def review_list(
     as_json: JsonOption = False,
 ) -> None:
     """Pairs of a task, filtered and in an order."""
-    result = _client(workspace, user).call(
+    result = connect(workspace, user).call(
         "pairs.list",
         task=task,
         status=status,
@@ -155,6 +155,6 @@ def review_list(
     def show(result: dict[str, Any]) -> None:
         rows = [row | {"prompt": " ".join((row["prompt"] or "")[:60].split())} for row in result["pairs"]]
         columns = ["pair_id", "status", "reason", "rev", "prompt"]
-        _show_table(rows, columns + [name for name in ("score", "critical") if rows and name in rows[0]])
+        show_table(rows, columns + [name for name in ("score", "critical") if rows and name in rows[0]])
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)

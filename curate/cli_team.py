@@ -10,16 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.cli import (
+from curate.cli_base import (
     JsonOption,
     TaskArgument,
     UserOption,
     WorkspaceOption,
-    _client,
-    _print,
-    _show_table,
+    connect,
     example,
     review_app,
+    show_result,
+    show_table,
 )
 
 
@@ -31,7 +31,7 @@ def review_agreement(
     as_json: JsonOption = False,
 ) -> None:
     """How far people agree on the blind sample: Krippendorff's alpha, Cohen's kappa, with intervals; and on gold."""
-    _print(_client(workspace, user).call("review.agreement", task=task), as_json, _show_agreement)
+    show_result(connect(workspace, user).call("review.agreement", task=task), as_json, _show_agreement)
 
 
 def _show_agreement(result: dict[str, Any]) -> None:
@@ -45,13 +45,13 @@ def _show_agreement(result: dict[str, Any]) -> None:
         {"what": row["label"], "distance": row["distance"], **_numbers(row, "alpha")}
         for row in result["labels"]
     ]
-    _show_table(rows)
+    show_table(rows)
     if result["people"]:
-        _show_table(
+        show_table(
             [{"people": f"{r['one']} / {r['other']}", **_numbers(r, "kappa")} for r in result["people"]]
         )
     if result["gold"]:
-        _show_table(result["gold"], ["user", "n", "right", "share", "lately"])
+        show_table(result["gold"], ["user", "n", "right", "share", "lately"])
 
 
 def _numbers(row: dict[str, Any], name: str) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def review_gold(
 ) -> None:
     """Make a decided pair a hidden check: what reviewers say about it is measured and changes nothing."""
     wanted = None if verdict == "none" else verdict
-    _print(_client(workspace, user).call("review.gold", pair_id=pair, verdict=wanted), as_json)
+    show_result(connect(workspace, user).call("review.gold", pair_id=pair, verdict=wanted), as_json)
 
 
 @review_app.command(
@@ -107,7 +107,7 @@ def review_bulk(
     as_json: JsonOption = False,
 ) -> None:
     """Decide on everything a filter finds. Without --confirm it counts and changes nothing."""
-    result = _client(workspace, user).call(
+    result = connect(workspace, user).call(
         "review.bulk",
         task=task,
         verdict=verdict,
@@ -134,9 +134,9 @@ def review_bulk(
             return
         print(f"{result['done']} done. Take it all back: goldpair review undo-batch {result['batch']}")
         if result["refused"]:
-            _show_table(result["refused"])
+            show_table(result["refused"])
 
-    _print(result, as_json, show)
+    show_result(result, as_json, show)
 
 
 @review_app.command(
@@ -149,4 +149,4 @@ def review_undo_batch(
     as_json: JsonOption = False,
 ) -> None:
     """Take a whole bulk decision back; what somebody decided on since is kept and listed."""
-    _print(_client(workspace, user).call("review.undo_batch", batch=batch), as_json)
+    show_result(connect(workspace, user).call("review.undo_batch", batch=batch), as_json)

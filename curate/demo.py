@@ -84,10 +84,10 @@ class _Demo:
             print(text, flush=True)
 
     def job(self, title: str, operation: str, **fields: Any) -> dict[str, Any]:
-        from curate.cli import _Bar
+        from curate.cli_base import Bar
 
         started = self.client.call(operation, **fields)
-        with _Bar(title, quiet=self.quiet) as bar:
+        with Bar(title, quiet=self.quiet) as bar:
             status = self.client.wait(started["job"], bar)
         return {**started, **(status.get("result") or {})}
 

@@ -471,7 +471,14 @@ def _replace(store: Store, actor: users.Actor, workspace: Workspace, row: Mappin
     if text is None:
         raise NotFound(f"Revision {rev} of pair {pair_id} has no text any more.")
     span = Finding(row["start"], row["stop"], row["entity_type"], row["score"], row["recognizer"])
-    fields, mapping = pseudonymize(fields_of(text), {row["field"]: [span]}, workspace.key, record_id=pair_id)
+    policy = detector_for(workspace, row["task"]).policy
+    fields, mapping = pseudonymize(
+        fields_of(text), {row["field"]: [span]}, workspace.key, record_id=pair_id, policy=policy
+    )
+    if not mapping:  # the pack changed since the scan
+        raise UsageError(
+            f"The privacy policy of {row['task']} keeps {row['entity_type']}. Reject the finding, or edit the text."
+        )
     texts = with_fields(text, fields)
 
     def write(tx: Tx) -> int:

@@ -17,7 +17,8 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from curate.cli import _show_table, app, main
+from curate.cli import app, main
+from curate.cli_base import show_table
 from scripts import gen_docs
 
 COMMANDS = {" ".join(path): command for path, command in gen_docs.commands()}
@@ -307,5 +308,5 @@ def test_3_a_gate_refuses_with_its_reasons(
 
 
 def test_texts_of_records_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
-    _show_table([{"prompt": "[bold]loud[/bold] :smile: [link=x]y[/link]"}])
+    show_table([{"prompt": "[bold]loud[/bold] :smile: [link=x]y[/link]"}])
     assert "[bold]loud[/bold] :smile: [link=x]y[/link]" in capsys.readouterr().out

@@ -203,3 +203,43 @@ def test_occurrences_lie_in_the_text_and_cover_every_known_string(text, known):
         at = text.find(string)
         if at >= 0:
             assert any(start <= at and at + len(string) <= stop for start, stop in places)
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ("mask", "Write to ****@****.*******.*** now."),
+        ("generalise", "Write to [email] now."),
+        ("keep", None),
+    ],
+)
+def test_a_confirmed_finding_is_replaced_as_the_policy_of_its_task_says(tmp_path, action, said):
+    own = serving.make_workspace(tmp_path)
+    store = Store.open(own.store)
+
+    def call(user, operation, **fields):
+        return ops.run(ops.Context(store, own, users.actor_for(store, user), local=True), operation, fields)
+
+    try:
+        pair = pair_of(call, "r1")
+        call(
+            "ann",
+            "review.decide",
+            pair_id=pair["pair_id"],
+            rev=pair["rev"],
+            verdict="edit",
+            completion="Write to ravi@firm.example.com now.",
+        )
+        [found] = [
+            f for f in call("rita", "findings.list", task=TASK)["findings"] if f["pair_id"] == pair["pair_id"]
+        ]
+        pack = own.tasks / TASK / "task.toml"
+        pack.write_text(pack.read_text("utf-8") + f'\n[privacy.rules.EMAIL]\naction = "{action}"\n', "utf-8")
+        if said is None:
+            with pytest.raises(UsageError, match="keeps EMAIL"):
+                call("rita", "findings.decide", finding_id=found["finding_id"], decision="confirm")
+        else:
+            call("rita", "findings.decide", finding_id=found["finding_id"], decision="confirm")
+            assert pair_of(call, "r1")["completion"] == said
+    finally:
+        store.close()
