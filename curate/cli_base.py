@@ -81,12 +81,14 @@ def example(*lines: str) -> str:
 
 
 def console() -> Any:
+    """A rich console that colours nothing by guess."""
     from rich.console import Console
 
     return Console(highlight=False)
 
 
 def show_result(result: dict[str, Any], as_json: bool, show: Any = None) -> None:
+    """A result as one JSON object, by ``show``, or field by field."""
     if as_json:
         print(json.dumps(result, ensure_ascii=False, indent=2))
     elif show is not None:
@@ -96,6 +98,7 @@ def show_result(result: dict[str, Any], as_json: bool, show: Any = None) -> None
 
 
 def show_fields(result: dict[str, Any]) -> None:
+    """One line a field; lists of rows as tables."""
     for key, value in result.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             show_table(value)
@@ -171,6 +174,7 @@ class Bar:
 
 
 def connect(workspace: Path | None, user: str | None) -> Any:
+    """A `curate.client.Client` on the workspace, acting as ``user``. Raises `NotFound` where there is none."""
     from curate.client import Client
     from curate.workspace import Workspace
 

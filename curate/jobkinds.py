@@ -172,13 +172,17 @@ def _recipe(spec: dict[str, Any]) -> Any:
 
 
 def _bounded(spec: dict[str, Any]) -> Any:
-    """The recipe, ended after the minutes that were asked for, and held to what a demo's override declares."""
+    """The recipe, ended after the minutes that were asked for, and held to what a demo's override declares.
+
+    A demo leaves the loss of every pair out: on long texts it takes as long as the training, for a model nobody keeps.
+    """
     demo = spec.get("demo") or {}
     held = {
         "max_minutes": demo.get("train_minutes") or spec["max_minutes"],
         "max_steps": demo.get("max_steps"),
     }
-    return _recipe(spec).model_copy(update={name: value for name, value in held.items() if value})
+    short = {"pair_losses": False} if demo else {}
+    return _recipe(spec).model_copy(update=short | {name: value for name, value in held.items() if value})
 
 
 def _base(spec: dict[str, Any]) -> str:

@@ -221,6 +221,7 @@ def test_the_short_demo_says_what_it_is_and_the_full_run_too(both):
     records = [client.call("models.show", model=s["model"])["run"] for s in (short, full)]
     assert records[0]["demo"]["reason"] == SIGNED["reason"] and "demo" not in records[1]
     assert records[0]["steps"] == 2 and records[1]["steps"] == 4
+    assert [r["recipe"]["pair_losses"] for r in records] == [False, True]
     card = (client.workspace.models / short["model"] / "README.md").read_text("utf-8")
     assert SIGNED["reason"] in card and "never to be released" in card
     assert full["seconds"].keys() == short["seconds"].keys()

@@ -160,6 +160,26 @@ def test_a_name_found_once_is_found_in_every_field(detector: Detector) -> None:
     ]
 
 
+def test_a_full_name_is_found_inside_an_organisation_that_the_policy_keeps() -> None:
+    keeping = Detector.from_policy({"rules": {"ORG": {"action": "keep"}, "CITY": {"action": "keep"}}})
+    record = {
+        "prompt": "Guest faculty for one year. Sociology. Dr. Meher Contractor. College: Mutha Arts College Trust, Pune.",
+        "completion": 'Between Mutha Arts College Trust and Dr. Meher Contractor ("the Lecturer").',
+    }
+    for name, found in keeping.scan_record(record).items():
+        people = [record[name][f.start : f.end] for f in found if f.entity_type == "PERSON"]
+        assert people == ["Meher Contractor"], name
+
+
+def test_a_state_is_nobody_and_a_date_with_a_wage_no_address() -> None:
+    texts = [
+        "courts at Vijayawada in Andhra Pradesh have jurisdiction",
+        "Pune - from 1 January 2027 - Rs 58,000 per month - notice 30 days",
+    ]
+    keeping = Detector.from_policy({"rules": {"CITY": {"action": "keep"}, "DATE": {"action": "keep"}}})
+    assert not [f for found in keeping.scan(texts) for f in found if f.entity_type not in ("CITY", "DATE")]
+
+
 def test_offsets_count_code_points(detector: Detector) -> None:
     text = "👩🏽‍⚕️ e\u0301 naïve: call 98765 43210 🙏 or a@b.example"
     assert found(detector, text) == [("PHONE", "98765 43210"), ("EMAIL", "a@b.example")]

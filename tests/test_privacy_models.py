@@ -92,6 +92,19 @@ def test_another_asset_is_another_detector(
             "oh two five five one seven",
         ),
         ("Okwudili's file", "Okwudili's", "PERSON", "Okwudili"),
+        ("ended by aged ninety (90) days’ notice", "90", "AGE", None),
+        (
+            "on 16/11/2026 - Poomala Clinic Private Limited.",
+            "16/11/2026 - Poomala Clinic Private Limited",
+            "ADDRESS",
+            None,
+        ),
+        (
+            "on 16/11/2026 - 12 Thornwick Parade.",
+            "16/11/2026 - 12 Thornwick Parade",
+            "ADDRESS",
+            "12 Thornwick Parade",
+        ),
     ],
 )
 def test_what_cannot_be_personal_is_dropped(piece: str, inner: str, kind: str, left: str | None) -> None:

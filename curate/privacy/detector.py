@@ -258,6 +258,7 @@ class Detector:
         kept = {name: self._surviving(text, raw[name]) for name, text in record.items()}
         if "PERSON" in self.policy.entities:
             kept = {name: [_whole(f, record[name]) for f in found] for name, found in kept.items()}
+            kept = {name: [f for f in found if not _region(f, record[name])] for name, found in kept.items()}
             kept = _short_names_of_firms(record, kept)
             persons = [
                 (record[name][f.start : f.end], f.score)
@@ -271,6 +272,8 @@ class Detector:
             exact = people.written(text for text, _ in persons)
             exact = {w for w in exact if lexicon.is_name(w) or not (self._trained and trained.everyday(w))}
             initials = people.initials_of(text for text, _ in persons)
+            told = self.policy.threshold_for("PERSON")
+            full = people.full_names(text for text, score in persons if score >= told)
             for name, text in record.items():
                 seen = view(text)
                 spread = [
@@ -282,6 +285,11 @@ class Detector:
                         "name found elsewhere in the record",
                     )
                     for s, e in names.propagate(seen.text, tokens, exact)
+                ]
+                # A full name is that person inside what looks like an organisation too, which a policy may keep.
+                spread += [
+                    Finding(s, e, "PERSON", _STRONG, "name.spread", "full name found elsewhere in the record")
+                    for s, e in people.repeated(text, full)
                 ]
                 every = tokens | {lexicon.fold(w) for w in exact}
                 shapes = [
@@ -354,6 +362,12 @@ def _whole(finding: Finding, text: str) -> Finding:
     find = people.whole if finding.entity_type == "PERSON" else places.whole_org
     start, end = find(text, finding.start, finding.end)
     return finding if (start, end) == (finding.start, finding.end) else replace(finding, start=start, end=end)
+
+
+def _region(finding: Finding, text: str) -> bool:
+    """Whether what is taken for a person is the whole name of a state or region ("Andhra Pradesh")."""
+    found = lexicon.fold(text[finding.start : finding.end])
+    return finding.entity_type == "PERSON" and " " in found and found in lexicon.regions()
 
 
 def _short_names_of_firms(

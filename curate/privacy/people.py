@@ -116,6 +116,25 @@ def written(names: Iterable[str]) -> set[str]:
     return {w for w in words if not _ROLE.fullmatch(w) and lexicon.fold(w) not in known}
 
 
+def full_names(names: Iterable[str]) -> set[str]:
+    """Found names of two or more capitalised words of which one is long enough to be told apart, as written."""
+    return {
+        " ".join(words)
+        for name in names
+        if len(words := name.split()) > 1
+        and all(word[0].isupper() for word in words)
+        and any(len(word.strip(".")) > 2 for word in words[1:])
+        and not any(_NO_NAME_PART.fullmatch(lexicon.fold(word)) for word in words)
+    }
+
+
+def repeated(text: str, full: set[str]) -> Iterator[tuple[int, int]]:
+    """Where one of the full names stands in a text again, word for word, on one line or broken over two."""
+    for name in sorted(full):
+        pattern = r"\s+".join(map(re.escape, name.split()))
+        yield from (match.span() for match in re.finditer(rf"(?<![\w'’-]){pattern}(?![\w'’-])", text))
+
+
 _SPELLED = re.compile(
     r"(?<![\w-])(?:[A-Z](?:-[A-Z]){2,}|[A-Z](?:[., ]{1,2}[A-Z]){3,}|[a-z](?: [a-z]){3,})(?![\w-]|\.\w)"
 )

@@ -71,6 +71,9 @@ _SAID = re.compile(
     r"(?:[ ,\n]+(?:[^\W\d_a-z][\w'’.-]*|\d{1,6}(?:-\d{3,4})?|#\d+|(?:de|da|do|du|del|la|le|van|von|der|den|apt|suite|unit|flat|near)\b\.?)){0,14})",
 )
 _SAID_PROOF = re.compile(r"(?:\b\d{4,6}(?:-\d{3,4})?$)|\b(?:Apt|Suite|Ste|Unit|Box|PO|Flat|Floor)\b", re.I)
+_DAY_SAID = re.compile(
+    r"\d{1,2}(?:st|nd|rd|th)?[ ]+(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]*\b", re.I
+)
 # A house number, a street in any language, a flat or suite, and the rest of the lines up to a postal code.
 _WORLD = re.compile(
     r"(?<![\w.,/-])\d{1,6}[ ]+(?:[^\W\d_][\w'’.-]*[ ]+){1,5}(?:\d{1,5}[ ]*)?[, \n]*(?:Apt|Apartment|Suite|Ste|Unit)\.?[ ]*#?\d{1,5}"
@@ -441,7 +444,8 @@ class Addresses(EntityRecognizer):
                 result("ADDRESS", match.start(), end, 0.85, "address.grammar", "address with a flat or suite")
             )
         for match in _SAID.finditer(text):
-            if _SAID_PROOF.search(match.group("x")) or _KIND_FOUND.search(match.group("x")):
+            said = match.group("x")
+            if not _DAY_SAID.match(said) and (_SAID_PROOF.search(said) or _KIND_FOUND.search(said)):
                 end = _trim(text, match.start("x"), match.end("x"))
                 results.append(
                     result("ADDRESS", match.start("x"), end, 0.75, "address.said", "called an address")

@@ -196,6 +196,9 @@ def _opens_alone(piece: str, start: int, name: str) -> bool:
     )
 
 
+_COMPANY = re.compile(r"^\D+ (?:Limited|Ltd|LLP|LLC|Inc|GmbH|PLC)\.?$")  # a firm is no address
+
+
 def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
     """The finding without its edges that cannot belong to it, or None when it cannot be of its kind at all."""
     inner = piece[start:end]
@@ -240,7 +243,7 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
             return None
     elif kind == "AGE":
         measured = re.match(
-            r"\s?(?:%|[A-Z]\b|percent|mg|kg|/|°|over\b|and (?:a |one|two|three|four|five|six|seven|eight|nine|\d)|point|pages|days|minutes|degrees)",
+            r"\)?\s?(?:%|[A-Z]\b|percent|mg|kg|/|°|over\b|and (?:a |one|two|three|four|five|six|seven|eight|nine|\d)|point|pages|days|minutes|degrees)",
             piece[end:],
         )
         left = piece[max(0, start - 32) : start]
@@ -283,8 +286,12 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
         if counts < (6 if kind == "PHONE" else 4) or _UNIT.match(piece[end:]) or _MEASURED.match(trimmed):
             return None
     elif kind == "ADDRESS":
+        if day := re.match(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\W+", trimmed):
+            start += day.end()
+            trimmed = trimmed[day.end() :]
+            folded = lexicon.fold(trimmed)
         towns = lexicon.cities() | lexicon.regions()
-        if all(part.strip() in towns for part in folded.split(",")):
+        if all(part.strip() in towns for part in folded.split(",")) or _COMPANY.search(trimmed):
             return None
         worded = len(re.findall(r"[^\W\d_]{2,}", trimmed))
         if re.fullmatch(
