@@ -153,16 +153,14 @@ def mean_interval(
         return Interval(estimate, span, len(values), "too few scores for an interval")
     if _is_binary(values) and groups == len(values):
         return Interval(estimate, wilson(int(values.sum()), len(values), alpha=alpha), len(values), "Wilson")
-    if np.ptp(values) == 0:
-        # All alike: a bootstrap would say "certain". Three in n could still differ (rule of three).
-        low, high = clopper_pearson(0, groups, alpha=alpha)
-        spread = high * (span[1] - span[0])
-        return Interval(
-            estimate,
-            (max(span[0], estimate - spread), min(span[1], estimate + spread)),
-            len(values),
-            "all alike",
-        )
+    usual = _commonest(values)
+    above, below = int((values > usual).sum()), int((values < usual).sum())
+    if not above + below or (above + below < MIN_PAIRS and groups == len(values)):
+        # Too few differ to tell their spread: a bootstrap would say "certain", or nothing. How many may differ is
+        # bounded exactly, and each that does is taken to lie at the end of the range (for none, the rule of three).
+        most_above, most_below = (clopper_pearson(k, groups, alpha=alpha)[1] for k in (above, below))
+        reach = (usual - most_below * (usual - span[0]), usual + most_above * (span[1] - usual))
+        return Interval(estimate, reach, len(values), "nearly all alike" if above + below else "all alike")
     sums, sizes = _by_cluster(values, ids)
     (low, high), _, _ = _studentised(sums, sizes, alpha, seed, resamples)
     low, high = max(span[0], low), min(span[1], high)  # a score does not leave its range
@@ -547,6 +545,11 @@ def _smallest(reached: Callable[[int], float], target: float, guess: int) -> int
 
 def _z_sum(alpha: float, power: float) -> float:
     return float(stats.norm.ppf(1 - alpha) + stats.norm.ppf(power))
+
+
+def _commonest(values: Floats) -> float:
+    found, times = np.unique(values, return_counts=True)
+    return float(found[times.argmax()])
 
 
 def _binomial(successes: int, n: int) -> Any:

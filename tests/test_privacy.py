@@ -138,6 +138,7 @@ KEPT = [
     "By the third attempt it worked; the water came from unit five. Form 106 is not needed.",
     "Count one two three four five six seven eight nine and breathe.",
     "error code 0x80070005 in version 10.2.3.4 since build 2024.1",
+    "Sorry. Courier compares the box. It is Friday. School starts at nine.",
     "The population is 1400000000 and light travels 299792458 metres a second.",
 ]
 

@@ -287,6 +287,19 @@ def test_kappa_of_people_who_agree_by_chance():
     assert result.interval[0] < 0 < result.interval[1] and result.raw == pytest.approx(0.5, abs=0.1)
 
 
+def test_the_mean_of_scores_that_hardly_differ_is_bounded_and_the_bound_holds():
+    one = mean_interval([0.0] * 91 + [0.5])
+    assert one.method == "nearly all alike" and one.interval[0] == 0.0 and 0.05 < one.interval[1] < 0.07
+    rng = np.random.default_rng(5)
+    for low, high, share in ((0.0, 0.5, 0.01), (1.0, 0.25, 0.02), (0.5, 1.0, 0.03)):
+        truth = low + share * (high - low)
+        held = []
+        for _ in range(400):
+            found = mean_interval(np.where(rng.random(60) < share, high, low), resamples=99)
+            held.append(found.interval[0] <= truth <= found.interval[1])
+        assert np.mean(held) >= 0.95, (low, high, share)
+
+
 def test_mean_interval_chooses_its_method():
     rng = np.random.default_rng(9)
     assert mean_interval([1.0, 0.0] * 20).interval == pytest.approx(wilson(20, 40))

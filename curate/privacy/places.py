@@ -232,12 +232,14 @@ _PLACE_OF_WORK = (
     r"Logging|Shearing|Refinery|Foundry|Castings|Mills|Timber|Dairy(?: Co-op)?|Co-op(?:erative)?|Farms|Holsteins|Kitchens?|Cleaners|Couriers?|Movers|Contracting|Contractors|"
     r"Recruiters?|Recruitment|Overseas|Travels|Tours|Lines|Works|Press|Microfinance|Software Labs|Academy|Sanatorium|Aspatal|Chikitsalaya?y?|Hospitality))"
 )
-_CAP = r"(?:[A-Z][\w'’&.-]*|St\.|of|the|and|&)"
+# A word of a firm's name. A full stop ends it only where it may be an abbreviation ("Dr.", "St."): "Sorry. Courier".
+_NAME_WORD = r"(?:[A-Z][a-z]{0,2}\.|[A-Z0-9][\w'’&-]{0,30}(?:\.[\w'’&-]{1,30}){0,4})"
+_CAP = rf"(?:{_NAME_WORD}|of|the|and|&)"
 _ORG_LEGAL = re.compile(
-    rf"(?<![\w])(?P<x>(?:(?:[A-Z0-9][\w'’&.-]{{0,30}}|of|and|&)[ ]+){{0,5}}[A-Z0-9][\w'’&.-]{{0,30}},?[ ]+{_LEGAL})(?![\w])"
+    rf"(?<![\w])(?P<x>(?:(?:{_NAME_WORD}|of|and|&)[ ]+){{0,5}}{_NAME_WORD},?[ ]+{_LEGAL})(?![\w])"
 )
 _ORG_PLACE = re.compile(
-    rf"(?<![\w])(?P<x>(?:[A-Z][\w'’&.-]*[ ]+)(?:{_CAP}[ ]+){{0,4}}?{_PLACE_OF_WORK})(?![\w])(?!'s)"
+    rf"(?<![\w])(?P<x>(?=[A-Z]){_NAME_WORD}[ ]+(?:{_CAP}[ ]+){{0,4}}?{_PLACE_OF_WORK})(?![\w])(?!'s)"
 )
 _ORG_OF = re.compile(
     r"(?<![\w])(?P<x>(?:University|College|Institute|School|Hospital) of (?:the )?[A-Z][\w'’-]*(?:[ ]+(?:of[ ]+|and[ ]+)?[A-Z][\w'’-]*){0,3})"
