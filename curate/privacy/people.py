@@ -117,15 +117,16 @@ def written(names: Iterable[str]) -> set[str]:
 
 
 def full_names(names: Iterable[str]) -> set[str]:
-    """Found names of two or more capitalised words of which one is long enough to be told apart, as written."""
-    return {
-        " ".join(words)
-        for name in names
-        if len(words := name.split()) > 1
-        and all(word[0].isupper() for word in words)
-        and any(len(word.strip(".")) > 2 for word in words[1:])
-        and not any(_NO_NAME_PART.fullmatch(lexicon.fold(word)) for word in words)
-    }
+    """Found names of two to four capitalised words that can only be a person's, as written: one is a listed name, none
+    belongs to a firm, a state or a house."""
+    found = set()
+    for words in (name.split() for name in names):
+        keys = [lexicon.fold(word.strip(".")) for word in words]
+        listed = any(len(key) > 2 and lexicon.is_name(key) for key in keys[1:])
+        told_apart = 2 <= len(words) <= 4 and all(word[0].isupper() for word in words)
+        if told_apart and listed and not any(_NO_NAME_PART.fullmatch(k) or k == "private" for k in keys):
+            found.add(" ".join(words))
+    return found
 
 
 def repeated(text: str, full: set[str]) -> Iterator[tuple[int, int]]:
