@@ -172,6 +172,13 @@ def test_a_full_name_is_found_inside_an_organisation_that_the_policy_keeps() -> 
         assert people == ["Meher Contractor"], name
 
 
+def test_what_a_legal_form_follows_is_a_firm_whatever_a_model_says() -> None:
+    keeping = Detector.from_policy({"rules": {"ORG": {"action": "keep"}, "CITY": {"action": "keep"}}})
+    text = "Who: Pallavi Gowda. Company: Jasmine Byte Apps Private Limited, Mysuru. Money: still negotiating."
+    [found] = keeping.scan([text])
+    assert [text[f.start : f.end] for f in found if f.entity_type == "PERSON"] == ["Pallavi Gowda"]
+
+
 def test_a_state_is_nobody_and_a_date_with_a_wage_no_address() -> None:
     texts = [
         "courts at Vijayawada in Andhra Pradesh have jurisdiction",

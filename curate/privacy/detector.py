@@ -373,7 +373,7 @@ def _region(finding: Finding, text: str) -> bool:
 def _short_names_of_firms(
     record: Mapping[str, str], kept: Mapping[str, list[Finding]]
 ) -> dict[str, list[Finding]]:
-    """What a model takes for a person and an organisation's name begins with is that organisation."""
+    """What a model takes for a person, and is an organisation: its name begins so, or a legal form follows."""
     firms = {
         record[name][f.start : f.end].removeprefix("the ").removeprefix("The ")
         for name, found in kept.items()
@@ -384,6 +384,8 @@ def _short_names_of_firms(
     def firm(finding: Finding, text: str) -> bool:
         words = text[finding.start : finding.end].split()
         by_model = finding.recognizer.startswith(("trained", "ner"))
+        if by_model and places.ends_as_firm(text, finding.end):
+            return True
         named = bool(words) and lexicon.is_given(words[0])
         return by_model and not named and any(f.startswith(" ".join(words) + " ") for f in firms)
 

@@ -235,6 +235,7 @@ _PLACE_OF_WORK = (
 # A word of a firm's name. A full stop ends it only where it may be an abbreviation ("Dr.", "St."): "Sorry. Courier".
 _NAME_WORD = r"(?:[A-Z][a-z]{0,2}\.|[A-Z0-9][\w'’&-]{0,30}(?:\.[\w'’&-]{1,30}){0,4})"
 _CAP = rf"(?:{_NAME_WORD}|of|the|and|&)"
+_LEGAL_NEXT = re.compile(rf"[ ]+{_LEGAL}(?!\w)")
 _ORG_LEGAL = re.compile(
     rf"(?<![\w])(?P<x>(?:(?:{_NAME_WORD}|of|and|&)[ ]+){{0,5}}{_NAME_WORD},?[ ]+{_LEGAL})(?![\w])"
 )
@@ -333,6 +334,11 @@ def _org(match: re.Match[str], text: str) -> float:
     ):
         return 0.0
     return 0.85
+
+
+def ends_as_firm(text: str, end: int) -> bool:
+    """True when the name that ends at ``end`` goes on, or ended, with a legal form ("Private Limited")."""
+    return _LEGAL_NEXT.match(text, end) is not None or text[:end].endswith((" Private", " Pvt", " Pvt."))
 
 
 def _org_tied(match: re.Match[str], text: str) -> float:
