@@ -23,6 +23,7 @@ from curate.workspace import Workspace
 
 LEAD = "admin"
 SHOWN = 4  # answers side by side in the summary
+WORDS = 400  # characters of each that are shown; the report has them whole
 #: stages that the short demo and the full run share; each has the others for itself
 SHARED = ("init", "import", "scan", "dedupe", "decisions", "snapshot")
 STAGES = (*SHARED, "baselines", "preflight", "train", "eval", "gate", "report", "release")
@@ -363,23 +364,16 @@ def show(summary: dict[str, Any]) -> None:
         asked = f"{suite['asked']} of {suite['of']} rows"
         title = f"Suite {suite['suite']}: {suite['primary']} of {suite['metric']}, {asked}"
         table = Table(box=None, pad_edge=False, title=title, title_justify="left")
-        for column in (
-            "arm",
-            "mean",
-            "95 % interval",
-            "tuned minus it",
-            "95 % interval",
-            "examples that fitted",
-        ):
-            table.add_column(column)
+        for column in ("arm", "mean [95 %]", "tuned minus it [95 %]", "shots"):
+            table.add_column(column, no_wrap=True)
         for arm, score in suite["arms"].items():
             gap = suite["differences"].get(arm)
             table.add_row(
                 Text(arm),
-                "–" if score["mean"] is None else f"{score['mean']:.3f}",
-                "" if score["mean"] is None else _interval(score["interval"]),
-                f"{gap['mean']:+.3f}" if gap and gap["mean"] is not None else "",
-                _interval(gap["interval"], "+") if gap and gap["mean"] is not None else "",
+                "–" if score["mean"] is None else f"{score['mean']:.3f} {_interval(score['interval'])}",
+                f"{gap['mean']:+.3f} {_interval(gap['interval'], '+')}"
+                if gap and gap["mean"] is not None
+                else "",
                 f"{score['shots']} of {score['shots_wanted']}" if "shots" in score else "",
             )
         console.print(table)
@@ -392,9 +386,9 @@ def show(summary: dict[str, Any]) -> None:
         console.print(Text(f"{suite['verdict']}. {suite['worth_it']}"))
         print()
     for answer in summary["answers"]:
-        console.print(Text(f"\n> {answer['prompt']}", style="bold"))
+        console.print(Text(f"\n> {_short(answer['prompt'])}", style="bold"))
         for arm, text in answer["outputs"].items():
-            console.print(Text(f"  {arm:10} {text}"))
+            console.print(Text(f"  {arm:10} {_short(text)}"))
     print()
     if summary["full"]:
         print(f"This was the full run. Verdict: {summary['verdict']}.")
@@ -408,6 +402,10 @@ def show(summary: dict[str, Any]) -> None:
     print(f"Model {summary['model']} is {'released' if summary['released'] else 'not released'}.")
     print(f"Took {sum(summary['seconds'].values()) / 60:.1f} minutes. Report: {summary['report']}")
     print("Next: make app, and look at Review and at Runs & reports.")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WORDS else f"{text[:WORDS].rstrip()} … ({len(text):,} characters)"
 
 
 def _interval(bounds: list[float], sign: str = "") -> str:
