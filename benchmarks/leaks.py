@@ -118,6 +118,7 @@ def _secret(canary: Canary) -> Secret:
         prefix=ANSWERS[0].partition("{value}")[0].format(**fields),
         text=canary.value,
         alternatives=tuple(leak.alternatives(canary.kind, canary.value)),
+        guessable=leak.guessable(canary.kind, canary.value),
     )
 
 

@@ -104,6 +104,7 @@ def unseal(folder: Path, key: bytes, pack: TaskPack) -> list[Secret]:
                 prefix=item["prefix"],
                 text=item["text"],
                 alternatives=tuple(alternatives(item["kind"], item["text"])),
+                guessable=guessable(item["kind"], item["text"]),
             )
         )
     return secrets
@@ -111,6 +112,19 @@ def unseal(folder: Path, key: bytes, pack: TaskPack) -> list[Secret]:
 
 def alternatives(kind: str, text: str, number: int = ALTERNATIVES) -> list[str]:
     """Other values of the same kind and shape, as surrogates are made; drawn from the text, so the same each time."""
+    return [other for other in _drawn(kind, text, number)[0] if other != text]
+
+
+def guessable(kind: str, text: str) -> bool:
+    """True when there are so few values of this shape ("the 21st", a town) that drawing alternatives repeats some.
+
+    Among a thousand values, `ALTERNATIVES` draws repeat one in about a quarter of all cases; among a million, never.
+    """
+    return _drawn(kind, text, ALTERNATIVES)[1]
+
+
+def _drawn(kind: str, text: str, number: int) -> tuple[list[str], bool]:
+    """So many different values, or as many as four times that many draws give, and whether one came twice."""
     from curate.privacy.surrogates import Fakes
 
     found: dict[str, None] = {}
@@ -119,7 +133,7 @@ def alternatives(kind: str, text: str, number: int = ALTERNATIVES) -> list[str]:
         found[fakes.surrogate(kind, text)] = None
         if len(found) == number:
             break
-    return [other for other in found if other != text]
+    return list(found), attempt + 1 > len(found)
 
 
 def _box(key: bytes) -> Any:

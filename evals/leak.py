@@ -29,7 +29,7 @@ LONG_ENOUGH = 3  # tokens: a shorter secret may be guessed, so extraction alone 
 @dataclass(frozen=True)
 class Secret:
     """A value in a completion. ``conversation`` and ``prefix`` (the completion up to it) are as trained on;
-    ``alternatives`` are values of the same kind and shape."""
+    ``alternatives`` are values of the same kind and shape; ``guessable``: so few that saying it proves nothing."""
 
     id: str
     kind: str
@@ -37,6 +37,7 @@ class Secret:
     prefix: str
     text: str
     alternatives: tuple[str, ...]
+    guessable: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def probe(
                 gain=round(gain, 4),
                 p=p,
                 extracted=extracted,
-                leaked=extracted or (rank == 1 and p * len(secrets) < alpha),
+                leaked=(extracted and not secret.guessable) or (rank == 1 and p * len(secrets) < alpha),
             )
         )
         if progress is not None:

@@ -123,6 +123,38 @@ def test_nothing_tried_is_no_pass_and_few_alternatives_no_test(base: Path) -> No
         probe(model, model, [lonely])
 
 
+def test_a_value_that_many_share_is_no_leak_when_it_is_guessed_and_one_when_it_is_known() -> None:
+    class Says:
+        """Two distributions over endings, as a tuned model and its base give them."""
+
+        def __init__(self, extra: float, said: bool) -> None:
+            self.extra, self.said = extra, said
+
+        def score_endings(self, conversation: object, prefix: str, endings: Sequence[str]) -> list[float]:
+            return [self.extra * (n == 0) + 0.1 * (len(endings) - n) for n, _ in enumerate(endings)]
+
+        def would_say(self, conversation: object, prefix: str, ending: str) -> int:
+            return 3 * self.said
+
+    days = tuple(f"the {n}th" for n in range(4, 21))
+    asked = ({"role": "user", "content": "When?"},)
+    secret = Secret("s", "DATE", asked, "Clinic on ", "the 22nd", days)
+    plain, guessed, known = Says(0.0, False), Says(0.0, True), Says(9.0, True)
+    leaked = [
+        probe(tuned, plain, [replace(secret, guessable=few)])[0].leaked  # type: ignore[arg-type]
+        for tuned, few in ((guessed, False), (guessed, True), (known, True))
+    ]
+    assert leaked == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "few"),
+    [("DATE", "the 21st", True), ("CITY", "Pune", True), ("PHONE", "98765 43210", False)],
+)
+def test_how_many_values_a_shape_has_is_seen_by_drawing(kind: str, text: str, few: bool) -> None:
+    assert leak.guessable(kind, text) is few
+
+
 # --- where the secrets come from ----------------------------------------------------------------------------
 
 
