@@ -68,6 +68,47 @@ def greedy(
     return answers
 
 
+@torch.inference_mode()
+def ending_scores(model: Any, rows: Sequence[Sequence[int]], known: int) -> list[float]:
+    """Log-probability (nats, summed) of what follows the first ``known`` >= 1 tokens, which all rows begin with.
+
+    Those are read once for all of them, which is most of the work where long texts end differently.
+    """
+    device, common = model.device, known - 1
+    own = [list(row[common:]) for row in rows]
+    width = max(map(len, own))
+    ids = torch.tensor([row + [0] * (width - len(row)) for row in own], device=device)
+    real = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in own], device=device)
+    cache, extra, seen = _begun(model, rows[0][:common], len(rows), width, real)
+    logits = model(
+        input_ids=ids,
+        attention_mask=mask_of(real, width) if extra else seen.long(),
+        position_ids=(common + torch.arange(width, device=device)).expand(len(rows), -1),
+        past_key_values=cache,
+        use_cache=True,
+        **extra,
+    ).logits
+    told = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return told.where(real[:, 1:], 0.0).sum(1).tolist()
+
+
+def _begun(
+    model: Any, first: Sequence[int], rows: int, room: int, real: torch.Tensor
+) -> tuple[Cache, dict[str, Any], torch.Tensor]:
+    """A cache for so many rows that all begin with ``first``, with room for more tokens a row; what the model needs
+    beside it; and which tokens count, those in the cache included."""
+    if model.config._attn_implementation == ATTENTION:
+        shared = read_shared(model, list(first)) if first else None
+        return own_cache(model, room), {"shared": shared}, real
+    cache = DynamicCache(config=model.config)
+    if first:
+        ids = torch.tensor([list(first)], device=model.device)
+        model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(rows)
+        real = torch.cat([real.new_ones(rows, len(first)), real], 1)
+    return cache, {}, real
+
+
 def batches(lengths: Sequence[int], tokens: int, rows: int = MAX_ROWS) -> list[list[int]]:
     """Numbers of the rows of each batch, similar lengths together, longest first (so memory fails early)."""
     found: list[list[int]] = []
@@ -98,18 +139,7 @@ def _one_batch(
     ids = torch.tensor([[0] * (width - len(p)) + p for p in own], device=device)
     real = torch.tensor([[False] * (width - len(p)) + [True] * len(p) for p in own], device=device)
     positions = (common - 1 + real.cumsum(1)).clamp(min=0)
-    cache: Cache
-    if model.config._attn_implementation == ATTENTION:
-        shared = read_shared(model, list(prompts[0][:common])) if common else None
-        extra: dict[str, Any] = {"shared": shared}
-        cache = own_cache(model, width + max_new_tokens)
-    else:
-        extra, cache = {}, DynamicCache(config=model.config)
-        if common:
-            first = torch.tensor([list(prompts[0][:common])], device=device)
-            model(input_ids=first, past_key_values=cache, use_cache=True, logits_to_keep=1)
-            cache.batch_repeat_interleave(len(prompts))
-            real = torch.cat([real.new_ones(len(prompts), common), real], 1)
+    cache, extra, real = _begun(model, prompts[0][:common], len(prompts), width + max_new_tokens, real)
     rows = torch.arange(len(prompts), device=device)  # which prompt each row of the batch answers
     seen: torch.Tensor | None = None
     stop = torch.tensor(sorted(stops), device=device)

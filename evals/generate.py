@@ -275,15 +275,11 @@ class LocalModel:
         Tokens that all ``prefix + ending`` begin with are context; what is left is summed, so values compare among
         the endings of one call. Endings must differ.
         """
-        from train.render import Rendered
+        from evals._decode import ending_scores
 
         rows, known = self._endings(conversation, prefix, endings)
-        found = [0.0] * len(rows)
-        for number, loss, count in self._losses(
-            [(n, Rendered("", tuple(ids), known)) for n, ids in enumerate(rows)]
-        ):
-            found[number] = -loss * count
-        return found
+        with self._loaded.using(self._adapter, self._loaded.decoding) as model:
+            return ending_scores(model, rows, known)
 
     def would_say(self, conversation: Conversation, prefix: str, ending: str) -> int:
         """Number of tokens of ``ending`` when greedy decoding after ``prefix`` says exactly these, else 0."""

@@ -113,6 +113,33 @@ def test_scores_of_endings_do_not_depend_on_their_neighbours(base: Path) -> None
         assert value - together[-1] == pytest.approx(alone - zero, abs=1e-3)
 
 
+def test_what_endings_share_is_read_once_and_they_score_as_when_each_is_read_whole(base: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from evals._decode import ending_scores
+
+    texts = ["one", "two and some more of it", "three", "zero"]
+    turns = [{"role": "user", "content": "Hello, and a long question that all of the endings share. " * 4}]
+    model = LocalModel(base, threads=1)
+    rows, known = model._endings(turns, "It is ", texts)
+    stock = AutoModelForCausalLM.from_pretrained(base).eval()
+    whole = []
+    for ids in rows:
+        with torch.no_grad():
+            told = stock(torch.tensor([ids])).logits[0].float().log_softmax(-1)
+        whole.append(sum(float(told[at - 1, ids[at]]) for at in range(known, len(ids))))
+    read = []
+    hook = stock.register_forward_pre_hook(
+        lambda module, args, kwargs: read.append(kwargs["input_ids"].numel()), with_kwargs=True
+    )
+    plain = ending_scores(stock, rows, known)  # the stock cache
+    hook.remove()
+    assert sum(read) < known + len(rows) * max(len(ids) - known + 1 for ids in rows) + 1
+    for found in (plain, model.score_endings(turns, "It is ", texts)):
+        assert found == pytest.approx(whole, abs=1e-3)
+
+
 def test_nothing_tried_is_no_pass_and_few_alternatives_no_test(base: Path) -> None:
     assert summary([])["verdict"] == "INCONCLUSIVE"
     one = Probe("a", "ID", 1, 20, 4.4, 9.0, 1e-9, False, True)
