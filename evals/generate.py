@@ -288,7 +288,8 @@ class LocalModel:
         [ids], known = self._endings(conversation, prefix, [ending])
         with self._loaded.using(self._adapter) as model, torch.inference_mode():
             tensor = torch.tensor([ids], device=model.device)
-            said = model(input_ids=tensor).logits[0, known - 1 : -1].argmax(-1).tolist()
+            logits = model(input_ids=tensor, logits_to_keep=len(ids) - known + 1).logits
+            said = logits[0, :-1].argmax(-1).tolist()
         return len(said) if said == ids[known:] else 0
 
     def _endings(
