@@ -381,7 +381,7 @@ def _frozen(task: str) -> list[dict[str, Any]]:
         workspace = Workspace.create(Path(scratch) / "ws")
         with Store.open(workspace.store) as store:
             users.ensure_owner(store, demo.LEAD)
-        steps = demo._Demo(task, workspace, quiet=True)
+        steps = demo._Demo(task, workspace, quiet=True, full=True)
         for step in (demo._import, demo._scan, demo._dedupe, demo._decisions):
             step(steps)
         name = steps.job("freeze", "snapshot.create", task=task)["snapshot"]

@@ -40,7 +40,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
         workspace = Workspace.create(Path(scratch) / "ws")
         with Store.open(workspace.store) as store:
             users.ensure_owner(store, demo.LEAD)
-        steps = demo._Demo(TASK, workspace, quiet=True)
+        steps = demo._Demo(TASK, workspace, quiet=True, full=True)
         for step in (demo._import, demo._scan, demo._dedupe, demo._decisions):
             step(steps)
         name = steps.job("freeze", "snapshot.create", task=TASK)["snapshot"]
