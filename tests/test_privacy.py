@@ -188,6 +188,12 @@ def test_a_state_is_nobody_and_a_date_with_a_wage_no_address() -> None:
     assert not [f for found in keeping.scan(texts) for f in found if f.entity_type not in ("CITY", "DATE")]
 
 
+@pytest.mark.parametrize("street", ["12 May Street", "12 Marsh Lane", "4 March Road"])
+def test_a_street_named_like_a_month_is_an_address(detector: Detector, street: str) -> None:
+    text = f"The parcel was sent to {street} Flat 4 yesterday"
+    assert "ADDRESS" in [kind for kind, value in found(detector, text) if street.split()[1] in value]
+
+
 def test_offsets_count_code_points(detector: Detector) -> None:
     text = "👩🏽‍⚕️ e\u0301 naïve: call 98765 43210 🙏 or a@b.example"
     assert found(detector, text) == [("PHONE", "98765 43210"), ("EMAIL", "a@b.example")]

@@ -117,8 +117,8 @@ def written(names: Iterable[str]) -> set[str]:
 
 
 def full_names(names: Iterable[str]) -> set[str]:
-    """Found names of two to four capitalised words that can only be a person's, as written: one is a listed name, none
-    belongs to a firm, a state or a house."""
+    """Found names of two to four capitalised words, as written, of which one after the first is a listed name and none
+    says that it is a firm, a street or a house."""
     found = set()
     for words in (name.split() for name in names):
         keys = [lexicon.fold(word.strip(".")) for word in words]

@@ -71,8 +71,10 @@ _SAID = re.compile(
     r"(?:[ ,\n]+(?:[^\W\d_a-z][\w'’.-]*|\d{1,6}(?:-\d{3,4})?|#\d+|(?:de|da|do|du|del|la|le|van|von|der|den|apt|suite|unit|flat|near)\b\.?)){0,14})",
 )
 _SAID_PROOF = re.compile(r"(?:\b\d{4,6}(?:-\d{3,4})?$)|\b(?:Apt|Suite|Ste|Unit|Box|PO|Flat|Floor)\b", re.I)
-_DAY_SAID = re.compile(
-    r"\d{1,2}(?:st|nd|rd|th)?[ ]+(?:Jan|Feb|Mar|Apr|May|June?|July?|Aug|Sept?|Oct|Nov|Dec)[a-z]*\b", re.I
+_DAY_SAID = re.compile(  # all of it: "12 May Street" is an address
+    r"\d{1,2}(?:st|nd|rd|th)?[ ]+(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|"
+    r"Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)\.?(?:,?[ ]+\d{4})?[ ,]*",
+    re.I,
 )
 # A house number, a street in any language, a flat or suite, and the rest of the lines up to a postal code.
 _WORLD = re.compile(
@@ -453,7 +455,7 @@ class Addresses(EntityRecognizer):
             )
         for match in _SAID.finditer(text):
             said = match.group("x")
-            if not _DAY_SAID.match(said) and (_SAID_PROOF.search(said) or _KIND_FOUND.search(said)):
+            if not _DAY_SAID.fullmatch(said) and (_SAID_PROOF.search(said) or _KIND_FOUND.search(said)):
                 end = _trim(text, match.start("x"), match.end("x"))
                 results.append(
                     result("ADDRESS", match.start("x"), end, 0.75, "address.said", "called an address")

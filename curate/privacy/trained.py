@@ -196,7 +196,7 @@ def _opens_alone(piece: str, start: int, name: str) -> bool:
     )
 
 
-_COMPANY = re.compile(r"^\D+ (?:Limited|Ltd|LLP|LLC|Inc|GmbH|PLC)\.?$")  # a firm is no address
+_COMPANY = re.compile(r"^[^\d,]+ (?:Limited|Ltd|LLP|LLC|Inc|GmbH|PLC)\.?$")  # a firm is no address
 
 
 def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | None:
