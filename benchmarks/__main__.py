@@ -27,8 +27,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="smaller inputs; figures are marked as quick")
     arguments = parser.parse_args(argv)
     for area in areas() if arguments.area == "all" else [arguments.area]:
-        rows = importlib.import_module(f"benchmarks.{area}").run(arguments.quick)
-        for row in rows:
+        rows = []
+        for row in importlib.import_module(f"benchmarks.{area}").run(
+            arguments.quick
+        ):  # some rows take an hour
             missing = set(FIELDS) ^ set(row)
             if missing:
                 raise ValueError(
@@ -36,7 +38,8 @@ def main(argv: list[str] | None = None) -> int:
                 )
             state = {True: "met", False: "UNMET", None: "-"}[row["met"]]
             beside = ", ".join(f"{name} {row[name]}" for name in ("goal", "peer", "ratio"))
-            print(f"{state:6}{row['figure']}: {row['ours']} ({beside})")
+            print(f"{state:6}{row['figure']}: {row['ours']} ({beside})", flush=True)
+            rows.append(row)
         result = {
             "machine": f"{platform.machine()}, {len_cores()} cores",
             "quick": arguments.quick,

@@ -8,7 +8,7 @@ Does not cover: a real curve (`goldpair curve` tries every one on its own larges
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,10 +51,9 @@ KINDS: dict[str, tuple[Truth, bool]] = {
 }
 
 
-def rows(quick: bool) -> list[dict[str, Any]]:
+def rows(quick: bool) -> Iterator[dict[str, Any]]:
     """For each kind of curve: a new model at twice the data, and the pairs that reach a threshold, inside as stated?"""
     rounds = 100 if quick else 500
-    found = []
     for name, (kind, judged) in KINDS.items():
         inside, reached, widths, refused = [], [], [], 0
         for number in range(rounds):
@@ -75,9 +74,8 @@ def rows(quick: bool) -> list[dict[str, Any]]:
             least, most = result["needed"]["low"], result["needed"]["high"]
             reached.append(least is not None and least <= WANTED and (most is None or most >= WANTED))
         width = f"interval {np.median(widths):.3f} wide in the median; {refused} of {rounds} state none"
-        found.append(_row(f"{name}: a new model's score at twice the data", inside, judged, width))
-        found.append(_row(f"{name}: the pairs that reach a threshold", reached, judged, ""))
-    return found
+        yield _row(f"{name}: a new model's score at twice the data", inside, judged, width)
+        yield _row(f"{name}: the pairs that reach a threshold", reached, judged, "")
 
 
 def _row(figure: str, outcomes: list[bool], judged: bool, more: str) -> dict[str, Any]:

@@ -10,7 +10,9 @@ Does not cover: models, time, planted mistakes (`benchmarks.planted`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -25,17 +27,22 @@ SIZES = (50, 100, 200, 400, 1000)
 Draw = tuple[np.ndarray, np.ndarray, "np.ndarray | None"]
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Rows for every kind of score and size; quick takes 100 draws of three sizes instead of 1 000 of five."""
     rounds, sizes = (100, (50, 200, 1000)) if quick else (1000, SIZES)
-    rows = []
-    for name, draw in KINDS.items():
-        off = []
-        for n in sizes:
-            false, peers, undecided = _rates(draw, n, -MARGIN, rounds)
-            limit = ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / rounds)
-            rows.append(
-                _row(
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        cells = {
+            (name, n, shift): pool.submit(_rates, name, n, shift, rounds)
+            for name in KINDS
+            for n in sizes
+            for shift in (-MARGIN, 0.0)
+        }
+        for name in KINDS:
+            off = []
+            for n in sizes:
+                false, peers, undecided = cells[name, n, -MARGIN].result()
+                limit = ALPHA + 2 * math.sqrt(ALPHA * (1 - ALPHA) / rounds)
+                yield _row(
                     f"false promotion at the margin, {name}, n = {n}",
                     f"<= {limit:.3f}",
                     false["pass"],
@@ -43,14 +50,12 @@ def run(quick: bool) -> list[dict[str, Any]]:
                     f"{rounds} draws, {undecided} of them too few clusters",
                     bool(false["pass"] <= limit),
                 )
-            )
-            if undecided < rounds:
-                equal, _, _ = _rates(draw, n, 0.0, rounds)
-                off.append((abs(equal["pass"] - equal["printed"]), n, equal))
-        worst, n, equal = max(off, key=lambda item: item[0])
-        error = 2 * math.sqrt(0.25 / rounds)
-        rows.append(
-            _row(
+                if undecided < rounds:
+                    equal, _, _ = cells[name, n, 0.0].result()
+                    off.append((abs(equal["pass"] - equal["printed"]), n, equal))
+            worst, n, equal = max(off, key=lambda item: item[0])
+            error = 2 * math.sqrt(0.25 / rounds)
+            yield _row(
                 f"printed power against realised, {name}, worst size n = {n}",
                 "<= 0.03 apart",
                 round(worst, 3),
@@ -58,14 +63,12 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 f"printed {equal['printed']:.3f}, realised {equal['pass']:.3f} +- {error:.3f} over {rounds} draws",
                 bool(worst <= 0.03),
             )
-        )
-    return [*rows, *_curves.rows(quick)]
+    yield from _curves.rows(quick)
 
 
-def _rates(
-    draw: Callable[[np.random.Generator, int, float], Draw], n: int, shift: float, rounds: int
-) -> tuple[dict[str, float], str, int]:
+def _rates(kind: str, n: int, shift: float, rounds: int) -> tuple[dict[str, float], str, int]:
     """Share of PASS and mean printed power over draws whose true difference is ``shift``; the peers' shares of PASS."""
+    draw = KINDS[kind]
     passed = printed = tolerant = insignificant = undecided = 0.0
     for seed in range(rounds):
         mine, base, clusters = draw(np.random.default_rng([seed, n]), n, shift)

@@ -2,40 +2,52 @@
 
 Covers: helpful answers of the untuned model and remarks on another question in 2, 10 and 25 % of the training pairs
 and in none, under several seeds, through the operations that people use: preflight, training (a preflight that stops
-is overridden, to see what promotion would do), evaluation, gate against a released clean version.
+is overridden, to see what promotion would do), evaluation, gate against a released clean version; and whether the
+pairs that blame suspects for the answers that broke are the planted ones.
 Does not cover: kinds that are cheap to count without training (`benchmarks.planted`), larger models. Few runs, so the
-Clopper-Pearson intervals are wide. An hour or more on a CPU, some minutes a model on a GPU.
+Clopper-Pearson intervals are wide.
+
+Some minutes a model. Each model's line goes to ``results/planted_training.jsonl`` when it is done, and a later run of
+the same pack and code of the gate goes on after the last; ``GOLDPAIR_SEEDS`` (3) says how many seeds a kind gets.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+import evals
 from benchmarks.planted import _helpful, swapped
-from curate import contract, demo, users
+from curate import contract, demo, suspects, users
 from curate.contract import ROW_SCHEMA, canonical_json, file_sha256, full_row_hash, row_sha256, sha256_hex
 from curate.store import Store
 from curate.tasks import load_pack
 from curate.workspace import Workspace
+from evals.blame import TOP, blame
+from evals.generate import LocalModel
 from evals.stats import clopper_pearson
 
 TASK = "sarcastic-bot"
 SHARES = (0.02, 0.1, 0.25)
-SEEDS = 3
+EXAMPLES = 20  # answers that broke, looked at in one model
+KEPT = Path(__file__).parent / "results" / "planted_training.jsonl"
+Outcome = dict[str, Any]
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
-    """Rows by kind and share; quick trains one clean and one poisoned model for two minutes each."""
-    shares, seeds = (SHARES[-1:], 1) if quick else (SHARES, SEEDS)
+def run(quick: bool) -> Iterator[dict[str, Any]]:
+    """Rows by kind and share; quick trains one clean and one poisoned model for two minutes each and keeps neither."""
+    shares, seeds = (SHARES[-1:], 1) if quick else (SHARES, int(os.environ.get("GOLDPAIR_SEEDS", "3")))
     bounded = {"max_minutes": 2.0} if quick else {}
+    versions = _versions()
+    done = [] if quick else _kept(versions)
     with tempfile.TemporaryDirectory(prefix="goldpair-retrained-") as scratch:
         workspace = Workspace.create(Path(scratch) / "ws")
         with Store.open(workspace.store) as store:
@@ -47,42 +59,70 @@ def run(quick: bool) -> list[dict[str, Any]]:
         [clean] = workspace.snapshots.glob(f"*{name[:12]}")
         steps.job("baselines", "eval", task=TASK, snapshot=name)
         first = _trained(steps, clean, 100, bounded)
-        steps.client.call(
-            "promote", model=first["model"], override="the clean version that others are held against"
-        )
+        reason = "the clean version that others are held against"
+        steps.client.call("promote", model=first["model"], override=reason)
         rows = contract.load_rows(clean).to_dicts()
         wrong = {
             "helpful answers of the untuned model": _helpful(load_pack(steps.pack_folder), rows),
             "remarks on another question": swapped(rows),
         }
-        outcomes: dict[tuple[str, float], list[dict[str, Any]]] = {}
         for seed in range(seeds):
-            outcomes.setdefault(("clean", 0.0), []).append(_trained(steps, clean, seed, bounded))
-            for kind, texts in wrong.items() if not quick else list(wrong.items())[:1]:
-                able = [n for n, text in enumerate(texts) if text is not None]
-                for share in shares:
-                    chosen = random.Random(f"{kind}/{share}/{seed}").sample(
-                        able, min(len(able), round(share * len(rows)))
+            plans: list[tuple[str, float]] = [("clean", 0.0)]
+            plans += [(kind, share) for share in shares for kind in (list(wrong)[:1] if quick else wrong)]
+            for kind, share in plans:
+                if any((one["kind"], one["share"], one["seed"]) == (kind, share, seed) for one in done):
+                    continue
+                folder, planted = clean, []
+                if kind != "clean":
+                    able = [n for n, text in enumerate(wrong[kind]) if text is not None]
+                    rng = random.Random(f"{kind}/{share}/{seed}")
+                    chosen = rng.sample(able, min(len(able), round(share * len(rows))))
+                    planted = [rows[n]["pair_id"] for n in chosen]
+                    changes = {rows[n]["pair_id"]: str(wrong[kind][n]) for n in chosen}
+                    folder = poisoned(
+                        clean, workspace.snapshots / f"{TASK}-{kind[:7]}-{share:g}-{seed}", changes
                     )
-                    changes = {rows[n]["pair_id"]: str(texts[n]) for n in chosen}
-                    place = workspace.snapshots / f"{TASK}-{kind[:7]}-{share:g}-{seed}"
-                    folder = poisoned(clean, place, changes)
-                    outcomes.setdefault((kind, share), []).append(_trained(steps, folder, seed, bounded))
-    return [
-        *(
-            _row(*key, what, found)
-            for key, found in outcomes.items()
-            for what in ("preflight", "promotion", "both")
-        ),
-    ]
+                outcome = {"kind": kind, "share": share, "seed": seed, "versions": versions}
+                outcome |= _trained(steps, folder, seed, bounded)
+                if planted:
+                    outcome["blame"] = _suspected(workspace, outcome["run"], planted, rows, seed)
+                done.append(outcome)
+                if not quick:
+                    KEPT.parent.mkdir(exist_ok=True)
+                    with KEPT.open("a", encoding="utf-8") as out:
+                        out.write(json.dumps(outcome, ensure_ascii=False) + "\n")
+    found: dict[tuple[str, float], list[Outcome]] = {}
+    for one in done:
+        found.setdefault((one["kind"], one["share"]), []).append(one)
+    for (kind, share), outcomes in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
+        for what in ("preflight", "promotion", "both"):
+            yield _row(kind, share, what, outcomes)
+        if kind != "clean":
+            yield from (_blamed(kind, share, how, outcomes) for how in ("nothing", "what changed"))
 
 
-def _trained(steps: Any, snapshot: Path, seed: int, bounded: Mapping[str, Any]) -> dict[str, Any]:
-    """Verdicts of preflight and gate for one training on a snapshot folder, and the model's mean score."""
+def _versions() -> dict[str, str]:
+    """What a kept line must agree in to be counted with new ones."""
+    pack = load_pack(demo.find_pack(TASK))
+    return {
+        "recipe": sha256_hex(canonical_json(pack.training))[:12],
+        "gate": sha256_hex(canonical_json(pack.gate.model_dump(mode="json")))[:12],
+        "tone": evals.scorer_version("tone")[:12],
+    }
+
+
+def _kept(versions: Mapping[str, str]) -> list[Outcome]:
+    if not KEPT.exists():
+        return []
+    lines = [json.loads(line) for line in KEPT.read_text("utf-8").splitlines()]
+    return [line for line in lines if line["versions"] == versions]
+
+
+def _trained(steps: Any, snapshot: Path, seed: int, bounded: Mapping[str, Any]) -> Outcome:
+    """Verdicts of preflight and gate for one training on a snapshot folder, the model's mean score, its eval run."""
     checked = steps.job("preflight", "preflight", snapshot=str(snapshot))
     # The baselines were scored with the clean snapshot's examples; that is no finding on the labels.
     stops = [c["name"] for c in checked["checks"] if c["verdict"] != "PASS" and "baselines" not in c["name"]]
-    preflight = "FAIL" if stops else "PASS"
     if checked["verdict"] != "PASS":
         reason = "benchmark: what would promotion say of it"
         steps.client.call("preflight.override", snapshot=str(snapshot), reason=reason)
@@ -91,8 +131,39 @@ def _trained(steps: Any, snapshot: Path, seed: int, bounded: Mapping[str, Any]) 
     gate = steps.client.call("gate", run=evaluated["run"])
     report = steps.client.call("report", run=evaluated["run"])
     arms = json.loads(Path(report["json"]).read_text("utf-8"))["arms"]
-    mean = next(arm["mean"] for arm in arms if arm["name"] == "tuned")
-    return {"model": made["model"], "preflight": preflight, "promotion": gate["verdict"], "mean": mean}
+    return {
+        "model": made["model"],
+        "run": evaluated["run"],
+        "preflight": "FAIL" if stops else "PASS",
+        "stopped_by": stops,
+        "promotion": gate["verdict"],
+        "mean": next(arm["mean"] for arm in arms if arm["name"] == "tuned"),
+    }
+
+
+def _suspected(
+    workspace: Workspace, run: str, planted: Sequence[str], rows: Sequence[Mapping[str, Any]], seed: int
+) -> Outcome:
+    """Answers that broke against the released clean version, and of how many a planted pair is in the top five.
+
+    Twice: knowing nothing, and knowing what changed since that version, which is as many sound pairs again.
+    ``chance``: how often five pairs drawn blindly would hold a planted one.
+    """
+    [folder] = workspace.root.glob(f"**/{Path(run).name}/run.json")
+    spec = suspects.spec_of(workspace, folder.parent, gradients=True)
+    model = LocalModel(spec["base"], spec["model"], precision="fp32", template=spec["template"])
+    bad = set(planted)
+    sound = [row["pair_id"] for row in rows if row["pair_id"] not in bad]
+    changed = [*planted, *random.Random(f"sound/{seed}").sample(sound, min(len(sound), len(planted)))]
+    result: Outcome = {"chance": round(1 - (1 - len(bad) / len(rows)) ** TOP, 4)}
+    for how, known in (("nothing", ()), ("what changed", changed)):
+        found = blame(
+            spec["run"], spec["snapshot"], reference=spec["reference"], changed=known, model=model, examples=EXAMPLES
+        )  # fmt: skip
+        hits = sum(any(pair["pair_id"] in bad for pair in one["pairs"]) for one in found["examples"])
+        result |= {"reference": found["reference"], "broken": found["broken"], how: hits}
+    result["looked_at"] = min(EXAMPLES, result["broken"])
+    return result
 
 
 def poisoned(clean: Path, place: Path, changes: Mapping[str, str]) -> Path:
@@ -120,15 +191,14 @@ def poisoned(clean: Path, place: Path, changes: Mapping[str, str]) -> Path:
     return place
 
 
-def _row(kind: str, share: float, what: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    def stops(one: Mapping[str, Any]) -> bool:
+def _row(kind: str, share: float, what: str, found: Sequence[Outcome]) -> dict[str, Any]:
+    def stops(one: Outcome) -> bool:
         by = ("preflight", "promotion") if what == "both" else (what,)
         return any(one[name] != "PASS" for name in by)
 
     hits, n = sum(map(stops, found)), len(found)
     if kind == "clean":
         hits = n - hits
-    low, high = clopper_pearson(hits, n)
     means = ", ".join(f"{one['mean']:.3f}" for one in found)
     words = "passes" if kind == "clean" else "stop" if what == "both" else "stops"
     named = {"both": "preflight and promotion together"}.get(what, what)
@@ -136,15 +206,35 @@ def _row(kind: str, share: float, what: str, found: list[dict[str, Any]]) -> dic
         0.8 if kind == "clean" and what == "both" else 0.95 if what == "both" and share == SHARES[0] else None
     )
     figure = f"a clean retrain {words} {named}" if kind == "clean" else f"{named} {words} {share:.0%} {kind}"
+    return _figure(figure, goal, hits, n, "models", f"mean scores {means}")
+
+
+def _blamed(kind: str, share: float, how: str, found: Sequence[Outcome]) -> dict[str, Any]:
+    hits = sum(one["blame"][how] for one in found)
+    n = sum(one["blame"]["looked_at"] for one in found)
+    chance = sum(one["blame"]["chance"] for one in found) / len(found)
+    figure = f"a planted pair among the five suspects, {share:.0%} {kind}, knowing {how}"
+    return _figure(
+        figure,
+        0.8 if how == "what changed" else None,
+        hits,
+        n,
+        "answers that broke",
+        f"by chance {chance:.3f}",
+    )
+
+
+def _figure(figure: str, goal: float | None, hits: int, n: int, of: str, more: str) -> dict[str, Any]:
+    low, high = clopper_pearson(hits, n) if n else (0.0, 1.0)
     return {
         "area": "planted_training",
         "figure": figure,
         "goal": f">= {goal:g}" if goal else "as measured",
-        "ours": round(hits / n, 4),
+        "ours": round(hits / n, 4) if n else None,
         "peer": None,
         "ratio": None,
-        "spread": f"{hits} of {n} models, [{low:.3f}, {high:.3f}]; mean scores {means}",
-        "met": bool(hits / n >= goal) if goal else None,
+        "spread": f"{hits} of {n} {of}, [{low:.3f}, {high:.3f}]; {more}",
+        "met": bool(hits / n >= goal) if goal and n else None,
         "command": "python -m benchmarks planted_training",
-        "versions": {"recipe": sha256_hex(canonical_json(load_pack(demo.find_pack(TASK)).training))[:12]},
+        "versions": _versions(),
     }

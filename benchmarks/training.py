@@ -1,9 +1,11 @@
 """Training and generation on a CPU: our step against TRL's, our batches against one prompt at a time.
 
 Every contestant is a fresh process on one thread, contestants alternate, and ratios are of CPU seconds, which stay
-comparable on a shared machine. Both trainers start from the same adapters and every step takes all
-16 rows; the per-step losses they print are compared, so equal work is measured. "Real tokens" are those of the
-rows, padding not counted and what rows share counted for every row. Quick mode: a tiny random Llama, one round.
+comparable on a shared machine. Both trainers start from the same adapters and every step takes all rows; the
+per-step losses they print are compared, so equal work is measured. "Real tokens" are those of the rows, padding not
+counted and what rows share counted for every row. Rows are drawn from the shipped packs' records with the pack's
+system message, 16 a step of the chat packs and 4 of the long ones (16 do not fit TRL's step into 24 GB), and beside
+them 16 of one length, which leaves padding out of it. Quick mode: a tiny random Llama, one pack, one round.
 Does not cover: accelerators, where TRL drops padding and projections too and parity is the honest goal.
 """
 
@@ -12,14 +14,20 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from curate.tasks import find_pack, load_pack
+
 COMMAND = "python -m benchmarks training"
+CHAT = ("sarcastic-bot", "support-bot")
+LONG = ("medical-scribe", "cobol-to-python", "employment-agreement")
 PACKAGES = ("torch", "transformers", "peft", "trl")
 SYSTEM = (
     "Answer every question with one dry remark and without any help at all, unless somebody is in danger."
@@ -38,7 +46,7 @@ from train.recipe import load_recipe
 from train.render import load_tokenizer, render_rows, stop_ids
 base = Path(spec["base"])
 tokenizer = load_tokenizer(base)
-rows, found = render_rows(tokenizer, spec["rows"], stops=stop_ids(base, tokenizer), max_length=1024)
+rows, found = render_rows(tokenizer, spec["rows"], stops=stop_ids(base, tokenizer), max_length=2048)
 assert not found, found
 recipe = load_recipe({"precision": spec["precision"], "threads": 1, "batch": spec["batch"], "warmup": 0,
                       "max_steps": spec["steps"], "checkpoint_steps": 10**6})
@@ -66,8 +74,21 @@ else:
     cpu = time.process_time() - start
     log = trainer.state.log_history
 losses = [entry["loss"] for entry in log if "loss" in entry]
-print(json.dumps({"cpu": cpu, "losses": losses, "tokens": tokens,
-                  "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+# What the step cannot do without: two products for every frozen weight, three for every LoRA weight and token, and
+# the vocabulary's for supervised tokens alone.
+head = model.get_output_embeddings().weight.numel()
+lora = sum(p.numel() for p in model.parameters() if p.requires_grad)
+body = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "lora" not in n and "embed" not in n)
+body -= 0 if model.config.tie_word_embeddings else head
+work = 2 * len(losses) * (tokens * (2 * body + 3 * lora) + 2 * head * sum(r.supervised for r in rows))
+square = torch.rand(2048, 2048)
+square @ square
+start = time.process_time()
+for _ in range(8):
+    square @ square
+peak = 8 * 2 * 2048**3 / (time.process_time() - start)
+print(json.dumps({"cpu": cpu, "losses": losses, "tokens": tokens, "share": work / cpu / peak, "rss_mb": rss}))
 """
 
 # One contestant of the other kind: answers prompts and prints {cpu, texts, tokens}.
@@ -94,67 +115,101 @@ print(json.dumps({"cpu": time.process_time() - start, "texts": texts}))
 """
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool) -> Iterator[dict[str, Any]]:
     """All rows of the area. Needs `trl` (extra dev) and, unless quick, the default base model."""
     from train.base import DEFAULT, resolve, tiny_llama
 
     rounds = 1 if quick else 3
-    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         base = tiny_llama(Path(scratch) / "tiny", hidden=128, layers=4) if quick else resolve(DEFAULT)
-        for name, pairs in (("lengths as in the packs", _pairs(True)), ("equal lengths", _pairs(False))):
-            spec = {"base": str(base), "rows": pairs[:16], "batch": 16, "steps": 2, "work": scratch}
-            fp32 = _alternate(CONTESTANT, spec | {"precision": "fp32"}, ("ours", "trl"), rounds)
+        beds = {task: _drawn(task, 16) for task in (CHAT[:1] if quick else CHAT)}
+        beds["equal lengths"] = _equal()
+        beds |= {} if quick else {task: _drawn(task, 4) for task in LONG}
+        for name, pairs in beds.items():
+            spec = {"base": str(base), "rows": pairs, "batch": len(pairs), "steps": 2, "work": scratch}
+            turns = rounds if len(pairs) == 16 else 1
+            fp32 = _alternate(CONTESTANT, spec | {"precision": "fp32"}, ("ours", "trl"), turns)
             gap = max(
                 abs(a - b) for a, b in zip(fp32["ours"][0]["losses"], fp32["trl"][0]["losses"], strict=True)
             )
             faster, spread = _ratio(fp32, "trl")
             memory = fp32["ours"][0]["rss_mb"] / fp32["trl"][0]["rss_mb"]
-            rows += [
-                _row(f"real tokens per CPU-s, fp32, {name}", ">= 3x TRL fp32", _rate(fp32["ours"]), faster >= 3, quick,
-                     peer=_rate(fp32["trl"]), ratio=round(faster, 2), spread=spread),
-                _row(f"largest difference of step losses, {name}", "<= 1e-4", f"{gap:.1e}", gap <= 1e-4, quick),
-                _row(f"peak memory MB, fp32, {name}", "<= .6 of TRL", fp32["ours"][0]["rss_mb"], memory <= 0.6, quick,
-                     peer=fp32["trl"][0]["rss_mb"], ratio=round(memory, 2)),
-            ]  # fmt: skip
+            peaks = "{:.0%} of the matmul peak, TRL {:.0%}".format(
+                *(fp32[who][0]["share"] for who in ("ours", "trl"))
+            )
+            yield _row(
+                f"real tokens per CPU-s, fp32, {name}",
+                ">= 3x TRL fp32",
+                _rate(fp32["ours"]),
+                faster >= 3,
+                quick,
+                peer=_rate(fp32["trl"]),
+                ratio=round(faster, 2),
+                spread=f"{spread}; {peaks}",
+            )
+            yield _row(
+                f"largest difference of step losses, {name}", "<= 1e-4", f"{gap:.1e}", gap <= 1e-4, quick
+            )
+            yield _row(f"peak memory MB, fp32, {name}", "<= .6 of TRL", fp32["ours"][0]["rss_mb"], memory <= 0.6, quick,
+                       peer=fp32["trl"][0]["rss_mb"], ratio=round(memory, 2))  # fmt: skip
             if not quick:
-                bf16 = _alternate(CONTESTANT, spec | {"precision": "bf16"}, ("ours", "trl_defaults"), rounds)
+                bf16 = _alternate(CONTESTANT, spec | {"precision": "bf16"}, ("ours", "trl_defaults"), turns)
                 faster, spread = _ratio(bf16, "trl_defaults")
-                rows.append(
-                    _row(f"real tokens per CPU-s, bf16, {name}", ">= 3x TRL's defaults", _rate(bf16["ours"]),
-                         faster >= 3, quick, peer=_rate(bf16["trl_defaults"]), ratio=round(faster, 2), spread=spread)
-                )  # fmt: skip
-        prompts = [pair["prompt"] for pair in _pairs(True)[: 8 if quick else 32]]
+                yield _row(f"real tokens per CPU-s, bf16, {name}", ">= 3x TRL's defaults", _rate(bf16["ours"]),
+                           faster >= 3, quick, peer=_rate(bf16["trl_defaults"]), ratio=round(faster, 2),
+                           spread=spread)  # fmt: skip
+        prompts = [pair["prompt"] for pair in _drawn(CHAT[0], 8 if quick else 32)]
         spec = {"base": str(base), "prompts": prompts, "new": 16 if quick else 32, "system": SYSTEM}
         made = _alternate(ANSWERING, spec, ("ours", "one_by_one"), rounds)
         faster, spread = _ratio(made, "one_by_one")
         same = sum(
             a == b for a, b in zip(made["ours"][0]["texts"], made["one_by_one"][0]["texts"], strict=True)
         )
-        rows += [
-            _row("CPU-s of fp32 answers", ">= 4x one by one", round(made["ours"][0]["cpu"], 2), faster >= 4, quick,
-                 peer=round(made["one_by_one"][0]["cpu"], 2), ratio=round(faster, 2), spread=spread),
-            _row("answers equal to one by one", f"{len(prompts)} of {len(prompts)}", same, same == len(prompts), quick),
-        ]  # fmt: skip
-    return rows
-
-
-def _pairs(varied: bool) -> list[dict[str, Any]]:
-    """32 pairs: prompts and completions as long as the shipped packs' (5 to 30, 15 to 40 words), or all equal."""
-    made = []
-    for n in range(32):
-        asked, said = (5 + n * 7 % 26, 15 + n * 11 % 26) if varied else (15, 25)
-        text = [" ".join(WORDS[(n * 3 + i) % len(WORDS)] for i in range(count)) for count in (asked, said)]
-        made.append(
-            {
-                "pair_id": f"p{n}",
-                "system": SYSTEM,
-                "history": "[]",
-                "prompt": f"{n}: {text[0]}?",
-                "completion": text[1],
-            }
+        yield _row("CPU-s of fp32 answers", ">= 4x one by one", round(made["ours"][0]["cpu"], 2), faster >= 4, quick,
+                   peer=round(made["one_by_one"][0]["cpu"], 2), ratio=round(faster, 2), spread=spread)  # fmt: skip
+        yield _row(
+            "answers equal to one by one",
+            f"{len(prompts)} of {len(prompts)}",
+            same,
+            same == len(prompts),
+            quick,
         )
-    return made
+
+
+def _drawn(task: str, count: int) -> list[dict[str, Any]]:
+    """Rows of a shipped pack as they would be trained on, drawn by a seed from its well-formed records."""
+    folder = find_pack(task)
+    system, found = load_pack(folder).system, []
+    for line in (folder / "records.jsonl").read_text("utf-8").splitlines():
+        try:
+            record = json.loads(line)
+            turns = record.get("messages") or [
+                {"role": "user", "content": record["prompt"]},
+                {"role": "assistant", "content": record["completion"]},
+            ]
+            *history, asked, said = turns
+            pair = {"prompt": asked["content"], "completion": said["content"], "history": json.dumps(history)}
+        except (ValueError, KeyError, AttributeError):  # the packs' intake has malformed rows on purpose
+            continue
+        texts = [turn["content"] for turn in turns]
+        if all(isinstance(text, str) and text.strip() for text in texts) and said["role"] == "assistant":
+            found.append({"pair_id": record["id"], "system": system} | pair)
+    return random.Random(task).sample(found, count)
+
+
+def _equal() -> list[dict[str, Any]]:
+    """16 rows of the same words but for a number: nothing to pad."""
+    asked, said = (" ".join(WORDS[i % len(WORDS)] for i in range(count)) for count in (15, 25))
+    return [
+        {
+            "pair_id": f"p{n}",
+            "system": SYSTEM,
+            "history": "[]",
+            "prompt": f"{10 + n}: {asked}?",
+            "completion": said,
+        }
+        for n in range(16)
+    ]
 
 
 def _alternate(

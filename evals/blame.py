@@ -90,13 +90,17 @@ def blame(
     shown = names[:examples]
     text = _text_similarity(rows, [f"{by_id[n].prompt}\n{answers[n]['text']}" for n in shown])
     flagged = np.array([pair in set(changed) for pair in rows["pair_id"].to_list()])
-    found = []
-    for number, name in enumerate(shown):
+    nearby = []
+    for number in range(len(shown)):
         order = np.argsort(-text[number], kind="stable")
         near = order[:SHORTLIST].tolist()
         # What changed is the first suspect, where it has anything to do with the example at all.
         near += [int(i) for i in order if flagged[i] and int(i) not in near][:SHORTLIST]
-        gradient = _gradients(model, run, rows, candidate, name, near) if model is not None else None
+        nearby.append(near)
+    gradients = _gradients(model, run, rows, candidate, shown, nearby) if model is not None else None
+    found = []
+    for number, (name, near) in enumerate(zip(shown, nearby, strict=True)):
+        gradient = None if gradients is None else gradients[number]
         score = {i: float(text[number][i]) + (max(0.0, gradient[i]) if gradient else 0.0) for i in near}
         near.sort(key=lambda i: (not (flagged[i] and text[number][i] >= RELATED), -score[i], i))
         found.append(
@@ -133,23 +137,29 @@ def _text_similarity(rows: pl.DataFrame, queries: Sequence[str]) -> NDArray[np.f
 
 
 def _gradients(
-    model: GradientModel, run: EvalRun, rows: pl.DataFrame, candidate: str, name: str, near: Sequence[int]
-) -> dict[int, float]:
-    """Cosine of each near pair's gradient with that of the bad answer."""
-    row = next(r for r in run.rows if r.id == name)
-    pairs = rows[list(near)]
+    model: GradientModel,
+    run: EvalRun,
+    rows: pl.DataFrame,
+    candidate: str,
+    shown: Sequence[str],
+    nearby: Sequence[Sequence[int]],
+) -> list[dict[int, float]]:
+    """For every example shown: cosine of each near pair's gradient with that of the bad answer."""
+    by_id, answers = {row.id: row for row in run.rows}, run.answers(candidate)
+    pairs = sorted({i for near in nearby for i in near})  # near many examples, read once
     # The system message is the pack's and the same everywhere: it adds nothing that tells pairs apart.
-    asked = [[*row.history, {"role": "user", "content": row.prompt}]]
+    asked = [[*by_id[name].history, {"role": "user", "content": by_id[name].prompt}] for name in shown]
     asked += [
         [*json.loads(pair["history"]), {"role": "user", "content": pair["prompt"]}]
-        for pair in pairs.iter_rows(named=True)
+        for pair in rows[pairs].iter_rows(named=True)
     ]
-    said = [run.answers(candidate)[name]["text"], *pairs["completion"].to_list()]
+    said = [answers[name]["text"] for name in shown] + rows[pairs]["completion"].to_list()
     sketch = model.learned_gradients(asked, said, DIMENSIONS).astype(np.float64)
     size = np.linalg.norm(sketch, axis=1)
     size[size == 0] = 1.0
     unit = sketch / size[:, None]
-    return {i: float(value) for i, value in zip(near, unit[1:] @ unit[0], strict=True)}
+    place = {i: len(shown) + number for number, i in enumerate(pairs)}
+    return [{i: float(unit[place[i]] @ unit[number]) for i in near} for number, near in enumerate(nearby)]
 
 
 def _suspect(
