@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,9 @@ class Bed:
     drawn: bool = True  # snapshots of `PAIRS` pairs drawn with replacement; else all pairs as they are
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Rows by bed and kind; quick takes 100 draws instead of 400 and a quarter of the sarcastic bot's pairs."""
     rounds = 100 if quick else 400
-    found: list[dict[str, Any]] = []
     for make in (
         notes_from_phrases,
         notes_by_hand,
@@ -61,8 +60,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
         agreements,
         lambda: sarcastic_bot(quick),
     ):
-        found += _measured(make(), rounds)
-    return found
+        yield from _measured(make(), rounds)
 
 
 # --- measuring ------------------------------------------------------------------------------------------------------

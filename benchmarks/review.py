@@ -42,13 +42,11 @@ PACK = TaskPack(name=TASK, title="Benchmark", reject_reasons=["wrong"])
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Rows of every part; quick takes sizes that finish in about two minutes."""
-    rows = []
     for part in (_writer, _lists, _growth, _reviewers, _keys):
         with tempfile.TemporaryDirectory(prefix="goldpair-bench-") as folder:
-            rows += part(Path(folder), quick)
-    return rows
+            yield from part(Path(folder), quick)
 
 
 def _row(

@@ -19,7 +19,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 import evals
 from benchmarks._plant import PLANTERS, Planted
+from benchmarks._pythonic_rank import correlate
 
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"
@@ -299,11 +300,26 @@ def tone_auc(quick: bool) -> dict[str, float]:
     }
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def _pythonic_rows() -> Iterable[dict[str, Any]]:
+    """Agreement with blind ratings; who gave them says the card of `pythonic`."""
+    for number in (1, 2):
+        ratings = lines(HERE / "data" / f"pythonic_ratings_{number}.jsonl")
+        found = correlate({row["id"]: row["rating"] for row in ratings})
+        low, high = found["interval"]
+        within = f"Kendall's tau-b within a program {found['kendall_within_programs']:.3f}"
+        spread = f"{found['items']} translations, {low:.3f} to {high:.3f}; {within}"
+        values = {"goal": "", "ours": round(found["spearman"], 4), "spread": spread, "met": None}
+        yield _row(f"pythonic: Spearman with blind reviewer {number}", values)
+
+
+def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Every figure as a row. What needs ../shared/data is left out with a message when that is absent."""
-    rows = [*_natural_rows(quick), _speed_row()]
+    yield from _natural_rows(quick)
+    yield from _pythonic_rows()
+    yield _speed_row()
     if (ACI / "test1.jsonl").is_file():
-        rows += [*_aci_rows(quick), *_system_rows(quick)]
+        yield from _aci_rows(quick)
+        yield from _system_rows(quick)
     else:
         print(f"skipped: planted errors on ACI-Bench and the nine systems need {ACI.name} in ../shared/data")
     if (DATA / "isarcasmeval").is_dir():
@@ -315,9 +331,8 @@ def run(quick: bool) -> list[dict[str, Any]]:
             "spread": f"{figures['pairs']:.0f} pairs, length alone {figures['length']:.3f}",
             "met": bool(figures["auc"] >= 0.85 and lead >= 0.15),
         }
-        rows.append(
-            _row("tone: AUC on content-matched iSarcasmEval pairs, 5-fold by pair, words and letters", values)
+        yield _row(
+            "tone: AUC on content-matched iSarcasmEval pairs, 5-fold by pair, words and letters", values
         )
     else:
         print("skipped: tone on iSarcasmEval needs isarcasmeval in ../shared/data")
-    return rows

@@ -154,3 +154,12 @@ def test_a_blind_sheet_shows_no_score_and_ranks_come_back_as_correlations(tmp_pa
     half.write_text(json.dumps({**rows[0], "rating": None}), "utf-8")
     with pytest.raises(SystemExit, match="rating"):
         ranking.main(["correlate", str(half)])
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_blind_reviewers_rank_as_the_scorer_does(number):
+    file = ranking.PAIRS.with_name(f"pythonic_ratings_{number}.jsonl")
+    ratings = {row["id"]: row["rating"] for row in map(json.loads, file.read_text("utf-8").splitlines())}
+    found = ranking.correlate(ratings)
+    assert found["items"] == len(ROWS) >= 40
+    assert found["interval"][0] > 0.5 and found["kendall_within_programs"] > 0.5
