@@ -1,8 +1,8 @@
 """Detection tables: what the scorers catch of planted errors, and how often they accuse clean text.
 
-Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own in two halves
-(dev: rules were written against it; sealed: not), the nine published systems of ACI-Bench; `tone`'s voice classifier
-on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts, policies).
+Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own in three
+sets (dev: rules were written against it; sealed and sealed_2: not), the nine published systems of ACI-Bench; `tone`'s
+voice classifier on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts, policies).
 
 *Caught*: a planted error makes a hit of its kind at its place that the clean note does not have. Without a reference
 the scorer sees note and transcript, as at labelling time; "with reference" it sees the clean note as well. *False
@@ -10,7 +10,8 @@ alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since p
 transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
 not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
 Spread: Wilson 95 % interval. The sealed half was written by the author of the rules before they were tuned on the dev
-half, so it is unseen, and not independent.
+half, so it is unseen, and not independent; `sealed_2` was written by another author, who had not read the rules, and
+committed before the change of rules that it judges: unseen and independent, to be opened once.
 """
 
 from __future__ import annotations
@@ -214,7 +215,12 @@ def _aci_rows(quick: bool) -> Iterable[dict[str, Any]]:
 
 
 def _natural_rows(quick: bool) -> Iterable[dict[str, Any]]:
-    for half in ("dev", "sealed"):
+    """Rows of the three sets of natural notes.
+
+    ``sealed_2`` was written by another author, who had not read the rules, and was committed before the change of
+    rules that it judges; to be opened once.
+    """
+    for half in ("dev", "sealed", "sealed_2"):
         rows = lines(HERE / "data" / f"soap_notes_{half}.jsonl")[: 4 if quick else None]
         for reference in (False, True):
             seen = f"natural notes ({half}), {'with reference' if reference else 'transcript only'}"
