@@ -2,7 +2,8 @@
 
 Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own in three
 sets (dev: rules were written against it; sealed and sealed_2: not), the nine published systems of ACI-Bench; `tone`'s
-voice classifier on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts, policies).
+voice classifier on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts,
+policies).
 
 *Caught*: a planted error makes a hit of its kind at its place that the clean note does not have. Without a reference
 the scorer sees note and transcript, as at labelling time; "with reference" it sees the clean note as well. *False
