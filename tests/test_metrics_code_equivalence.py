@@ -15,7 +15,7 @@ import evals
 from curate.errors import UsageError
 from evals.cobol import inputs, mutants, source
 from evals.cobol.compare import same
-from evals.cobol.judge import Judge
+from evals.cobol.judge import Judge, judge_all
 from evals.cobol.traps import pitfalls
 from evals.sandbox import SandboxUnavailable
 
@@ -268,6 +268,22 @@ def test_frozen_inputs_are_kept_and_outputs_repeat() -> None:
             ready = judge.prepare(trap.cobol, {})
             assert 0 < len(ready.frozen) <= 10 and ready.killed == ready.killable > 0
     assert verdicts[0] == verdicts[1]
+
+
+@needs
+@pytest.mark.sandbox
+def test_judges_side_by_side_say_what_one_says_row_by_row(judge: Judge) -> None:
+    traps = [TRAPS[name] for name in ("size_error", "level_88", "integer_division")]
+    rows = [
+        (text, trap.cobol, inputs.domain_of(trap.domain))
+        for trap in traps
+        for text in (trap.wrong, trap.right)
+    ]
+    rows = rows[::2] + rows[1::2]  # the rows of a source stand apart
+    together = judge_all(rows, search=24, most_mutants=0, fresh=16)
+    assert together == [judge.judge(*row) for row in rows]
+    assert [verdict.kind for verdict in together] == ["wrong_output"] * 3 + ["equal"] * 3
+    assert judge_all([]) == []
 
 
 def test_without_a_sandbox_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

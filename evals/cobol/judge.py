@@ -1,15 +1,19 @@
 """Does a Python program do what a COBOL program does? Both are run in the sandbox on the same inputs.
 
 Covers: preparing a program once (reference outputs, mutants, the small frozen input set, the mutation score), judging
-a translation on frozen and fresh inputs, the shrunk counter-example. Does not cover: how Pythonic it is.
+a translation on frozen and fresh inputs, the shrunk counter-example, many translations on all cores.
+Does not cover: how Pythonic it is.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import queue
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -462,6 +466,38 @@ def _written(program: Program) -> list[str]:
 
 def _collected(program: Program) -> tuple[str, ...]:
     return tuple(_written(program))
+
+
+def judge_all(rows: Sequence[tuple[str, str, Domain]], **settings: Any) -> list[Verdict]:
+    """Verdicts of (translation, source, domain) rows, in their order; ``settings`` are those of `Judge`.
+
+    One judge a core, in threads: a judge waits for its sandboxes nearly all the time. The rows of one source go to one
+    judge, so that it is prepared once. Raises `SandboxUnavailable`.
+    """
+    by_source: dict[str, list[int]] = {}
+    for number, (_, source, _) in enumerate(rows):
+        by_source.setdefault(source, []).append(number)
+    waiting: queue.SimpleQueue[list[int]] = queue.SimpleQueue()
+    for numbers in by_source.values():
+        waiting.put(numbers)
+    verdicts: dict[int, Verdict] = {}
+
+    def work(_: int) -> None:
+        with Judge(**settings) as judge:
+            while True:
+                try:
+                    numbers = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                for number in numbers:
+                    verdicts[number] = judge.judge(*rows[number])
+
+    cores = len(os.sched_getaffinity(0))  # Linux, as bubblewrap is
+    workers = max(1, min(cores, len(by_source)))
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(work, range(workers)):
+            pass
+    return [verdicts[number] for number in range(len(rows))]
 
 
 def _has_inputs(program: Program) -> bool:

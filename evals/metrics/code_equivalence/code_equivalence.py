@@ -12,7 +12,7 @@ import evaluate
 from curate.errors import UsageError
 from evals.cobol.compare import LEVELS
 from evals.cobol.inputs import domain_of
-from evals.cobol.judge import Judge, Verdict
+from evals.cobol.judge import Verdict, judge_all
 from evals.sandbox import SandboxUnavailable, attestation
 
 HELPERS = (
@@ -60,10 +60,13 @@ class CodeEquivalence(evaluate.Metric):
         narrowed = [domain_of(text) for text in domains]
         proof = attestation()
         try:
-            with Judge(search=search, most_mutants=mutants, fresh=fresh, level=level) as judge:
-                verdicts = [
-                    judge.judge(p, s, d) for p, s, d in zip(predictions, sources, narrowed, strict=True)
-                ]
+            verdicts = judge_all(
+                list(zip(predictions, sources, narrowed, strict=True)),
+                search=search,
+                most_mutants=mutants,
+                fresh=fresh,
+                level=level,
+            )
         except SandboxUnavailable as error:
             verdicts = [Verdict("harness_error", str(error)) for _ in predictions]
             proof = {"state": "NOT RUN", "reason": str(error)}
