@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from curate.privacy.corpus import LETTERS, CorpusError, parse_markup, read_corpus, read_style, sealed_styles
 
 CORPUS = Path(__file__).resolve().parents[1] / "data" / "privacy" / "corpus"
-# Of the sealed files as they were committed before the first training; a change makes the figures worthless.
-SEALED_SHA = "7a1c28efb466d77f784e6747b07837036b00261b1da00c1613b6f70b5673d0dd"
+# Of the sealed files as they were committed before the training that followed; a change makes the figures worthless.
+THIRD = frozenset("s-eye-clinic-camp s-moving-company s-school-office-uk s-scrum-retro".split())
+SEALED_SHA = "7a1c28efb466d77f784e6747b07837036b00261b1da00c1613b6f70b5673d0dd"  # first and second group
+THIRD_SHA = "40a8fc18c2f67591cdc818c4c67307454e1c41c0428e63288c51fe856b6d87d0"
 
 
 def test_the_corpus_reads_and_has_every_domain_and_type() -> None:
@@ -38,8 +40,10 @@ def test_the_corpus_reads_and_has_every_domain_and_type() -> None:
 
 def test_sealed_styles_are_apart_and_unchanged() -> None:
     sealed = sealed_styles(CORPUS)
-    state = hashlib.sha256(b"".join((CORPUS / f"{style}.txt").read_bytes() for style in sorted(sealed)))
-    assert state.hexdigest() == SEALED_SHA
+    assert sealed > THIRD
+    for group, digest in ((sealed - THIRD, SEALED_SHA), (THIRD, THIRD_SHA)):
+        state = hashlib.sha256(b"".join((CORPUS / f"{style}.txt").read_bytes() for style in sorted(group)))
+        assert state.hexdigest() == digest
     documents = read_corpus(CORPUS)
     share = sum(d.style in sealed for d in documents) / len(documents)
     assert 0.08 < share < 0.25
