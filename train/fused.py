@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 KEEP_BYTES = 4 * 2**20  # attention weights kept for backward, per layer
+QUERIES = 128  # of one row whose attention weights exist at once
 HEAD_ROWS = 64  # positions whose logits exist at once: 12 MB for a vocabulary of 49,152
 
 
@@ -111,8 +112,9 @@ class PackedAttention(torch.autograd.Function):
 
     q (1, heads, tokens, dim), k and v (1, key heads, tokens, dim), ``bounds`` the row offsets. The first ``shared``
     tokens stand before every row (see `train.packed.pack`): they attend to themselves, and each row attends to
-    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input. One row at
-    a time stays in the processor's cache, which beats padded batches of rows by half.
+    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input. `QUERIES` of
+    one row at a time stay in the processor's cache, which beats padded batches of rows by half; and what lies after
+    the last of them is never computed.
     """
 
     @staticmethod
@@ -131,18 +133,23 @@ class PackedAttention(torch.autograd.Function):
         size = 4 * heads * sum((b - a) * (b - a + (shared if a else 0)) for a, b in spans)
         kept = []
         for a, b in spans:
-            p, _, _, vi = _attend(q, k, v, a, b, shared if a else 0, scale)
-            out[0, a:b] = (p @ vi).view(heads, b - a, dim).transpose(0, 1)
-            if size <= KEEP_BYTES:  # long rows: computed again in backward instead
-                kept.append(p)
-        ctx.save_for_backward(q, k, v, *kept)
+            before = shared if a else 0
+            ki, vi = (_with_shared(source, a, b, before) for source in (k, v))
+            for s, e in _cuts(a, b):
+                last = before + e - a
+                p = _weights(_queries(q, s, e, scale), ki[:, :last])
+                out[0, s:e] = (p @ vi[:, :last]).view(heads, e - s, dim).transpose(0, 1)
+                if size <= KEEP_BYTES:  # long rows: computed again in backward instead
+                    kept.append(p)
+        ctx.save_for_backward(q, k, v, out, *kept)
         ctx.spans, ctx.shared, ctx.scale = spans, shared, scale
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        q, k, v, *kept = ctx.saved_tensors
+        q, k, v, out, *kept = ctx.saved_tensors
+        known = iter(kept[::-1])
         _, heads, tokens, dim = q.shape
         kv = k.shape[1]
         # laid out as the projections before them, so that no copy follows
@@ -150,17 +157,24 @@ class PackedAttention(torch.autograd.Function):
         shared_dk, shared_dv = (
             torch.zeros(kv, ctx.shared, dim, dtype=torch.float32, device=q.device) for _ in range(2)
         )
-        for number, (a, b) in enumerate(ctx.spans):
+        for a, b in reversed(ctx.spans):
             before = ctx.shared if a else 0
-            known = kept[number] if kept else None
-            p, qi, ki, vi = _attend(q, k, v, a, b, before, ctx.scale, known)
-            do = grad[0, a:b].transpose(0, 1).float().reshape(kv, -1, dim)
-            dvi = p.transpose(1, 2) @ do
-            dp = do @ vi.transpose(1, 2)
-            ds = dp.sub_((dp * p).sum(-1, keepdim=True)).mul_(p)
-            ki *= ctx.scale
-            dki = ds.transpose(1, 2) @ qi.mul_(ctx.scale)
-            dq[0, a:b] = (ds @ ki).view(heads, b - a, dim).transpose(0, 1)
+            ki, vi = (_with_shared(source, a, b, before) for source in (k, v))
+            for s, e in reversed(_cuts(a, b)):
+                last = before + e - a
+                qi = _queries(q, s, e, ctx.scale)
+                p = next(known) if kept else _weights(qi, ki[:, :last])
+                do, said = (t[0, s:e].transpose(0, 1).float().reshape(kv, -1, dim) for t in (grad, out))
+                dp = do @ vi[:, :last].transpose(1, 2)
+                # sum(dp * p) over the keys is sum(do * out) over dim, which is far smaller
+                ds = dp.sub_((do * said).sum(-1, keepdim=True)).mul_(p)
+                by_key, to_key = ds.transpose(1, 2), p.transpose(1, 2)
+                if e == b:  # the last of its queries see all of a row
+                    dki, dvi = by_key @ qi.view(kv, -1, dim), to_key @ do
+                else:
+                    dki[:, :last].baddbmm_(by_key, qi.view(kv, -1, dim))
+                    dvi[:, :last].baddbmm_(to_key, do)
+                dq[0, s:e] = (ds @ ki[:, :last]).mul_(ctx.scale).view(heads, e - s, dim).transpose(0, 1)
             dk[0, a:b] = dki[:, before:].transpose(0, 1)
             dv[0, a:b] = dvi[:, before:].transpose(0, 1)
             if before:
@@ -172,39 +186,42 @@ class PackedAttention(torch.autograd.Function):
         return dq.transpose(1, 2), dk.transpose(1, 2), dv.transpose(1, 2), None, None, None
 
 
-def _attend(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    a: int,
-    b: int,
-    before: int,
-    scale: float,
-    known: torch.Tensor | None = None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Attention weights of the row a:b (computed unless ``known``) and fresh fp32 copies of its q, k, v.
+def _cuts(a: int, b: int) -> list[tuple[int, int]]:
+    """The row a:b in parts of at most `QUERIES` tokens."""
+    return [(s, min(s + QUERIES, b)) for s in range(a, b, QUERIES)]
 
-    Queries of one key head lie together; keys and values are those of the first ``before`` tokens, then its own.
+
+def _with_shared(source: torch.Tensor, a: int, b: int, before: int) -> torch.Tensor:
+    """A fresh fp32 copy of the keys or values of the first ``before`` tokens and of a:b, (key heads, tokens, dim)."""
+    out = torch.empty(
+        source.shape[1], before + b - a, source.shape[-1], dtype=torch.float32, device=source.device
+    )
+    out[:, :before] = source[0, :, :before]
+    out[:, before:] = source[0, :, a:b]
+    return out
+
+
+def _queries(q: torch.Tensor, s: int, e: int, scale: float) -> torch.Tensor:
+    """A fresh fp32 copy of the queries s:e times ``scale``, (heads, tokens, dim)."""
+    return torch.mul(q[0, :, s:e].float(), scale).contiguous()
+
+
+def _weights(qi: torch.Tensor, ki: torch.Tensor) -> torch.Tensor:
+    """Attention weights of queries (heads, tokens, dim) that are the last of the keys; (key heads, ..., keys).
+
+    Queries of one key head lie together.
     """
-    kv, dim = k.shape[1], q.shape[-1]
-    qi = torch.empty(kv, q.shape[1] // kv * (b - a), dim, dtype=torch.float32, device=q.device)
-    qi.view(q.shape[1], b - a, dim).copy_(q[0, :, a:b])
-    ki, vi = (torch.empty(kv, before + b - a, dim, dtype=torch.float32, device=q.device) for _ in range(2))
-    for source, sink in ((k, ki), (v, vi)):
-        if before:
-            sink[:, :before] = source[0, :, :before]
-        sink[:, before:] = source[0, :, a:b]
-    if known is None:
-        hidden = _future(b - a, before, q.shape[1] // kv, q.device)
-        known = torch.baddbmm(hidden, qi, ki.transpose(1, 2), alpha=scale).softmax(-1)
-    return known, qi, ki, vi
+    kv, seen, dim = ki.shape
+    heads, tokens, _ = qi.shape
+    scores = qi.view(kv, -1, dim) @ ki.transpose(1, 2)
+    scores.view(heads, tokens, seen)[:, :, seen - tokens :] += _future(tokens, ki.device)
+    return scores.softmax(-1)
 
 
-@lru_cache(maxsize=64)
-def _future(length: int, before: int, group: int, device: torch.device) -> torch.Tensor:
-    """Minus infinity where a query must not look, (1, group * length, before + length); every layer asks the same."""
-    mask = torch.full((length, before + length), float("-inf"), device=device).triu_(before + 1)
-    return mask.repeat(group, 1)[None]
+@lru_cache(maxsize=2 * QUERIES)
+def _future(length: int, device: torch.device) -> torch.Tensor:
+    """Minus infinity where a query must not look, (length, length); every layer asks the same."""
+    return torch.full((length, length), float("-inf"), device=device).triu_(1)
 
 
 class ProjectedLoss(torch.autograd.Function):
