@@ -36,6 +36,7 @@ from evals.generate import LocalModel
 from evals.stats import clopper_pearson
 
 TASK = "sarcastic-bot"
+CLEAN, HELPFUL, OTHER = "clean", "helpful answers of the untuned model", "remarks on another question"
 SHARES = (0.02, 0.1, 0.25)
 EXAMPLES = 20  # answers that broke, looked at in one model
 KEPT = Path(__file__).parent / "results" / "planted_training.jsonl"
@@ -45,9 +46,32 @@ Outcome = dict[str, Any]
 def run(quick: bool) -> Iterator[dict[str, Any]]:
     """Rows by kind and share; quick trains one clean and one poisoned model for two minutes each and keeps neither."""
     shares, seeds = (SHARES[-1:], 1) if quick else (SHARES, int(os.environ.get("GOLDPAIR_SEEDS", "3")))
-    bounded = {"max_minutes": 2.0} if quick else {}
-    versions = _versions()
-    done = [] if quick else _kept(versions)
+    done = [] if quick else _kept(_versions())
+    known = {(one["kind"], one["share"], one["seed"]) for one in done}
+    plans = [(HELPFUL, share, seed) for seed in range(seeds) for share in shares]
+    plans += [] if quick else [(OTHER, share, seed) for seed in range(seeds) for share in shares]
+    plans += [(CLEAN, 0.0, seed) for seed in range(seeds)]
+    # the smallest shares of the first seed first: they are what the goal is about
+    plans = sorted((plan for plan in plans if plan not in known), key=lambda plan: (plan[2], plan[1]))
+    if plans:
+        for outcome in _retrained(plans, {"max_minutes": 2.0} if quick else {}):
+            done.append(outcome)
+            if not quick:
+                KEPT.parent.mkdir(exist_ok=True)
+                with KEPT.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(outcome, ensure_ascii=False) + "\n")
+    found: dict[tuple[str, float], list[Outcome]] = {}
+    for one in done:
+        found.setdefault((one["kind"], one["share"]), []).append(one)
+    for (kind, share), outcomes in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
+        for what in ("preflight", "promotion", "both"):
+            yield _row(kind, share, what, outcomes)
+        if kind != CLEAN:
+            yield from (_blamed(kind, share, how, outcomes) for how in ("nothing", "what changed"))
+
+
+def _retrained(plans: Sequence[tuple[str, float, int]], bounded: Mapping[str, Any]) -> Iterator[Outcome]:
+    """One outcome for every (kind, share, seed), against a clean version released in a workspace made for it."""
     with tempfile.TemporaryDirectory(prefix="goldpair-retrained-") as scratch:
         workspace = Workspace.create(Path(scratch) / "ws")
         with Store.open(workspace.store) as store:
@@ -62,43 +86,21 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
         reason = "the clean version that others are held against"
         steps.client.call("promote", model=first["model"], override=reason)
         rows = contract.load_rows(clean).to_dicts()
-        wrong = {
-            "helpful answers of the untuned model": _helpful(load_pack(steps.pack_folder), rows),
-            "remarks on another question": swapped(rows),
-        }
-        for seed in range(seeds):
-            plans: list[tuple[str, float]] = [("clean", 0.0)]
-            plans += [(kind, share) for share in shares for kind in (list(wrong)[:1] if quick else wrong)]
-            for kind, share in plans:
-                if any((one["kind"], one["share"], one["seed"]) == (kind, share, seed) for one in done):
-                    continue
-                folder, planted = clean, []
-                if kind != "clean":
-                    able = [n for n, text in enumerate(wrong[kind]) if text is not None]
-                    rng = random.Random(f"{kind}/{share}/{seed}")
-                    chosen = rng.sample(able, min(len(able), round(share * len(rows))))
-                    planted = [rows[n]["pair_id"] for n in chosen]
-                    changes = {rows[n]["pair_id"]: str(wrong[kind][n]) for n in chosen}
-                    folder = poisoned(
-                        clean, workspace.snapshots / f"{TASK}-{kind[:7]}-{share:g}-{seed}", changes
-                    )
-                outcome = {"kind": kind, "share": share, "seed": seed, "versions": versions}
-                outcome |= _trained(steps, folder, seed, bounded)
-                if planted:
-                    outcome["blame"] = _suspected(workspace, outcome["run"], planted, rows, seed)
-                done.append(outcome)
-                if not quick:
-                    KEPT.parent.mkdir(exist_ok=True)
-                    with KEPT.open("a", encoding="utf-8") as out:
-                        out.write(json.dumps(outcome, ensure_ascii=False) + "\n")
-    found: dict[tuple[str, float], list[Outcome]] = {}
-    for one in done:
-        found.setdefault((one["kind"], one["share"]), []).append(one)
-    for (kind, share), outcomes in sorted(found.items(), key=lambda item: (item[0][1], item[0][0])):
-        for what in ("preflight", "promotion", "both"):
-            yield _row(kind, share, what, outcomes)
-        if kind != "clean":
-            yield from (_blamed(kind, share, how, outcomes) for how in ("nothing", "what changed"))
+        wrong = {HELPFUL: _helpful(load_pack(steps.pack_folder), rows), OTHER: swapped(rows)}
+        for kind, share, seed in plans:
+            folder, planted = clean, []
+            if kind != CLEAN:
+                able = [n for n, text in enumerate(wrong[kind]) if text is not None]
+                rng = random.Random(f"{kind}/{share}/{seed}")
+                chosen = rng.sample(able, min(len(able), round(share * len(rows))))
+                planted = [rows[n]["pair_id"] for n in chosen]
+                changes = {rows[n]["pair_id"]: str(wrong[kind][n]) for n in chosen}
+                folder = poisoned(clean, workspace.snapshots / f"{TASK}-{kind[:7]}-{share:g}-{seed}", changes)
+            outcome = {"kind": kind, "share": share, "seed": seed, "versions": _versions()}
+            outcome |= _trained(steps, folder, seed, bounded)
+            if planted:
+                outcome["blame"] = _suspected(workspace, outcome["run"], planted, rows, seed)
+            yield outcome
 
 
 def _versions() -> dict[str, str]:
@@ -197,15 +199,15 @@ def _row(kind: str, share: float, what: str, found: Sequence[Outcome]) -> dict[s
         return any(one[name] != "PASS" for name in by)
 
     hits, n = sum(map(stops, found)), len(found)
-    if kind == "clean":
+    if kind == CLEAN:
         hits = n - hits
     means = ", ".join(f"{one['mean']:.3f}" for one in found)
-    words = "passes" if kind == "clean" else "stop" if what == "both" else "stops"
+    words = "passes" if kind == CLEAN else "stop" if what == "both" else "stops"
     named = {"both": "preflight and promotion together"}.get(what, what)
     goal = (
-        0.8 if kind == "clean" and what == "both" else 0.95 if what == "both" and share == SHARES[0] else None
+        0.8 if kind == CLEAN and what == "both" else 0.95 if what == "both" and share == SHARES[0] else None
     )
-    figure = f"a clean retrain {words} {named}" if kind == "clean" else f"{named} {words} {share:.0%} {kind}"
+    figure = f"a clean retrain {words} {named}" if kind == CLEAN else f"{named} {words} {share:.0%} {kind}"
     return _figure(figure, goal, hits, n, "models", f"mean scores {means}")
 
 
