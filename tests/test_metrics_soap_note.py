@@ -464,3 +464,114 @@ def test_an_allergy_that_was_asked_for_and_denied_is_none():
     assert "wrong_allergy" in _kinds(
         said.replace("No.", "Egg allergy, my lips swell."), "Subjective: No allergy."
     )
+
+
+# --- how notes restate what was said: right above, a wrong one beside it ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "wrong"),
+    [
+        ("Bloods in a fortnight.", "U&E in 14 days.", "U&E in 21 days."),
+        ("My last one was two thousand and twelve.", "Last one 2012.", "Last one 2002."),
+        ("It started yesterday.", "Started 1 day ago.", "Started 4 days ago."),
+        ("See him again next week.", "Recheck in one week.", "Recheck in three weeks."),
+        ("Take it for a month.", "Take it for 4 weeks.", "Take it for 6 weeks."),
+        (
+            "Eat nothing for a day or two.",
+            "Nothing to eat for 24-48 hours.",
+            "Nothing to eat for 24-96 hours.",
+        ),
+        ("Haemoglobin ten two, it was nine eight.", "Hb 10.2 (9.8).", "Hb 12.0 (9.8)."),
+        ("BP one fifty by ninety.", "150/90.", "150/70."),
+        ("Weight seventy eight. Feet: pulses there.", "Weight 78 kg.", "Weight 87 kg."),
+        (
+            "Lying one thirty-two over seventy-four, standing one oh two over sixty.",
+            "Drop of 30.",
+            "Drop of 40.",
+        ),
+        ("Pulse sixty-eight. She is eighty-six.", "86-year-old.", "68-year-old."),
+        ("We do it on May twelfth.", "Surgery on 5/12.", "Surgery on 5/17."),
+        ("Sleep was six hours in August.", "Sleep 6 hours.", "Sleep 8 hours."),
+        ("Two puffs every four to six hours.", "2 puffs q4-6h.", "2 puffs q8h."),
+        ("She is fourteen months.", "Aged one year and two months.", "Aged one year and six months."),
+        (
+            "Sertraline fifty now.\nPatient: Yes."
+            + " It is fine, thank you, doctor." * 12
+            + "\nDoctor: Then seventy-five.",
+            "Sertraline 75 mg.",
+            "Sertraline 100 mg.",
+        ),
+    ],
+)
+def test_amounts_may_be_restated_and_not_changed(said, right, wrong):
+    assert _kinds(f"Doctor: {said}", f"Plan: {right}") == set()
+    assert _kinds(f"Doctor: {said}", f"Plan: {wrong}") != set()
+
+
+@pytest.mark.parametrize(
+    ("transcript", "right", "wrong"),
+    [
+        ("Doctor: Any injury? Fever?\nPatient: Neither one.", "No injury or fever.", "Injury and fever."),
+        ("Doctor: Any blood in the urine?\nPatient: No.", "(-) hematuria.", "(+) hematuria."),
+        ("Doctor: Morning headaches?\nPatient: Most days.", "Headaches.", "No headaches."),
+        ("Doctor: Are you depressed?\nPatient: No.", "Denies depression.", "Reports depression."),
+        (
+            "Doctor: Belly tender in front, flanks not tender.",
+            "Abdomen tender, no flank tenderness.",
+            "Abdomen not tender.",
+        ),
+        ("Doctor: No murmur, trace of ankle oedema.", "No murmur, trace oedema.", "Murmur, trace oedema."),
+        ("Patient: I have hay fever. No temperature.", "Denies fever.", "Reports fever."),
+        ("Doctor: Do you smoke?\nPatient: No.", "Non smoker.", "Smoker."),
+    ],
+)
+def test_denials_keep_their_scope(transcript, right, wrong):
+    assert _kinds(transcript, f"Subjective: {right}") == set()
+    assert "flipped_negation" in _kinds(transcript, f"Subjective: {wrong}")
+
+
+def test_when_to_come_back_is_no_finding():
+    said = "Doctor: Any chest pain?\nPatient: No.\nDoctor: Chest pain or fainting: call the same day. No alcohol."
+    note = (
+        "Subjective: Denies chest pain. Two beers a week.\nPlan: ER for chest pain or fainting. No alcohol."
+    )
+    assert _kinds(said + "\nPatient: I like two beers a week.", note) == set()
+
+
+@pytest.mark.parametrize(
+    ("transcript", "right", "wrong"),
+    [
+        ("Patient: My left big toe hurts.", "L great toe pain.", "R great toe pain."),
+        ("Doctor: Right hand tingles. Left hand is fine.", "Numb right hand.", "Numb left hand."),
+        (
+            "Doctor: Right drum's bulging and red, left one's pink.",
+            "Right TM red and bulging.",
+            "Left TM red and bulging.",
+        ),
+        (
+            "Doctor: Oxygen, two litres. The left knee is swollen.",
+            "Oxygen 2 L a minute. Left knee swollen.",
+            "Rt knee swollen.",
+        ),
+    ],
+)
+def test_sides_in_shorthand(transcript, right, wrong):
+    assert _kinds(transcript, f"Objective: {right}") == set()
+    assert "wrong_laterality" in _kinds(transcript, f"Objective: {wrong}")
+
+
+def test_brand_names_of_other_countries_and_words_for_a_substance():
+    said = "Mum: Calpol brought it down. He takes Glycomet and iron."
+    assert _kinds(said, "Subjective: Paracetamol, metformin, ferrous sulfate.") == set()
+    assert "unsupported_medication" in _kinds(said, "Subjective: Ofloxacin, metformin.")
+
+
+def test_natural_notes_of_the_second_dev_file_stay_within_the_goal():
+    """Both halves are development data now: the figure on the second half before it was opened stands in the card."""
+    from benchmarks.scorers import HERE, lines, natural
+
+    result = natural(lines(HERE / "data" / "soap_notes_dev_2.jsonl"), reference=False)
+    caught = sum(good for good, _ in result["errors"].values()) / sum(n for _, n in result["errors"].values())
+    flagged, notes = result["flagged"]
+    assert caught >= 0.9 and flagged / notes <= 0.1, (result["missed"], result["alarms"])

@@ -15,8 +15,9 @@ from itertools import pairwise
 
 from rapidfuzz import fuzz, process
 
-from .medications import SUBSTANCE
-from .spoken import ARTICLES, UNITS, WORDS, Mention, is_numeric, mentions_in
+from .derived import in_date, worked_out
+from .medications import SAID_FOR, SUBSTANCE
+from .spoken import ARTICLES, NAMED, UNITS, WORDS, Mention, is_numeric, mentions_in
 
 NEAR = 60  # tokens between a medication and its dose in speech: a turn or two
 DOSE_DIMENSIONS = {"mass", "doses", "volume"}
@@ -33,7 +34,10 @@ MEASURES = {  # what a number is said of -> its names in notes and speech
     "creatinine": "creatinine", "hemoglobin": "hemoglobin|haemoglobin|hgb|hb", "ldl": "ldl", "hdl": "hdl",
     "triglycerides": "triglycerides|triglyceride", "potassium": "potassium", "sodium": "sodium", "bmi": "bmi",
     "tsh": "tsh", "white cells": "wbc|white count|white blood cell|white blood cell count|white cell count",
-    "platelets": "platelets|platelet count", "psa": "psa", "gfr": "gfr|egfr",
+    "platelets": "platelets|platelet count", "psa": "psa", "gfr": "gfr|egfr", "crp": "crp", "esr": "esr",
+    "ferritin": "ferritin", "inr": "inr", "alt": "alt", "ast": "ast", "bilirubin": "bilirubin", "mcv": "mcv",
+    "lactate": "lactate", "uric acid": "uric acid|urate", "albumin": "albumin", "fev1": "fev1|fev one",
+    "peak flow": "peak flow", "free t4": "free t4|free t four|ft4",
 }  # fmt: skip
 _MEASURE_OF = {name: measure for measure, names in MEASURES.items() for name in names.split("|")}
 _MEASURE = re.compile(
@@ -64,7 +68,8 @@ _NO_NAME = set(  # words in front of a dose that are no medication
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[a-zµ]+(?:'[a-z]+)?|%|\.", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.])(?<![A-Za-z]-)(?<!\d,)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,]*\d)|"
-    r"(?<![\w.])(?<![A-Za-z]-)\d+(?:\.\d+)?(?=st\b|nd\b|rd\b|th\b|mg|mcg|ml|cm|mm|kg|lbs?|%|x\b|\W|$)",
+    r"(?<![\w.])(?<![A-Za-z]-)\d+(?:\.\d+)?(?=st\b|nd\b|rd\b|th\b|mg|mcg|ml|cm|mm|kg|lbs?|%|x\b|"
+    r"(?:d|h|hrs?|wks?|w|mo|yo?|g|u|units?|l|puffs?|tabs?)\b|\W|$)",
 )
 _LIST_MARK = re.compile(r"^[ \t#*•\-]*\d{1,2}[.)](?=\s)", re.MULTILINE)
 _UNIT = re.compile(r"[ \t\-]*(%|y/o|[a-zµ]+)", re.IGNORECASE)
@@ -115,11 +120,16 @@ class Source:
         self.text = text
         self.tokens = tokens(text)
         self.words = [token.text for token in self.tokens]
+        # "Weight seventy eight. Feet: pulses there" counts no feet: a unit never begins a sentence
+        heard_words = [
+            "|" if t.text in UNITS and i and re.search(r"[.;:?!\n]", self._between(i - 1, i)) else t.text
+            for i, t in enumerate(self.tokens)
+        ]
         self.corrections = [span for span in _corrections(self.words) if not self._answers(*span)]
         # "ninety eight . six" is one number, "pulse fifty eight . one plus edema" is two: the first may stand alone
         dots = {i for i, t in enumerate(self.tokens) if self.text[t.start : t.end] == "."}
-        apart = ["|" if i in dots else word for i, word in enumerate(self.words)]
-        heard = mentions_in(self.words)
+        apart = ["|" if i in dots else word for i, word in enumerate(heard_words)]
+        heard = mentions_in(heard_words)
         alone = [
             m
             for m in mentions_in(apart)
@@ -129,7 +139,7 @@ class Source:
         commas = frozenset(
             i for i in range(1, len(self.tokens)) if any(c in self._between(i - 1, i) for c in ",;:")
         )
-        parted = [m for m in mentions_in(self.words, commas) if m not in heard]
+        parted = [m for m in mentions_in(heard_words, commas) if m not in heard]
         clock = [
             Mention(float(m[1]) * 100 + float(m[2]), None, self._token_at(m.start()))
             for m in _CLOCK.finditer(text)
@@ -207,7 +217,9 @@ class Source:
         """What a number is said of: the last measure named within ten tokens before it; "X over Y" is a pressure."""
         around = range(max(1, mention.at - 1), min(len(self.words) - 1, mention.at + 5))
         if mention.value > 30 and any(
-            self.words[i] == "over" and is_numeric(self.words[i - 1]) and is_numeric(self.words[i + 1])
+            self.words[i] in ("over", "by")
+            and is_numeric(self.words[i - 1])
+            and is_numeric(self.words[i + 1])
             for i in around
         ):
             return "blood pressure"
@@ -229,6 +241,11 @@ class Source:
             default=(0, None),
         )[1]
 
+    def last_named(self, mention: Mention) -> int | None:
+        """The substance named last before a number."""
+        before = [(at, s) for s, places in self.drugs.items() for at in places if at < mention.at]
+        return max(before, default=(0, None))[1]
+
     def _pause(self, number: int, name: int) -> int:
         """How much farther a name behind a number counts than it stands."""
         if name < number:
@@ -238,6 +255,12 @@ class Source:
             return 10
         return 3 if name - number > 4 or "," in between else 1
 
+    def is_reply(self, mention: Mention) -> bool:
+        """In a turn of a few words, which answers what was asked before it."""
+        start = self.tokens[mention.at].start
+        begin, end = self.passages[max(0, bisect_right([a for a, _ in self.passages], start) - 1)]
+        return len(self.text[begin:end].split()) <= 8
+
     def around(self, mention: Mention, reach: int = 22) -> set[str]:
         """Beginnings of the longer words near a number."""
         return _stems(" ".join(self.words[max(0, mention.at - reach) : mention.at + reach]))
@@ -245,18 +268,48 @@ class Source:
     def number(self, value: float, unit: str | None) -> list[Mention]:
         """Mentions of the same quantity: same value and no conflicting unit, or the same amount in another unit."""
         found = [m for m in self.by_value.get(round(value, 4), []) if _compatible(unit, m.unit)]
-        if unit in UNITS and (not found or unit in ("g", "gram", "grams")):
-            dimension, factor = UNITS[unit]
-            found += [
-                m
-                for m in self.mentions
-                if m.unit in UNITS
-                and UNITS[m.unit][0] == dimension
-                and abs(m.value * UNITS[m.unit][1] - value * factor) < 1e-9 * max(1.0, value * factor)
-            ]
-            if dimension == "mass":  # "a thousand twice a day" for 1 g
-                found += [m for m in self.by_value.get(round(value * factor * 1e3, 4), []) if m.unit is None]
+        if unit not in UNITS:
+            return found
+        dimension, factor = UNITS[unit]
+        if dimension in (
+            "time",
+            "long",
+            "pieces",
+            "puffs",
+            "times",
+        ):  # seventy-eight beats a minute are no 78 years
+            found = [m for m in found if m.unit or self._bound(m) is None]
+        if dimension in ("time", "long") and unit[0] != "y":  # a bare number counts days in a few places only
+            found = [m for m in found if m.unit or self.is_reply(m) or self._shares_unit(m, dimension)]
+        found += [
+            m
+            for m in self.mentions
+            if m not in found and m.unit in UNITS and _same_amount(value, unit, m.value, m.unit)
+        ]
+        if dimension == "mass" and (
+            not found or unit in ("g", "gram", "grams")
+        ):  # "a thousand twice a day" for 1 g
+            found += [m for m in self.by_value.get(round(value * factor * 1e3, 4), []) if m.unit is None]
+        if dimension == "share":  # half is 50 %
+            found += [m for m in self.by_value.get(round(value / 100, 4), []) if m.unit not in UNITS]
+        if dimension == "mass" and value * factor < 1e-3:  # "seventy-five" for 0.075 mg
+            found += [m for m in self.by_value.get(round(value * factor * 1e6, 4), []) if m.unit is None]
         return found
+
+    def _shares_unit(self, mention: Mention, dimension: str) -> bool:
+        """Before "or six days", or at the end of a sentence: "it's gone in one"."""
+        ahead = self.words[mention.at + 1 : mention.at + 6]
+        end = self.tokens[mention.at].end
+        if re.match(r"\s*[.;?!]", self.text[end : end + 3]):
+            return True
+        return any(UNITS.get(word, ("",))[0] == dimension for word in ahead)
+
+    def _bound(self, mention: Mention) -> str | None:
+        """The measure named right before a number: "pulse sixty-eight", "temperature is thirty-eight"."""
+        before = [(at, name) for at, name in self.measures if 0 < mention.at - at <= 3]
+        if not before or any(is_numeric(word) for word in self.words[before[-1][0] + 1 : mention.at]):
+            return None
+        return None if before[-1][1] == "weight" else before[-1][1]
 
     def drug(self, name: str) -> list[int]:
         """Token positions where the substance is named, by any of its names or nearly so."""
@@ -266,7 +319,8 @@ class Source:
         substance = SUBSTANCE[name]
         at = self.drugs.get(substance)
         if at is None:
-            at = []
+            said = {word for n in SAID_FOR if SUBSTANCE.get(n) == substance for word in SAID_FOR[n]}
+            at = [position for position, word in enumerate(self.words) if word in said]
             names = [n for n, number in SUBSTANCE.items() if number == substance and len(n) >= 6]
             pairs = [a + b for a, b in pairwise(self.words)]
             for spelling in names:
@@ -306,7 +360,18 @@ def find_claims(note: str) -> list[Claim]:
     numbers = []
     short = {m.span(): m for m in _SHORT_TIME.finditer(note)}
     for (start, end), m in short.items():
-        numbers.append(Claim("number", start, end, float(m[1]), {"7": "days", "52": "weeks"}[m[2]]))
+        unit = {"7": "days", "52": "weeks", "12": "months", "40": "weeks"}[m[3]]
+        numbers += [Claim("number", start, end, float(value), unit) for value in (m[1], m[2]) if value]
+    for m in _EVERY.finditer(note):
+        unit = {"h": "hours", "d": "days", "w": "weeks", "m": "minutes"}[m["unit"][0].casefold()]
+        numbers += [Claim("number", *m.span(n), float(m[n]), unit) for n in ("a", "b") if m[n]]
+        short[m.span()] = m
+    for m in _FRACTION.finditer(note):
+        unit = _unit_after(note, m.end())
+        numbers.append(Claim("number", *m.span(), int(m[1]) / int(m[2]), unit))
+        short[m.span()] = m
+    for m in _NO_CLAIM.finditer(note):
+        short[m.span()] = m
     clock = {m.span(): m for m in _CLOCK.finditer(note)}
     for (start, end), m in clock.items():
         numbers.append(Claim("number", start, end, float(m[1]) * 100 + float(m[2])))
@@ -315,7 +380,11 @@ def find_claims(note: str) -> list[Claim]:
         if match.end() in marks or any(a <= match.start() < b for a, b in [*dated, *short, *clock]):
             continue
         after = _UNIT.match(note, match.end())
-        unit = after.group(1).casefold() if after and after.group(1).casefold() in UNITS else None
+        unit = _unit_after(note, match.end())
+        if unit is None and (span := _RANGE.match(note, match.end())):  # "24-48 hours" are 24 hours, too
+            unit = _unit_after(note, span.end())
+        if re.search(r"\d ?\+$", note[: match.start()]):  # 28+3 weeks: three days
+            unit = None
         value = float(match.group().replace(",", ""))
         if after and after.group(1).casefold() == "thousand":
             value *= 1000
@@ -351,8 +420,28 @@ def find_claims(note: str) -> list[Claim]:
     return sorted(claims, key=lambda claim: (claim.start, claim.end))
 
 
+def _unit_after(note: str, position: int) -> str | None:
+    after = _UNIT.match(note, position)
+    unit = after.group(1).casefold() if after else ""
+    return _ABBREVIATED.get(unit) or (unit if unit in UNITS else None)
+
+
+_RANGE = re.compile(r" ?(?:[-–]|to) ?\d+(?:\.\d+)?")
+_ABBREVIATED = {"d": "days", "h": "hours", "w": "weeks", "y": "years", "u": "units", "daily": None}
+_EVERY = re.compile(  # q6h, q4-6h, every 4-6 h, 12-hourly
+    r"\bq ?\.?(?P<a>\d{1,2})(?:[ ]?[-–][ ]?(?P<b>\d{1,2}))?[ ]?(?P<unit>hours?|hrs?|h|days?|d|wks?|weeks?|w|min(?:utes)?)\b",
+    re.IGNORECASE,
+)
+_FRACTION = re.compile(r"(?<![\d/.])([13])/([24])(?![\d/.])(?! ?(?:7|52))")
+# numbers that are names or scales: type 2 diabetes, 4/10, pulses 2+, oriented x3, strength 5/5, CN II-12
+_NO_CLAIM = re.compile(
+    r"(?<=type )[12]\b(?= diab| dm|,? t?2?dm)|(?<=\d)/10\b|(?<!\d)[1-4]\+(?!\d)|(?<=oriented x)[ ]?[1-4]\b|(?<=oriented x )[1-4]\b|"
+    r"(?<![\d/])5/5\b|\b2-12\b|(?<=covid)-19|(?<=\bcovid )19\b",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])")  # said "eight thirty": 830
-_SHORT_TIME = re.compile(r"(?<![\w/.])(\d{1,2})/(7|52)(?![\w/])")  # British: 10/7 is ten days
+# British: 10/7 is ten days, 3/12 three months, 31/40 a week of pregnancy
+_SHORT_TIME = re.compile(r"(?<![\w/.+])(?:x ?)?(\d{1,2})(?:[-–](\d{1,2}))?(?:\+\d)?/(7|52|12|40)(?![\w/])")
 _STRENGTH = {"mg", "mcg", "milligram", "milligrams", "micrograms", "ug", "µg", "mgs"}
 _UNKNOWN = re.compile(r"\b([A-Za-z]{5,})(?:,? (?:at|of|oral|tablets?|capsules?))? $")
 _MONTHS = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
@@ -364,8 +453,14 @@ DATE = re.compile(
 )
 
 
+_PRESSURE = re.compile(r"(?<![\d/.])([6-9]\d|1\d\d|2[0-4]\d)/([3-9]\d|1[0-4]\d)(?![\d/.])")
+
+
 def _measure_in(note: str, position: int) -> str:
     """The measure that a number of a note is a value of, or an empty text."""
+    for pair in _PRESSURE.finditer(note, max(0, position - 4), position + 8):
+        if position in (pair.start(1), pair.start(2)):
+            return "blood pressure"
     begin = max(0, position - 40, note.rfind("\n", 0, position), note.rfind("; ", 0, position))
     named = [m for m in _MEASURE.finditer(note, begin, position)]
     if (
@@ -395,8 +490,18 @@ def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
         owned = [m for m in near if source.taken(m) in (SUBSTANCE[claim.name], None)]
         if near and (owned or SUBSTANCE[claim.name] not in source.drugs):
             return None, source.passage((owned or near)[0].at)
+        meant = [m for m in found if source.last_named(m) == SUBSTANCE.get(claim.name, -1)]
+        if meant:  # "Let's go up to seventy-five": of the medication named last, however long ago
+            return None, source.passage(meant[0].at)
+        if derived := worked_out(note, claim, source.mentions):
+            return None, source.passage(derived.at)
         return "wrong_dose", source.passage(drug[0])
     if not found:
+        derived = worked_out(note, claim, source.mentions) or in_date(
+            note, claim, source.mentions, source.words
+        )
+        if derived:
+            return None, source.passage(derived.at)
         return "unsupported_number", _nearest(claim, source, note)
     if claim.name:
         named = [at for at, name in source.measures if name == claim.name]
@@ -404,7 +509,8 @@ def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
         owned = [
             m
             for m, of in said
-            if of == claim.name or (of is None and any(abs(m.at - at) <= 25 for at in named))
+            if of == claim.name
+            or (of is None and (source.is_reply(m) or any(abs(m.at - at) <= 25 for at in named)))
         ]
         values = [m for m in source.mentions if source.measured(m) == claim.name]
         if named and values and not owned:
@@ -422,7 +528,7 @@ def _said_of_it(claim: Claim, source: Source, note: str, found: list[Mention]) -
     if claim.unit not in UNITS or UNITS[claim.unit][0] not in ("time", "long"):
         return None
     about = _stems(_sentence(claim, note)) - {unit[:5] for unit in UNITS}
-    if any(about & source.around(m) for m in found):
+    if any(about & source.around(m) or (m.unit and source.is_reply(m)) for m in found):
         return None
     rivals = [
         m
@@ -473,8 +579,24 @@ def _short(text: str, centre: int, width: int = 160) -> str:
     return ("…" if begin else "") + text[begin : begin + width] + ("…" if begin + width < len(text) else "")
 
 
+def _same_amount(value: float, unit: str, other: float, other_unit: str) -> bool:
+    """One amount in two units; 1.5 weeks and 10 days, a month and 4 weeks pass for one."""
+    (dimension, factor), (other_dimension, other_factor) = UNITS[unit], UNITS[other_unit]
+    if {dimension, other_dimension} == {"time", "long"}:
+        first, second = value * factor, other * other_factor
+        days, months = (first / 1440, second) if dimension == "time" else (second / 1440, first)
+        return months > 0 and 28 <= days / months <= 31
+    if dimension != other_dimension:
+        return False
+    apart = abs(other * other_factor - value * factor)
+    loose = 0.05 if dimension == "time" and factor != other_factor and value * factor >= 7 * 1440 else 1e-9
+    return apart <= loose * max(1e-12, value * factor)
+
+
 def _compatible(first: str | None, second: str | None) -> bool:
     """Units do not contradict each other: one is missing, or both are the same size of the same dimension."""
+    if NAMED in (first, second):
+        return first is None or second is None
     if first not in UNITS or second not in UNITS:
         return True
     return UNITS[first] == UNITS[second]

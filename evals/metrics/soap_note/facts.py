@@ -1,14 +1,17 @@
 # ruff: noqa: E501  (word lists and patterns read better in long lines)
 """Sides of the body, allergies and dates: in a note, in a transcript, and where the two disagree.
 
-Covers: a side next to a body part (also L/R), in speech the side nearest to the part, without what the speaker takes
-back; allergies by substance, "no known allergies", an allergy that the note leaves out of its own list; calendar dates.
+Covers: a side next to a body part (also L/R, OD/OS), in speech the side nearest to the part, without what the speaker
+takes back, the only side that is spoken of, the side that is said to be well; allergies by substance, "no known allergies", an allergy that the note leaves out of its own list; calendar dates.
 Does not cover: sides of things that are no body part, reactions to allergens, relative dates ("last Tuesday").
 """
 
 import re
+from bisect import bisect_left
+from dataclasses import dataclass
 
 from .claims import DATE, Source
+from .concepts import SITES, places
 from .medications import SUBSTANCE
 from .spoken import MONTHS, ORDINALS, WORDS
 
@@ -71,32 +74,179 @@ _MONTH_NUMBER = {name[:3]: int(number) for name, number in MONTHS.items()} | {"m
 Hit = tuple[str, int, int, str]  # kind, start, end, support
 
 
+_SHORT_SIDE = re.compile(
+    r"(?<![\w/])(?:\((?P<a>[LR])\)|(?<![\d] )(?P<b>[LR])(?=[ ][a-z])(?! (?:a|per|of|daily|over|each|every|in)\b)|(?P<c>[LR])-sided|(?P<d>Lt|Rt)\b\.?|(?P<e>O[SD])(?![\w/]))[ ]?(?P<rest>[A-Za-z-]*(?: [a-z-]+){0,2})"
+)
+_ALONE = re.compile(
+    r"\b(?:on|to|in|of) (?:the |his |her )?(?P<side>left|right)\b(?![ -]+[a-z])(?P<rest>)", re.IGNORECASE
+)
+
+
 def sides(note: str, source: Source) -> tuple[list[Hit], int]:
     """``(hits, number of claims)``: a side that the transcript contradicts near the same body part."""
     hits: list[Hit] = []
     count = 0
-    for match in [*_SIDE_WORD.finditer(note), *re.finditer(r"\b(?P<side>[LR])[ ](?P<rest>[a-z]+)", note)]:
+    clauses = _side_clauses(source)
+    for match in [*_SIDE_WORD.finditer(note), *_SHORT_SIDE.finditer(note), *_ALONE.finditer(note)]:
+        groups = match.groupdict()
+        letter = (groups.get("side") or next(filter(None, (groups.get(n) for n in "abcde")), "")).casefold()
+        side = {"l": "left", "r": "right", "lt": "left", "rt": "right", "os": "left", "od": "right"}.get(
+            letter, letter
+        )
         words = re.findall(r"[a-z]+", match["rest"].casefold())
-        part = next((w for w in words if _singular(w) in BODY - _VAGUE), None) or next(
+        part = next((w for w in words if _singular(w) in BODY - _VAGUE or w in SITES), None) or next(
             (w for w in words if w in _VAGUE), None
         )
-        if part is None and match.group().casefold().startswith(
-            (f"{match['side'].casefold()}-sided", f"{match['side'].casefold()} sided")
-        ):
+        if part is None and re.match(r"\w+[- ]sided", match.group(), re.IGNORECASE):
             part = "side"
-        if part is None:
-            continue
-        side = {"l": "left", "r": "right"}.get(match["side"].casefold(), match["side"].casefold())
+        if (
+            part is None
+            and letter == "od"
+            and re.search(r"\d[^\d\n]*$", note[max(0, match.start() - 25) : match.start()])
+        ):
+            continue  # "10 mg OD" is once a day
         count += 1
-        own, other, at = _said_sides(source, _singular(part), side)
-        both = own >= 1 and re.search(
-            rf"\b{SIDES[side]} {part}", note, re.IGNORECASE
-        )  # the note tells them apart
-        if other > 0 and own * 3 <= other and not (own and part in _VAGUE) and not both:
-            at_part = match["rest"].casefold().find(part)
-            end = match.end("side") if at_part < 0 else match.start("rest") + at_part + len(part)
-            hits.append(("wrong_laterality", match.start("side"), end, source.passage(at)))
+        at = _contradicted(note, match, side, part, source, clauses)
+        if at is not None:
+            begin = match.start("side") if groups.get("side") else match.start()
+            at_part = match["rest"].casefold().find(part) if part else -1
+            end = match.end() if at_part < 0 else match.start("rest") + at_part + len(part or "")
+            end = begin + len(letter) if at_part < 0 else end
+            hits.append(("wrong_laterality", begin, end, source.passage(at)))
     return hits, count
+
+
+def _contradicted(
+    note: str, match: re.Match[str], side: str, part: str | None, source: Source, clauses: "Clauses"
+) -> int | None:
+    """The token of a transcript that says the other side, or None where nothing speaks against this one."""
+    other = SIDES[side]
+    near = note[max(0, match.start() - 40) : match.end() + 40]
+    told_of_both = any(c.where & places(near) or c.words & _content(near) for c in clauses["both"])
+    if not told_of_both and not clauses[side] and (firm := [c for c in clauses[other] if c.firm]):
+        return firm[0].at  # only the other side is spoken of at all
+    if part is None:
+        return None
+    own, against, at = _said_sides(source, _singular(part), side)
+    told_apart = own >= 1 and re.search(rf"\b{SIDES[side]} {part}", note, re.IGNORECASE)
+    if (
+        against > 0
+        and own * 3 <= against
+        and (not own or (against >= 2 and part not in _VAGUE))
+        and not told_apart
+    ):
+        return at
+    begin = max(note.rfind(c, 0, match.start()) for c in (". ", "\n", ";")) + 1
+    ends = [
+        i
+        for i in (note.find(". ", match.end()), note.find("\n", match.end()), note.find(";", match.end()))
+        if i >= 0
+    ]
+    sentence = note[begin : min(ends, default=len(note))]
+    where = places(part) or places(sentence)
+    here, there = ([c for c in clauses[name] if not c.where or c.where & where] for name in (side, other))
+    here, there = ([c for c in group if part in c.text.casefold()] or group for group in (here, there))
+    if not here or not there or _both_sides(sentence):
+        return None
+    ailing = [c for c in there if not c.well and (c.where & where or part in c.text.casefold())]
+    if all(c.well for c in here) and ailing and (_ILL.search(sentence) or not _WELL.search(sentence)):
+        return ailing[0].at
+    stop = begin + len(sentence)
+    clause = note[
+        max(begin, note.rfind(",", begin, match.start()) + 1) : _or_end(
+            note.find(",", match.end(), stop), stop
+        )
+    ]
+    about = _content(clause if len(_content(clause)) >= 2 else sentence)
+    shared, elsewhere = (max(len(about & c.words) for c in group) for group in (here, there))
+    if elsewhere >= 2 and not shared:
+        return max(there, key=lambda c: len(about & c.words)).at
+    return None
+
+
+def _both_sides(sentence: str) -> bool:
+    return bool(
+        re.search(r"\bleft\b", sentence, re.IGNORECASE) and re.search(r"\bright\b", sentence, re.IGNORECASE)
+    )
+
+
+@dataclass(frozen=True)
+class _Clause:
+    """What is said with a side: position, regions of the body, content words, whether all is well, whether plainly a side."""
+
+    at: int
+    where: set[str]
+    words: set[str]
+    well: bool
+    firm: bool
+    text: str
+
+
+Clauses = dict[str, list[_Clause]]
+_WELL = re.compile(
+    r"\b(?:fine|normal|good|clear|okay|ok|unremarkable|well|healthy|clean|intact|perfect|great|negative|nothing|no|not|"
+    r"isn't|doesn't|unaffected|stable|unchanged)\b",
+    re.IGNORECASE,
+)
+_ILL = re.compile(
+    r"\b(?:hurt|pain|ache|aching|sore|red|swoll|swell|tender|weak|numb|tingl|can't|cannot|tear|torn|bulg|warm|hot|bleed|bruis|stiff|"
+    r"lump|itch|rash|discharge|wheez|crackl|broken|fractur|blister|ulcer|scratch|worse|bad|puffy|blocked|tight|positive)",
+    re.IGNORECASE,
+)
+_FIRM = re.compile(r"(?:[a-z]+-)?(?:sided?|one)", re.IGNORECASE)
+_FILLERS = set(
+    "left right side sided this that with have has had from your his her the and was were are its for one you".split()
+)
+
+
+def _content(text: str) -> set[str]:
+    words = re.findall(r"[a-z]{3,}", text.casefold())
+    return {w[:5] for w in words if w not in _FILLERS and w not in SITES and _singular(w) not in BODY}
+
+
+def _or_end(position: int, end: int) -> int:
+    return position if position >= 0 else end
+
+
+def _side_clauses(source: Source) -> Clauses:
+    """What a conversation says with a side: clause by clause, without what was taken back."""
+    gone = _taken_back(source)
+    found: Clauses = {"left": [], "right": [], "both": []}
+    starts = [token.start for token in source.tokens]
+    for piece in re.finditer(r"[^.;?!\n]+", source.text):
+        first, last = bisect_left(starts, piece.start()), bisect_left(starts, piece.end())
+        if re.search(r"\b(?:both|bilateral\w*|each|either) (?:\w+ )?\w+", piece.group(), re.IGNORECASE):
+            said = piece.group()
+            found["both"].append(_Clause(first, places(said), _content(said), False, False, said))
+        at = [
+            i
+            for i in range(first, last)
+            if source.words[i] in SIDES and i not in gone and not _no_side(source.words, i)
+        ]
+        for number, i in enumerate(at):
+            # a sentence with two sides is cut before the second one
+            begin = source.tokens[first if number == 0 else i].start
+            end = source.tokens[at[number + 1]].start if number + 1 < len(at) else piece.end()
+            text = source.text[begin:end]
+            at_side = source.tokens[i].start
+            part = source.text[
+                max(begin, source.text.rfind(",", begin, at_side)) : min(
+                    end, _or_end(source.text.find(",", at_side), end)
+                )
+            ]
+            after = source.words[i + 1] if i + 1 < last else ""
+            before = source.words[i - 1] if i > first else ""
+            firm = (
+                _singular(after) in BODY
+                or after in SITES
+                or bool(_FIRM.fullmatch(after))
+                or before in {"the", "my", "his", "her", "your"}
+            )
+            well = bool(_WELL.search(text)) and not _ILL.search(text)
+            found[source.words[i]].append(
+                _Clause(i, places(part) or places(text), _content(text), well, firm, text)
+            )
+    return found
 
 
 def _singular(word: str) -> str:
@@ -108,12 +258,7 @@ def _said_sides(source: Source, part: str, side: str) -> tuple[float, float, int
     """How often a side and the opposite one are said near a body part: 1 next to it, less farther off."""
     weights = {"left": 0.0, "right": 0.0}
     first = 0
-    gone = set()
-    for start, end in source.corrections:
-        before = [i for i in range(max(0, start - 5), start) if source.words[i] in SIDES]
-        after = [i for i in range(end, min(len(source.words), end + 6)) if source.words[i] in SIDES]
-        if before and after and source.words[before[-1]] != source.words[after[0]]:
-            gone.add(before[-1])
+    gone = _taken_back(source)
     for position in _elliptic(source, part):  # "the right one is fine"
         weights[source.words[position]] += 1.0
     for position, word in enumerate(source.words):
@@ -131,6 +276,17 @@ def _said_sides(source: Source, part: str, side: str) -> tuple[float, float, int
             if not first and source.words[i] != side:
                 first = position
     return weights[side], weights[SIDES[side]], first
+
+
+def _taken_back(source: Source) -> set[int]:
+    """Positions of sides that their speaker took back."""
+    gone = set()
+    for start, end in source.corrections:
+        before = [i for i in range(max(0, start - 5), start) if source.words[i] in SIDES]
+        after = [i for i in range(end, min(len(source.words), end + 6)) if source.words[i] in SIDES]
+        if before and after and source.words[before[-1]] != source.words[after[0]]:
+            gone.add(before[-1])
+    return gone
 
 
 _STANDS_ALONE = set("one one's ones is was isn't doesn't goes bends moves there there's it it's i".split())
@@ -160,7 +316,9 @@ def _no_side(words: list[str], position: int) -> bool:
         return before in {"all", "that's", "is", "alright", "you're", "yeah", "okay", "doctor", "patient"} or after in {
             "now", "away", "here", "there", "before", "after", "okay", "so", "then", "doctor", "patient", "around", "where",
         }  # fmt: skip
-    return after in {"over", "the", "off", "me", "work", "home"} or before in {"i", "she", "he", "we"}
+    return after in {"over", "the", "off", "me", "work", "home"} or before in {
+        "i", "she", "he", "we", "they", "days", "day", "weeks", "week", "pills", "tablets", "refills", "minutes", "any", "is", "are", "nothing", "some",
+    }  # fmt: skip
 
 
 def _substances(text: str) -> dict[str, tuple[int, int]]:

@@ -1,155 +1,20 @@
 # ruff: noqa: E501  (word lists and patterns read better in long lines)
 """Findings and whether they are there: symptoms, signs and conditions of a note and of a transcript, with polarity.
 
-Covers: about 130 concepts with everyday and clinical names, pain by body part; negation with scope in the tradition
+Covers: the concepts of `concepts`, pain by body part; negation with scope in the tradition
 of NegEx (Chapman et al. 2001) and ConText (Harkema et al. 2009): triggers before and after, what ends a scope, phrases
 that only look like a negation, what is conditional or about somebody else; in speech also questions and the answers
 to them. Does not cover: concepts outside its list, degree ("mild"), time ("had, and has no more").
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
-# One concept a line: names for the same thing. "~" stands for a word ending, "_" for a space or hyphen.
-CONCEPTS = """
-fever; fevers; febrile; pyrexia; high temperature; running a temperature; feverish
-chills; rigors; shivering
-night sweats; sweating at night; drenching sweats
-weight loss; lost weight; losing weight; loss of weight; weight is down
-weight gain; gained weight; gaining weight; put on weight
-fatigue; fatigued; tired; tiredness; exhausted; exhaustion; low energy; worn out; lethargy
-cough; coughing; coughs; coughed
-phlegm; sputum; coughing up
-hemoptysis; haemoptysis; coughing up blood; coughed up blood; blood in my spit
-wheezing; wheeze; wheezes; wheezy; expiratory wheezing
-shortness of breath; short of breath; dyspnea; dyspnoea; sob; winded; trouble breathing; difficulty breathing; breathless; breathlessness; out of breath; breathing trouble
-chest pain; chest pains; chest discomfort; pain in your chest; pain in my chest; pain in the chest; chest hurt; chest hurts; angina
-chest pressure; chest tightness; tightness in my chest; tightness in your chest; pressure in my chest
-palpitations; palpitation; heart racing; racing heart; heart pounding; fluttering; heart flutters
-syncope; fainting; fainted; faint; passed out; passing out; pass out; blacked out; loss of consciousness; lost consciousness; syncopal
-dizziness; dizzy; lightheaded; lightheadedness; light headed; light headedness; light-headed; light-headedness
-vertigo; room spinning; spinning
-headache; headaches; head hurts; cephalgia; head pain
-blurry vision; blurred vision; blurriness; visual changes; vision changes; change in vision; changes in vision; visual disturbance; visual disturbances
-double vision; diplopia
-hearing loss; trouble hearing; loss of hearing
-tinnitus; ringing in my ears; ringing in your ears; ringing in the ears
-sore throat; throat pain; throat hurts; scratchy throat
-runny nose; rhinorrhea; rhinorrhoea; nasal discharge
-congestion; nasal congestion; stuffy nose; stuffiness; stuffed up; blocked nose; sinus congestion
-loss of smell; anosmia; lost my sense of smell
-ear pain; earache; otalgia; ear hurts; ear ache
-nausea; nauseous; nauseated; queasy; sick to my stomach; sick to your stomach
-vomiting; vomit; vomited; emesis; throwing up; threw up; throw up; puking
-diarrhea; diarrhoea; loose stools; loose stool; watery stools
-constipation; constipated
-abdominal pain; belly pain; stomach pain; tummy pain; stomach ache; stomachache; belly hurts; stomach hurts; pain in your belly; pain in my belly; pain in your abdomen; pain in my stomach; abdominal discomfort; abdominal cramping; stomach cramps
-heartburn; acid reflux; indigestion
-bloating; bloated
-blood in the stool; bloody stools; blood in your stool; blood in my stool; blood in stools; blood in stool; blood in your stools; hematochezia; rectal bleeding; bloody stool
-black stools; melena; tarry stools; dark stools; black stool
-dysphagia; trouble swallowing; difficulty swallowing; hard to swallow; painful to swallow
-dysuria; burning when you pee; burning when i pee; burning with urination; burning on urination; pain with urination; painful urination; stings when i pee; pain when you urinate; burns when i pee; burning when you urinate; pain when urinating
-urinary frequency; frequent urination; urinating more; peeing more; peeing a lot; polyuria; urinating a lot; going to the bathroom a lot
-urinary urgency; urgency
-hematuria; blood in your urine; blood in my urine; blood in the urine; blood in urine; bloody urine
-incontinence; leaking urine; accidents; urinary leakage; bladder control; bowel or bladder
-flank pain
-vaginal discharge
-itching; itchy; itch; itches; pruritus; pruritic
-rash; rashes; hives; urticaria
-numbness; numb
-tingling; pins and needles; tingly; paresthesia; paresthesias
-weakness; muscle weakness
-seizures; seizure; fits
-tremor; tremors; shaking hands
-memory loss; forgetful; forgetfulness; memory problems; forgetting
-confusion; confused; disoriented
-insomnia; trouble sleeping; difficulty sleeping; cannot sleep; can't sleep; sleep disturbance; poor sleep; trouble falling asleep
-snoring; snore; snores
-anxiety; anxious; panic attacks; panic attack
-depressed; depressed mood; feeling down; low mood; feeling low; hopeless
-suicidal ideation; suicidal thoughts; hurting yourself; harming yourself; thoughts of self-harm; self-harm; suicidal; hurt yourself; harm yourself; thoughts of suicide
-hallucinations; hearing voices; seeing things
-loss of appetite; poor appetite; decreased appetite; no appetite; appetite loss; appetite is down; not hungry; anorexia
-thirst; thirsty; polydipsia; excessive thirst
-hypoglycemia; low blood sugars; low blood sugar; hypoglycaemia; lows; hypos; low sugars; hypoglycemic episodes
-cold intolerance; heat intolerance
-hair loss; losing hair; hair falling out
-swelling; swollen; edema; oedema; puffy; puffiness; swells; swell; swelled
-redness; erythema; erythematous
-bruising; bruise; bruises; bruised; ecchymosis; ecchymoses
-stiffness; stiff
-locking; locks up; catching
-giving way; gives way; gave way; gave out; gives out; buckling; instability; buckles; giving out
-popping; a pop; clicking; pops
-muscle aches; body aches; myalgia; myalgias; muscle pain; achy
-joint pain; arthralgia; arthralgias; joint pains; achy joints
-back pain; back hurts; pain in my back; pain in your back; backache; lumbar pain; low back pain; lower back pain
-neck stiffness; stiff neck
-trauma; head injury; head trauma; hit your head; hit my head
-murmur; murmurs; heart murmur
-gallops; gallop
-rubs; friction rub
-crackles; rales; crepitations
-rhonchi
-tenderness; tender; sore to touch; tender to palpation
-guarding
-rebound; rebound tenderness
-distension; distended; distention
-masses; mass; lump; lumps; nodule; nodules
-lymphadenopathy; swollen lymph nodes; enlarged lymph nodes; swollen glands; adenopathy
-jaundice; icterus; yellow skin; yellowing
-cyanosis; blue lips
-crepitus; grinding
-effusion; fluid in the joint; fluid in your knee; joint fluid; fluid in the knee
-carotid bruits; carotid bruit; bruits; bruit
-fracture; fractures; broken bone; broken bones; fractured
-dislocation; dislocated
-pneumonia
-exudate; exudates; white patches; pus; purulence
-drainage; oozing; discharge
-ulcers; ulcer; ulceration; open sores; sores
-infection; infected
-blood clot; blood clots; clots; dvt; deep vein thrombosis; thrombosis
-hernia
-asthma
-copd; emphysema
-high blood pressure; hypertension; hypertensive
-diabetes; diabetic
-high cholesterol; hyperlipidemia; hypercholesterolemia; dyslipidemia
-heart attack; myocardial infarction; heart attacks
-stroke; strokes; cva
-atrial fibrillation; afib; a-fib; a fib
-heart failure; congestive heart failure; chf
-cancer; malignancy; tumor; tumour
-kidney stones; kidney stone; nephrolithiasis; renal calculi
-anemia; anaemia; anemic
-migraines; migraine
-arthritis; osteoarthritis
-gout
-smoking; smoke; smokes; smoker; tobacco; cigarettes; smoked; tobacco use
-alcohol; drinking; alcohol use; drinks
-illicit drugs; recreational drugs; drug use; street drugs; illicit drug use; recreational drug use; illicit drug
-pregnant; pregnancy
-falls; fallen; fall; fell
-photophobia; light sensitivity; sensitivity to light; light bothers; bright light
-aura; auras
-hoarseness; hoarse
-sneezing; sneeze; sneezes
-watery eyes; tearing
-orthopnea; orthopnoea; propped up; extra pillows; lying flat
-"""
-NOT_FINDINGS = re.compile(  # words that hold a concept's name and mean something else
-    r"(?:weight ?loss (?:program|plan|clinic)|non-?smoker|fall (?:asleep|risk|semester)|last fall|in the fall|"
-    r"no smoking|drinking (?:enough |more )?(?:water|fluids?|plenty)|drink(?:s|ing)? (?:water|fluids?|coffee|tea)|"
-    r"stroke volume|soft drinks?|body mass|mass index|muscle mass|stress fracture protocol|"
-    r"a pop[- ]?up|cough (?:syrup|drops?|medicine|suppressant)|diabetic (?:foot|eye) exam|smoke detector|"
-    r"fever reducers?|anxious to|afraid|infection control|pregnancy test|cancer screening|tired of|"
-    r"sick and tired|discharged?(?: home| summary| instructions)|fell (?:asleep|off the wagon)|"
-    r"with(?:out)? (?:much )?difficulty|stiff upper|swelling lotion)"
-)
+from .concepts import COMPOUND, CONCEPTS, GENERAL, HABITS, LOCAL, NOT_FINDINGS, apart, places
+from .sections import find_sections
+
 PARTS = (
     "knee hip shoulder elbow wrist hand foot ankle leg arm eye jaw neck thigh calf heel toe finger thumb groin rib breast "
     "tooth shin forearm"
@@ -165,6 +30,8 @@ class Finding:
     start: int
     end: int
     present: bool | None
+    sites: frozenset[str] = frozenset()  # where in the body, as far as its clause says
+    limited: bool = False  # denied of a time or circumstance only: "no pain at rest", "no new rash"
 
 
 @cache
@@ -185,10 +52,16 @@ _PAIN = re.compile(
     re.IGNORECASE,
 )
 
+# Said of everything that is asked for or denied: "any blood?", "no temperature".
+_BARE = re.compile(
+    r"(?<=\bany )(?:blood|temperature)\b|(?<=\bno )(?:blood|temperature)\b|(?<=\bsome )blood\b", re.IGNORECASE
+)
+_BARE_NAME = {"blood": "bleeding", "temperature": "fever"}
+
 # --- scope --------------------------------------------------------------------------------------------------
 
 _LOOKS_NEGATIVE = (  # a "no" or "not" here denies nothing
-    r"no (?:change|changes|increase|difference|improvement|relief|doubt|problem|wonder|more than|worse|further|"
+    r"(?:do|does|did)(?: not|n't) deny|not without|no (?:worse|better)|no trouble (?:at all )?with|not (?:much|really) (?:better|worse)|no (?:change|changes|increase|difference|improvement|relief|doubt|problem|wonder|more than|worse|further|"
     r"significant change|interval change|issues? with|concerns? (?:with|about))|not (?:only|just|sure|certain|all that|necessarily|too|as|so|be able|improv\w+|"
     r"well controlled|controlled|getting better|resolv\w+|helping|been helping|better|gone|gotten better)|"
     r"without (?:improvement|relief|change|help)|not able|no idea|why not|if not|whether or not|no wait|"
@@ -199,30 +72,31 @@ _NEGATIVE = (
     r"no|not|n't|without|denies|denied|deny|denying|negative for|negative|never|none|neither|nor|absent|absence of|free of|"
     r"free from|no evidence of|no signs? of|no history of|unremarkable for|ruled out|rules out|nil|"
     r"(?:do|does|did|is|was|are|were|have|has|had|would|could|can)(?:n't| n't| not)|cannot|cant|dont|nothing like|lack of|lacks|"
-    r"declines|resolved|nonsmoker"
+    r"declines|resolved|w/o|non"
 )
 _ENDS = (
-    r"but|however|except|although|though|aside from|apart from|other than|besides|yet|until|reports?|reported|"
+    r"but|however|except|although|though|aside from|apart from|other than|besides|yet|reports?|reported|"
     r"endorses?|endorsed|complains? of|states?|admits?|positive for|shows?|showed|reveal(?:s|ed)|demonstrates?|you do have|presents?|presented|notes?|noted|has had|does have|"
     r"do have|did have|still has|now has|you know|i get|i kinda|positive|there is|there are|which|because|since|when|secondary to|due to|"
     r"he has|she has|they have|i have|i've|you have|you've|there's|it's|just|only|so|then|and (?:has|is|does|had|was|reports?|endorses?|"
     r"i|he|she|they|you|it|we|the patient|some|a little)"
 )
 _OPEN = (  # conditional, planned, or about somebody else: says nothing about this patient now
-    r"no longer|if|should|unless|in case|return for|watch for|monitor for|call for|rule out|to rule out|risk of|risk for|prevent|"
+    r"no longer|if|should|(?:when|once) you(?:'ve| have|'re| are)?|until|till|suspected|suspicion of|suspect|exclude|excludes|excluded|r/o|query|safety[- ]?net\w*|unless|in case|return for|watch for|monitor for|call for|rule out|to rule out|risk of|risk for|prevent|"
     r"prevents|avoid|screen for|screening for|possible|possibly|concern for|concerned about|worried about|worry about|"
-    r"worried|differential|may|might|could|would|can cause|side effects?|mother|father|mom|dad|brother|sister|"
+    r"worried|differential|may|might|could|would|can cause|causes?|caused|makes? (?:me|him|her)|made (?:me|him|her)|gives? (?:me|him|her)|gave (?:me|him|her)|side effects?|mother|father|mom|dad|brother|sister|"
     r"grandmother|grandfather|parents?|son|daughter|uncle|aunt|wife|husband|family history|looking for|look for|"
     r"evaluate for|check for|like a|history of|used to|past medical history|last year|years ago|helps? with|"
     r"for (?:the|your|his|her)|get rid|whether|as needed for|prn|versus|vs|educated on|counsel\w+|discussed|medications? for|before"
 )
 _EVENT = re.compile(
-    rf"(?<![\w])(?:(?P<looks>{_LOOKS_NEGATIVE})|(?P<neg>{_NEGATIVE})|(?P<ends>{_ENDS})|(?P<open>{_OPEN}))(?![\w])|(?P<nt>n't)",
+    rf"(?<![\w])(?:(?P<looks>{_LOOKS_NEGATIVE})|(?P<neg>{_NEGATIVE})|(?P<ends>{_ENDS})|(?P<open>{_OPEN}))(?![\w])|(?P<nt>n't)|"
+    r"(?P<minus>\([-–−]\)|(?<!\w)[-–−]ve\b(?: for)?)|(?P<plus>\(\+\)|\+ve\b(?: for)?|(?<!\w)\+(?=[A-Za-z]))",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
     r"^\s*(?:(?:is|was|are|were|has been|have been)[ ]+)?(?:[:\-–][ ]*)?(?P<no>absent|free\b|negative|denied|denies|not present|"
-    r"none|never|ruled out|no\b(?![ ]+(?:longer|change))|(?:is|was|are|were)(?: not| n't|n't)[ ]+(?:present|seen|noted|there|an issue)|"
+    r"none|never|ruled out|,?[ ]*(?:no|nil)(?=[ ]*(?:[.;]|$))|no(?=[ ]*(?:[.,;]|$))|(?:is|was|are|were)(?: not| n't|n't)[ ]+(?:present|seen|noted|there|an issue)|"
     r"not (?:present|seen|noted|appreciated|identified|observed))",
     re.IGNORECASE,
 )
@@ -244,7 +118,8 @@ _NO = re.compile(
 )
 _YES = re.compile(
     rf"^\W*{_FILLER}(?:yes|yeah|yep|yup|yea|sure|definitely|absolutely|correct|right|exactly|a little|a bit|some|sometimes|"
-    r"i do|i have|i did|i am|i was|it does|it is|it did|mm-hmm|mhm|uh-huh|occasionally|kind of|quite|lots?|all the time|every)\b",
+    r"most|often|usually|always|constantly|daily|now and|from time|once|twice|a few|a couple|here and there|of course|only|"
+    rf"unfortunately|terribl\w+|awful\w*|still|that too|both|i do|i have|i did|i am|i was|it does|it is|it did|mm-hmm|mhm|uh-huh|occasionally|kind of|quite|lots?|all the time|every)\b",
     re.IGNORECASE,
 )
 
@@ -256,6 +131,9 @@ def _mentions(text: str) -> list[tuple[str, int, int]]:
     for match in pattern.finditer(text):
         if not any(a < match.end() and match.start() < b for a, b in blocked):
             found.append((names[match.group().casefold()], *match.span()))
+    for match in _BARE.finditer(text):
+        if not any(a < match.end() and match.start() < b for a, b in [*blocked, *(f[1:] for f in found)]):
+            found.append((_BARE_NAME[match.group().casefold()], *match.span()))
     for match in _PAIN.finditer(text):
         part = (match["a"] or match["b"]).casefold()
         part = _PLURAL.get(part, part.removesuffix("s") if part not in PARTS else part)
@@ -264,42 +142,138 @@ def _mentions(text: str) -> list[tuple[str, int, int]]:
     return sorted(found, key=lambda item: item[1])
 
 
-def _polarity(sentence: str, start: int, end: int) -> bool | None:
-    """Of the concept at ``start:end`` of a sentence: the last trigger before it decides, unless one follows it."""
-    if _AFTER.search(sentence[end : end + 40]):
+# What is over says nothing of now, and was there.
+_GONE = re.compile(
+    r"^\s*(?:(?:is|has|have|was|are|were|had|all|now|completely|fully|mostly|since|been)\s+)*(?:gone|resolved|settled|cleared|stopped|"
+    r"subsided|went|disappeared|better|improved|improving|passed|over)\b",
+    re.IGNORECASE,
+)
+_VERBAL = re.compile(r"den(?:y|ies|ied|ying)|negative|declines|free|\(|[-–−]ve", re.IGNORECASE)
+# An item of a list with one of these is a statement of its own: "no rash, lungs clear, knee swollen".
+_STATE = re.compile(
+    r"\b(?:stable|clear|normal|good|intact|soft|full|firm|positive|present|slight(?:ly)?|mild(?:ly)?|moderate(?:ly)?|severe|some|"
+    r"trace|minimal|occasional|few|small|large|marked|warm|reduced|decreased|increased|left|right|bilateral|is|are|was|were|has|have|had|"
+    r"now|still|only|with|i|i'm|i've|it|it's|he|she|they|we|you|just|that|that's|this|L|R|\d+)\b"
+)
+_CONDITIONAL = re.compile(r"if|unless|until|till|should|in case|(?:when|once) you.*", re.IGNORECASE)
+# Somebody is told when to come back or whom to call: what follows is no finding.
+_NET = re.compile(
+    r"\b(?:return|returns|come (?:straight |right )?back|come in|call|calls|ring|phone|emergency|er|ed|a&e|casualty|999|911|112|108|"
+    r"nine nine nine|nine one one|ambulance|hospital|urgent(?:ly)?|same day|the same hour|at once|sooner|earlier|precautions|red flags?|"
+    r"warned|warning signs?|safety[- ]?net\w*|seek|straight away|go to the|bring (?:her|him|them) (?:back|in)|review|casualty|reassess|rtc|"
+    r"recheck|re-?attend|present to)\b.{0,60}?\b(?:for|if|with|re|on|when|in case|should|about|regarding)\b|"
+    r":\s*(?:call|ring|come|same day|er|ed|hospital|casualty|emergency|ambulance|nine|911|999|straight|urgent\w*|back)\b|"
+    r"\b(?:come (?:straight |right )?back|come in straight|same day|casualty at once|straight back|come early|call (?:me|us)|ring (?:me|us)|go (?:straight )?to (?:the )?(?:er|ed|emergency|hospital|casualty|a&e))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_FAMILY = re.compile(
+    r"\b(?:in (?:the|his|her|your|my) )?family\b(?! (?:doctor|physician|practice))", re.IGNORECASE
+)
+_WHEN = re.compile(
+    r"^[^,;.]{0,25}?\b(?:at rest|elsewhere|today|now|currently|at present|at the moment|this (?:morning|week|time)|since(?! (?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))|"
+    r"yesterday|overnight|any ?more|so far|in the (?:last|past)|for the (?:last|past)|on exertion|yet|between|at night)\b",
+    re.IGNORECASE,
+)
+_ONCE = re.compile(  # there under a condition, or then
+    r"^[^,;.]{0,15}?\b(?:only|when|on exertion|at times|yesterday|last (?:night|week|month|year)|on \w+day|ago|previously|with exercise)\b",
+    re.IGNORECASE,
+)
+_NARROW = re.compile(
+    r"\b(?:further|other|new|recent|current|more|additional|active|acute|frank|gross|significant|true|obvious|recurrent|"
+    r"recurrence|repeat|visible|fresh|surrounding|residual|ongoing|much|real)\s+(?:\w+\s+)?$",
+    re.IGNORECASE,
+)
+
+
+def _ends_list(sentence: str, trigger: str, began: int, start: int, end: int) -> bool:
+    """Whether the list that a negation opened at ``began`` is over before the concept at ``start:end``."""
+    items = sentence[began:start].split(",")
+    if len(items) == 1 or _VERBAL.search(trigger):
+        return any(_STATE.search(item) for item in items[1:])
+    if any(_STATE.search(item) for item in items[1:]):
+        return True
+    tail = re.split(r";|\bbut\b", sentence[end:], maxsplit=1)[0]
+    if re.search(r"\b(?:or|nor)\b|/", sentence[began:start] + tail):
         return False
+    return not re.fullmatch(r"\s*(?:and|any|or)?\s*", items[-1]) or any(len(i.split()) > 4 for i in items)
+
+
+def _polarity(sentence: str, start: int, end: int, spoken: bool = False) -> tuple[bool | None, bool]:
+    """``(is it there, is it denied of a time or circumstance only)`` of the concept at ``start:end`` of a sentence.
+
+    The last trigger before it decides, unless one follows it. In speech "no," before a comma answers what was asked.
+    """
+    if _AFTER.search(sentence[end : end + 40]):
+        return False, False
+    if COMPOUND.search(sentence[end : end + 25]) or _NET.search(sentence) or _FAMILY.search(sentence):
+        return None, False
     state: bool | None = True
-    doubtful = False
-    began = 0
+    doubtful = conditional = False
+    began, trigger = 0, ""
     for event in _EVENT.finditer(sentence):
         if event.end() > start:
             break
         if event["looks"]:
             continue
-        if event["neg"] or event["nt"]:
-            state, began = False, event.end()
-        elif event["ends"]:
-            state, doubtful = True, False
+        if event["neg"] or event["nt"] or event["minus"]:
+            if event["neg"] and event["neg"].casefold() == "non" and event.end() + 1 < start:
+                continue
+            state, began, trigger = False, event.end(), event.group()
+        elif event["ends"] or event["plus"]:
+            state, doubtful = True, doubtful and conditional
         else:
             doubtful = True
+            conditional = conditional or bool(_CONDITIONAL.fullmatch(event.group()))
+    if re.match(r"(?:no|not|cannot|can't)\b", sentence[start:end], re.IGNORECASE):
+        state = True  # "no energy" is what is there
     if state is False:
+        if conditional:
+            return None, False
         between = sentence[began:start]
+        if spoken and trigger.casefold() in ("no", "nope") and re.match(r"\s*,\s*$", between):
+            return None, False
+        if _ends_list(sentence, trigger, began, start, end):
+            return (None if doubtful else True), False
         lists = len(re.findall(r",|/|\bor\b|\band\b", between))
         # far away and not in a list: whatever was denied is something else
         if len(re.findall(r"[\w']+", between)) > 6 + 5 * lists:
-            return None
-        return False
-    return None if doubtful else state
+            return None, False
+        return False, bool(_NARROW.search(between) or _WHEN.search(sentence[end:]))
+    if _GONE.search(sentence[end : end + 40]):
+        return None, False
+    return (None if doubtful else state), bool(_ONCE.search(sentence[end:]))
+
+
+def _places(sentence: str, start: int, end: int) -> frozenset[str]:
+    """Where in the body, and on which side, a finding is: as its clause says, else as the sentence says before it."""
+    left = max(sentence.rfind(",", 0, start), sentence.rfind(" and ", 0, start), -1) + 1
+    right = sentence.find(",", end)
+    clause = sentence[left : right if right >= 0 else len(sentence)]
+    sides = set(re.findall(r"\b(left|right)\b(?! now)", clause.casefold()))
+    return frozenset((places(clause) or places(sentence[:start])) | (sides if len(sides) == 1 else set()))
 
 
 def in_note(note: str) -> list[Finding]:
-    """Findings of a note in its order."""
+    """Findings of a note in its order. What stands in a plan is no statement of what is there."""
+    plans = [(s.head_end, s.end) for s in find_sections(note) if s.parts == ("plan",)]
+    treats = [(s.head_end, s.end) for s in find_sections(note) if "plan" in s.parts]
     found = []
     for piece in _SENTENCE.finditer(note):
         sentence = piece.group()
         for concept, start, end in _mentions(sentence):
-            present = _polarity(sentence, start, end)
-            found.append(Finding(concept, piece.start() + start, piece.start() + end, present))
+            present, limited = _polarity(sentence, start, end)
+            at = piece.start() + start
+            asked = start < (sentence + ",").find(",") and re.search(
+                r"(?:^|[\s,;:(/])\?\s*$", note[: piece.start()]
+            )
+            if (
+                asked
+                or any(a <= at < b for a, b in plans)
+                or (concept in HABITS and present is False and any(a <= at < b for a, b in treats))
+            ):
+                present = None
+            sites = _places(sentence, start, end)
+            found.append(Finding(concept, at, piece.start() + end, present, sites, limited))
     return found
 
 
@@ -333,6 +307,8 @@ def _turns(transcript: str) -> list[_Turn]:
 def in_transcript(transcript: str) -> list[Finding]:
     """Findings of a conversation. A question is decided by its answer, else it says nothing."""
     turns = _turns(transcript)
+    asking = Counter(turn.speaker for turn in turns for _ in range(turn.text.count("?")))
+    clinician = max(asking, key=lambda who: asking[who], default="")
     found = []
     for number, turn in enumerate(turns):
         pieces = list(_SENTENCE.finditer(turn.text))
@@ -341,27 +317,35 @@ def in_transcript(transcript: str) -> list[Finding]:
             mentions = _mentions(sentence)
             if not mentions:
                 continue
-            reply = pieces[index + 1].group() if index + 1 < len(pieces) else ""
-            if not (_NO.match(reply) or _YES.match(reply)):
-                reply = turns[number + 1].text if number + 1 < len(turns) and index == len(pieces) - 1 else ""
             asks = sentence.rstrip().endswith("?")
+            # "Any injury? Fever?" are answered together
+            last = index
+            while asks and last + 1 < len(pieces) and pieces[last + 1].group().rstrip().endswith("?"):
+                last += 1
+            reply = pieces[last + 1].group() if last + 1 < len(pieces) else ""
+            if not (_NO.match(reply) or _YES.match(reply)):
+                reply = turns[number + 1].text if number + 1 < len(turns) and last == len(pieces) - 1 else ""
             # speech recognition leaves question marks out
             unmarked = not asks and index == len(pieces) - 1 and bool(_NO.match(reply) or _YES.match(reply))
-            first = _SENTENCE.match(reply)
-            echoed = {concept for concept, _, _ in _mentions(first.group())} if first else set()
-            asked = {concept for concept, _, _ in mentions}
+            heads = [m.group() for m in list(_SENTENCE.finditer(reply))[: 3 if asks else 1]]
+            echoed = {concept for head in heads for concept, _, _ in _mentions(head)}
+            asked = {c for p in pieces[index : last + 1] for c, _, _ in _mentions(p.group())}
             for concept, start, end in mentions:
                 opened = not asks and _opens_question(sentence, start, end)
+                limited = False
                 if asks or (unmarked and (opened or _short(sentence))):
                     if concept in echoed:
                         continue  # what the answer says of it counts
-                    present = None if echoed & asked else _answer(sentence, reply, len(asked))
+                    present = _answer(sentence, reply, len(asked), bool(echoed & asked), last > index)
                 elif opened:
                     present = None  # a question that nobody answered in so many words
                 else:
-                    present = _polarity(sentence, start, end)
+                    present, limited = _polarity(sentence, start, end, spoken=True)
+                    if concept in HABITS and present is False and turn.speaker == clinician:
+                        present = None  # an advice
                 at = turn.start + piece.start()
-                found.append(Finding(concept, at + start, at + end, present))
+                sites = _places(sentence, start, end)
+                found.append(Finding(concept, at + start, at + end, present, sites, limited))
     return found
 
 
@@ -379,10 +363,20 @@ def _short(sentence: str) -> bool:
     return len(sentence.split()) <= 6 and not said
 
 
-def _answer(question: str, reply: str, asked: int) -> bool | None:
+_BLANKET = re.compile(  # denies all that was asked, not only what the answer names
+    r"^(?:[\s,]|and\b|no\b|nope\b|nah\b|um\b|uh\b|oh\b|well\b)*(?:[.!?,;]|$|none\b|neither\b|nothing\b|never\b|not\b(?! (?:the|my|in))|i\b|it\b|that\b|he\b|she\b|they\b|"
+    r"doctor\b|sir\b|at all\b|really\b|thank|just\b|only\b|longer\b|we\b|just\b|ma'am\b)",
+    re.IGNORECASE,
+)
+
+
+def _answer(question: str, reply: str, asked: int, partly: bool, several: bool) -> bool | None:
+    """What a reply says of one of ``asked`` findings; ``partly``: it names another one, ``several``: other questions follow."""
     if _NO.match(reply):
+        if asked > 1 and (partly or not _BLANKET.match(reply)):
+            return None
         return False
-    if _YES.match(reply):
+    if _YES.match(reply) and not several:
         if re.search(r"\b(?:no|not|n't|never|without)\b", question, re.IGNORECASE):
             return None  # "so no fever?" "right."
         return True if asked == 1 else None
@@ -415,7 +409,7 @@ def flips(note: str, transcript: str, reference: str = "") -> tuple[list[Flip], 
     for finding in in_note(note):
         if finding.present is None:
             continue
-        said = [f for f in heard.get(finding.concept, []) if f.present is not None]
+        said = _comparable(finding, heard)
         agreed = approved.get(finding.concept, set())
         if len({f.present for f in said}) > 1:
             said = _nearest(finding, note, said, transcript)
@@ -430,6 +424,16 @@ def flips(note: str, transcript: str, reference: str = "") -> tuple[list[Flip], 
                 at = next((f.start for f in heard.get(finding.concept, [])), -1)
                 found.append(Flip(finding, at, "reference"))
     return found, judged
+
+
+def _comparable(finding: Finding, heard: dict[str, list[Finding]]) -> list[Finding]:
+    """What a conversation says of a finding of the note, of the same place and without a mere difference of time."""
+    every = heard.get(finding.concept) or heard.get(GENERAL.get(finding.concept, ""), [])
+    said = [f for f in every if f.present is not None]
+    if finding.concept in LOCAL or GENERAL.get(finding.concept) in LOCAL:
+        said = [f for f in said if not apart(set(finding.sites), set(f.sites))]
+        said = [f for f in said if f.sites & finding.sites] or said
+    return [f for f in said if f.present is finding.present or not (finding.limited or f.limited)]
 
 
 def _nearest(finding: Finding, note: str, said: list[Finding], transcript: str) -> list[Finding]:

@@ -1,290 +1,196 @@
-"""Names of medications: one line a substance, generic name first, then brand and other names.
+# ruff: noqa: E501  (one substance with many names is one long line)
+"""Names of medications: substances between bars, generic name first, then brand and other names.
 
-A curated list of substances that general practice, cardiology, endocrinology, orthopaedics, psychiatry and
-respiratory notes mention. Left out on purpose: salts and analytes that are also laboratory values (potassium,
-calcium, iron), classes (antibiotics, steroids) and words with another everyday meaning.
+A curated list of some eight hundred substances that notes of general practice, hospital wards and clinics mention,
+with American, British and Indian names. Left out on purpose: salts and analytes that are also laboratory values
+(potassium, calcium, iron), classes (antibiotics, steroids) and words with another everyday meaning.
 """
 
-NAMES = """
-acetaminophen tylenol paracetamol apap
-acyclovir zovirax
-adalimumab humira
-albuterol ventolin proair proventil salbutamol
-alendronate fosamax alendronic
-allopurinol zyloprim
-alprazolam xanax
-amiodarone pacerone cordarone
-amitriptyline elavil
-amlodipine norvasc
-amoxicillin amoxil
-amoxicillin-clavulanate augmentin co-amoxiclav
-anastrozole arimidex
-apixaban eliquis
-aripiprazole abilify
-aspirin ecotrin
-atenolol tenormin
-atomoxetine strattera
-atorvastatin lipitor
-azathioprine imuran
-azithromycin zithromax z-pak zpak
-baclofen lioresal
-beclomethasone qvar
-benazepril lotensin
-benzonatate tessalon
-bisoprolol zebeta
-budesonide pulmicort
-budesonide-formoterol symbicort
-bumetanide bumex
-buprenorphine suboxone subutex
-bupropion wellbutrin zyban
-buspirone buspar
-canagliflozin invokana
-candesartan atacand
-carbamazepine tegretol
-carbidopa levodopa sinemet carbidopa-levodopa
-carvedilol coreg
-cefdinir omnicef
-ceftriaxone rocephin
-cefuroxime ceftin
-celecoxib celebrex
-cephalexin keflex
-cetirizine zyrtec
-chlorthalidone
-ciprofloxacin cipro
-citalopram celexa
-clarithromycin biaxin
-clindamycin cleocin
-clonazepam klonopin
-clonidine catapres
-clopidogrel plavix
-clotrimazole lotrimin
-clozapine clozaril
-codeine
-colchicine colcrys
-cyclobenzaprine flexeril
-cyclosporine restasis
-dabigatran pradaxa
-dapagliflozin farxiga
-denosumab prolia
-desvenlafaxine pristiq
-dexamethasone decadron
-dextroamphetamine adderall amphetamine
-dextromethorphan delsym
-diazepam valium
-diclofenac voltaren
-dicyclomine bentyl
-digoxin lanoxin
-diltiazem cardizem
-diphenhydramine benadryl
-docusate colace
-donepezil aricept
-doxazosin cardura
-doxycycline vibramycin
-dulaglutide trulicity
-duloxetine cymbalta
-dupilumab dupixent
-dutasteride avodart
-empagliflozin jardiance
-enalapril vasotec
-enoxaparin lovenox
-epinephrine epipen
-eplerenone inspra
-erythromycin
-escitalopram lexapro
-esomeprazole nexium
-estradiol estrace
-eszopiclone lunesta
-etanercept enbrel
-ezetimibe zetia
-famotidine pepcid
-febuxostat uloric
-fenofibrate tricor
-fentanyl duragesic
-ferrous-sulfate
-fexofenadine allegra
-finasteride proscar propecia
-fluconazole diflucan
-fluoxetine prozac
-fluticasone flonase flovent
-fluticasone-salmeterol advair
-furosemide lasix frusemide
-gabapentin neurontin
-gemfibrozil lopid
-glimepiride amaryl
-glipizide glucotrol
-glyburide
-guaifenesin mucinex robitussin
-haloperidol haldol
-heparin
-hydralazine apresoline
-hydrochlorothiazide hctz microzide
-hydrocodone norco vicodin lortab
-hydrocortisone cortef
-hydromorphone dilaudid
-hydroxychloroquine plaquenil
-hydroxyzine atarax vistaril
-hyoscyamine levsin
-ibandronate boniva
-ibuprofen advil motrin
-imipramine tofranil
-infliximab remicade
-insulin lantus glargine humalog lispro novolog aspart levemir detemir tresiba
-ipratropium atrovent
-irbesartan avapro
-isoniazid
-isosorbide imdur
-isotretinoin accutane
-ivermectin
-ketoconazole nizoral
-ketorolac toradol
-labetalol
-lamotrigine lamictal
-lansoprazole prevacid
-latanoprost xalatan
-letrozole femara
-levetiracetam keppra
-levocetirizine xyzal
-levofloxacin levaquin
-levothyroxine synthroid levoxyl
-lidocaine lidoderm
-linagliptin tradjenta
-liraglutide victoza saxenda
-lisinopril zestril prinivil
-lithium lithobid
-loperamide imodium
-loratadine claritin
-lorazepam ativan
-losartan cozaar
-lovastatin mevacor
-lurasidone latuda
-meclizine antivert
-medroxyprogesterone depo-provera provera
-melatonin
-meloxicam mobic
-memantine namenda
-mesalamine
-metaxalone skelaxin
-metformin glucophage
-methadone
-methimazole tapazole
-methocarbamol robaxin
-methotrexate trexall rheumatrex
-methylphenidate ritalin concerta
-methylprednisolone medrol solu-medrol
-metoclopramide reglan
-metolazone zaroxolyn
-metoprolol lopressor toprol
-metronidazole flagyl
-minocycline
-mirtazapine remeron
-mometasone nasonex
-montelukast singulair
-morphine
-mupirocin bactroban
-mycophenolate cellcept
-nabumetone relafen
-naproxen aleve naprosyn
-nebivolol bystolic
-niacin
-nifedipine procardia
-nitrofurantoin macrobid
-nitroglycerin nitrostat
-norethindrone
-nortriptyline pamelor
-nystatin
-olanzapine zyprexa
-olmesartan benicar
-omeprazole prilosec
-ondansetron zofran
-oseltamivir tamiflu
-oxcarbazepine trileptal
-oxybutynin ditropan
-oxycodone percocet oxycontin roxicodone
-oxymetazoline afrin
-pantoprazole protonix
-paroxetine paxil
-penicillin
-phenazopyridine pyridium
-phentermine adipex
-phenylephrine sudafed-pe
-phenytoin dilantin
-pioglitazone actos
-polyethylene-glycol miralax
-pramipexole mirapex
-prasugrel effient
-pravastatin pravachol
-prazosin minipress
-prednisolone
-prednisone deltasone
-pregabalin lyrica
-prochlorperazine compazine
-progesterone prometrium
-promethazine phenergan
-propranolol inderal
-pseudoephedrine sudafed
-quetiapine seroquel
-quinapril accupril
-rabeprazole aciphex
-raloxifene evista
-ramipril altace
-ranitidine zantac
-ranolazine ranexa
-risperidone risperdal
-rituximab rituxan
-rivaroxaban xarelto
-rizatriptan maxalt
-ropinirole requip
-rosuvastatin crestor
-sacubitril entresto
-semaglutide ozempic wegovy rybelsus
-senna senokot
-sertraline zoloft
-sildenafil viagra
-simvastatin zocor
-sitagliptin januvia
-solifenacin vesicare
-sotalol betapace
-spironolactone aldactone
-sucralfate carafate
-sulfamethoxazole bactrim septra trimethoprim
-sulfasalazine azulfidine
-sumatriptan imitrex
-tacrolimus prograf
-tadalafil cialis
-tamoxifen nolvadex
-tamsulosin flomax
-telmisartan micardis
-temazepam restoril
-terazosin hytrin
-terbinafine lamisil
-teriparatide forteo
-ticagrelor brilinta
-tiotropium spiriva
-tirzepatide mounjaro zepbound
-tizanidine zanaflex
-tofacitinib xeljanz
-tolterodine detrol
-topiramate topamax
-torsemide demadex
-tramadol ultram
-tranexamic
-trazodone desyrel
-tretinoin retin-a
-triamcinolone kenalog
-umeclidinium anoro
-valacyclovir valtrex
-valproate depakote valproic divalproex
-valsartan diovan
-vancomycin vancocin
-varenicline chantix
-venlafaxine effexor
-verapamil calan
-vilazodone viibryd
-vortioxetine trintellix
-warfarin coumadin
-zoledronic reclast
-zolpidem ambien
+_LIST = """
+abatacept orencia | abiraterone zytiga | acamprosate campral | acarbose precose | acebutolol | aceclofenac
+acetaminophen tylenol paracetamol apap calpol panadol crocin dolo | acetazolamide diamox | acetylcysteine mucomyst
+acyclovir zovirax | adalimumab humira | adapalene differin | adenosine | agomelatine | albendazole zentel
+albuterol ventolin proair proventil salbutamol | alendronate fosamax alendronic | alfuzosin uroxatral xatral
+alirocumab praluent | aliskiren tekturna | allopurinol zyloprim | almotriptan | alogliptin nesina
+alprazolam xanax | alteplase tpa | amantadine | ambrisentan | ambroxol | amikacin | amiloride
+amiodarone pacerone cordarone | amisulpride | amitriptyline elavil endep | amlodipine norvasc istin amlong
+amoxapine | amoxicillin amoxil moxatag amoxi | amoxicillin-clavulanate augmentin co-amoxiclav | amphotericin
+ampicillin unasyn | anastrozole arimidex | apixaban eliquis | apomorphine | apremilast otezla | aprepitant emend
+argatroban | aripiprazole abilify | armodafinil nuvigil | artemether coartem lumefantrine | asenapine
+aspirin ecotrin asa disprin acetylsalicylic aspro | atenolol tenormin | atogepant qulipta | atomoxetine strattera
+atorvastatin lipitor torvast atorva | atovaquone malarone proguanil | atropine | auranofin | avanafil
+azathioprine imuran | azelaic | azelastine astelin dymista | azilsartan edarbi
+azithromycin zithromax z-pak zpak azithral azee | bacitracin | baclofen lioresal | baloxavir xofluza | balsalazide
+baricitinib olumiant | beclomethasone qvar clenil fostair | bempedoic nexletol | benazepril lotensin
+bendroflumethiazide | benralizumab fasenra | benzathine bicillin | benzocaine | benzonatate tessalon | benzoyl
+benztropine cogentin | benzylpenicillin | betahistine serc | betamethasone diprosone betnovate celestone
+bethanechol | bevacizumab avastin | bezafibrate | bicalutamide casodex | bictegravir biktarvy | bilastine
+bimatoprost lumigan | bisacodyl dulcolax | bismuth pepto pepto-bismol | bisoprolol zebeta cardicor concor
+bivalirudin | bosentan tracleer | botulinum botox | brexpiprazole rexulti | brimonidine alphagan
+brinzolamide azopt | brivaracetam briviact | bromhexine | bromocriptine parlodel
+budesonide pulmicort budecort entocort uceris | budesonide-formoterol symbicort | bumetanide bumex
+bupivacaine marcaine | buprenorphine suboxone subutex | bupropion wellbutrin zyban | buspirone buspar
+butalbital fioricet | cabergoline dostinex | calcipotriol calcipotriene dovonex daivonex enstilar
+calcitriol rocaltrol | canagliflozin invokana | candesartan atacand | capecitabine xeloda | capsaicin
+captopril capoten | carbamazepine tegretol | carbidopa levodopa sinemet carbidopa-levodopa | carbimazole
+carbinoxamine | carbocisteine mucodyne | carboplatin | carboprost | carboxymethylcellulose | cariprazine vraylar
+carisoprodol soma | carvedilol coreg | caspofungin | cefaclor ceclor | cefadroxil duricef | cefazolin ancef
+cefdinir omnicef | cefepime maxipime | cefixime suprax taxim | cefotaxime claforan | cefoxitin | cefpodoxime vantin
+cefprozil cefzil | ceftaroline | ceftazidime fortaz | ceftriaxone rocephin | cefuroxime ceftin | celecoxib celebrex
+cenobamate | cephalexin keflex | certolizumab cimzia | cetirizine zyrtec zirtek cetzine | chloramphenicol
+chlordiazepoxide librium | chlorhexidine corsodyl peridex | chloroquine | chlorothiazide
+chlorpheniramine chlorphenamine piriton | chlorpromazine thorazine largactil | chlorthalidone | chlorzoxazone
+cholecalciferol colecalciferol | cholestyramine colestyramine questran | ciclesonide alvesco | ciclopirox
+cilnidipine | cilostazol pletal | cimetidine tagamet | cinacalcet sensipar | cinnarizine stugeron
+ciprofloxacin cipro ciproxin ciplox | cisplatin | citalopram celexa cipramil | clarithromycin biaxin
+clindamycin cleocin | clobazam onfi | clobetasol dermovate temovate | clocortolone | clomiphene clomid clomifene
+clomipramine anafranil | clonazepam klonopin | clonidine catapres | clopidogrel plavix deplatt | clorazepate
+clotrimazole lotrimin | cloxacillin | clozapine clozaril | codeine | colchicine colcrys | colesevelam welchol
+combiflam | premarin | cromolyn cromoglicate nasalcrom | cyanocobalamin | cyclizine | cyclobenzaprine flexeril
+cyclopentolate | cyclophosphamide cytoxan | cyclosporine restasis cyclosporin ciclosporin neoral
+dabigatran pradaxa | dalteparin fragmin | danazol | dantrolene | dapagliflozin farxiga | dapsone
+daptomycin cubicin | darbepoetin aranesp | darifenacin enablex | degludec | denosumab prolia | desipramine
+desloratadine clarinex | desmopressin ddavp | desogestrel cerazette | desonide | desvenlafaxine pristiq
+dexamethasone decadron | dexlansoprazole dexilant | dexmethylphenidate focalin
+dextroamphetamine adderall amphetamine | dextromethorphan delsym | dextrose | diazepam valium
+diclofenac voltaren voltarol voveran | dicloxacillin | dicyclomine bentyl | diflunisal | digoxin lanoxin
+dihydrocodeine | dihydroergotamine | diltiazem cardizem | dimenhydrinate dramamine | dimethyl-fumarate tecfidera
+diphenhydramine benadryl | diphenoxylate lomotil | dipyridamole persantine aggrenox | disopyramide
+disulfiram antabuse | dobutamine | docetaxel taxotere | docusate colace | dolutegravir tivicay
+domperidone motilium | donepezil aricept | dopamine | dorzolamide trusopt cosopt | doxazosin cardura
+doxepin silenor | doxorubicin adriamycin | doxycycline vibramycin | doxylamine diclegis | dronedarone multaq
+drospirenone yaz yasmin | drotaverine | droxidopa | dulaglutide trulicity | duloxetine cymbalta
+dupilumab dupixent | dutasteride avodart | dydrogesterone | econazole | edoxaban savaysa lixiana | efavirenz
+efinaconazole | elagolix orilissa | eletriptan relpax | empagliflozin jardiance | enalapril vasotec
+enoxaparin lovenox clexane | entacapone comtan | entecavir baraclude | enzalutamide xtandi
+epinephrine epipen adrenaline | eplerenone inspra | epoetin procrit | eprosartan | erenumab aimovig
+ergocalciferol | ergotamine cafergot | erlotinib tarceva | ertapenem invanz | ertugliflozin | erythromycin
+escitalopram lexapro cipralex nexito | esketamine spravato ketamine | eslicarbazepine | esmolol
+esomeprazole nexium | estazolam | estradiol estrace | estriol vagifem ovestin | eszopiclone lunesta
+etanercept enbrel | ethambutol myambutol | ethosuximide | etizolam | etodolac lodine | etomidate
+etonogestrel nexplanon | etoricoxib arcoxia | everolimus | evolocumab repatha | excedrin | exemestane aromasin
+exenatide byetta bydureon | ezetimibe zetia | famciclovir famvir | famotidine pepcid | febuxostat uloric
+felbamate | felodipine plendil | fenofibrate tricor | fentanyl duragesic | ferrous feosol | fesoterodine toviaz
+fexofenadine allegra | fezolinetant veozah | filgrastim neupogen | finasteride proscar propecia
+finerenone kerendia | fingolimod gilenya | flecainide tambocor | flucloxacillin floxapen | fluconazole diflucan
+fludrocortisone florinef | flunarizine | fluocinolone | fluocinonide lidex | fluorometholone | fluorouracil efudex
+fluoxetine prozac oxactin | flupentixol | fluphenazine | flurbiprofen | fluticasone flonase flovent flixotide
+fluticasone-salmeterol advair seretide | fluvastatin lescol | fluvoxamine luvox | folic folate
+fondaparinux arixtra | formoterol oxis | fosfomycin monurol | fosinopril monopril | fremanezumab ajovy
+frovatriptan | fulvestrant | furosemide lasix frusemide | fusidic fucidin | gabapentin neurontin gralise
+galantamine razadyne | galcanezumab emgality | ganciclovir valganciclovir valcyte | gatifloxacin zymar
+gemfibrozil lopid | gemifloxacin | gentamicin garamycin | glatiramer copaxone | glibenclamide
+gliclazide diamicron | glimepiride amaryl | glipizide glucotrol | glucagon | glyburide
+glycopyrronium glycopyrrolate | golimumab simponi | goserelin zoladex | granisetron | griseofulvin
+guaifenesin mucinex robitussin | guanfacine tenex intuniv | guselkumab tremfya | halobetasol | haloperidol haldol
+heparin | hydralazine apresoline | hydrochlorothiazide hctz microzide | hydrocodone norco vicodin lortab
+hydrocortisone cortef cortaid | hydromorphone dilaudid | hydroxocobalamin | hydroxychloroquine plaquenil hcqs
+hydroxyurea hydroxycarbamide | hydroxyzine atarax vistaril | hyoscyamine levsin | hypromellose | ibandronate boniva
+ibuprofen advil motrin nurofen brufen | icosapent vascepa | iloperidone | imatinib gleevec glivec
+imipenem primaxin | imipramine tofranil | imiquimod aldara | inclisiran leqvio | indacaterol | indapamide natrilix
+indomethacin indocin indometacin | infliximab remicade
+insulin lantus glargine humalog lispro novolog aspart levemir detemir tresiba humulin novorapid apidra glulisine toujeo basaglar nph actrapid
+interferon avonex | ipratropium atrovent | irbesartan avapro | isoniazid | isosorbide imdur ismo ismn isordil
+isotretinoin accutane | isradipine | itraconazole sporanox | ivabradine corlanor procoralan | ivermectin
+ixekizumab taltz | ketoconazole nizoral | ketoprofen | ketorolac toradol | ketotifen zaditor | labetalol trandate
+lacosamide vimpat | lactobacillus | lactulose | lamivudine epivir | lamotrigine lamictal
+lansoprazole prevacid zoton | latanoprost xalatan | lecanemab | leflunomide arava | lemborexant dayvigo
+lercanidipine | lesinurad | letrozole femara | leuprolide lupron leuprorelin | levalbuterol xopenex
+levetiracetam keppra | levocetirizine xyzal | levofloxacin levaquin | levomilnacipran | levonorgestrel mirena
+levothyroxine synthroid levoxyl thyronorm eltroxin euthyrox thyroxine | lidocaine lidoderm lignocaine xylocaine
+lifitegrast xiidra | linaclotide linzess | linagliptin tradjenta | linezolid zyvox
+liothyronine cytomel triiodothyronine | liraglutide victoza saxenda | lisdexamfetamine vyvanse elvanse
+lisinopril zestril prinivil | lithium lithobid | lixisenatide | loperamide imodium lopex | loratadine claritin
+lorazepam ativan | losartan cozaar | loteprednol | lovastatin mevacor | loxapine | lubiprostone amitiza
+lurasidone latuda | lymecycline | maalox | macitentan | macrogol movicol laxido | malathion | mannitol
+mebendazole vermox | mebeverine colofac | meclizine antivert | medroxyprogesterone depo-provera provera
+mefenamic ponstan meftal | mefloquine lariam | melatonin | meloxicam mobic | memantine namenda | menthol
+meperidine demerol pethidine | mepolizumab nucala | mercaptopurine | meropenem merrem
+mesalamine asacol pentasa lialda mesalazine | metamizole | metaxalone skelaxin
+metformin glucophage glycomet glumetza fortamet | methadone | methenamine hiprex | methimazole tapazole
+methocarbamol robaxin | methotrexate trexall rheumatrex mtx | methyldopa aldomet | methylergometrine
+methylnaltrexone | methylphenidate ritalin concerta | methylprednisolone medrol solu-medrol | metoclopramide reglan
+metolazone zaroxolyn | metoprolol lopressor toprol | metronidazole flagyl metrogel | mexiletine
+miconazole monistat daktarin | midazolam | midodrine | mifepristone | milnacipran savella | minocycline
+minoxidil rogaine | mirabegron myrbetriq betmiga | mirtazapine remeron zispin | misoprostol cytotec
+modafinil provigil | moexipril | molnupiravir lagevrio | mometasone nasonex | montelukast singulair | morphine
+moxifloxacin avelox vigamox | moxonidine | mupirocin bactroban | mycophenolate cellcept | nabumetone relafen
+nadolol corgard | nafcillin | nalbuphine | naloxegol | naloxone narcan | naltrexone vivitrol
+naltrexone-bupropion contrave | naproxen aleve naprosyn naprogesic anaprox | naratriptan amerge
+natalizumab tysabri | nateglinide starlix | nebivolol bystolic | nefazodone | neomycin neosporin | nepafenac
+niacin | nicardipine | nicorandil ikorel | nicotine nicorette nicoderm | nifedipine procardia adalat | nimesulide
+nimodipine | nirmatrelvir paxlovid ritonavir | nitazoxanide | nitrazepam | nitrofurantoin macrobid
+nitroglycerin nitrostat nitroglycerine glyceryl gtn ntg nitro | nivolumab opdivo | nizatidine
+norepinephrine noradrenaline levophed | norethindrone | norethisterone | norfloxacin noroxin
+norgestimate sprintec | nortriptyline pamelor | nystatin | ocrelizumab ocrevus | octreotide sandostatin
+ofloxacin ocuflox | olanzapine zyprexa | olmesartan benicar | olodaterol stiolto | olopatadine patanol pataday
+olsalazine | omalizumab xolair | omeprazole prilosec losec | ondansetron zofran emeset | oralyte dioralyte ors
+orlistat xenical | orphenadrine | oseltamivir tamiflu | osimertinib tagrisso | ospemifene | oxacillin | oxaliplatin
+oxaprozin | oxazepam | oxcarbazepine trileptal | oxybutynin ditropan | oxycodone percocet oxycontin roxicodone
+oxymetazoline afrin | oxymorphone | oxytocin | paclitaxel taxol | paliperidone invega | pancrelipase creon
+pantoprazole protonix pantocid | paroxetine paxil | patiromer | pegloticase | pembrolizumab keytruda
+penicillamine | penicillin pcn | pentoxifylline trental | peppermint | perampanel | perindopril coversyl aceon
+permethrin elimite | perphenazine | phenazopyridine pyridium | phenelzine nardil | phenobarbital phenobarbitone
+phenoxymethylpenicillin | phentermine adipex | phenylephrine sudafed-pe | phenytoin dilantin | pholcodine
+pilocarpine | pimecrolimus elidel | pimozide | pindolol | pioglitazone actos
+piperacillin tazocin zosyn tazobactam | piroxicam feldene | pitavastatin livalo | pivmecillinam selexid | pizotifen
+podophyllotoxin | polyethylene-glycol miralax | polymyxin polytrim | posaconazole | pramipexole mirapex
+pramlintide symlin | prasugrel effient | pravastatin pravachol | praziquantel | prazosin minipress
+prednisolone orapred omnipred | prednisone deltasone | pregabalin lyrica | prilocaine emla | primaquine
+primidone mysoline | probenecid | procainamide | prochlorperazine compazine | progesterone prometrium
+promethazine phenergan | propafenone rythmol | propofol | propranolol inderal | propylthiouracil ptu
+protriptyline | prucalopride | pseudoephedrine sudafed | psyllium metamucil isabgol ispaghula fybogel
+pyrazinamide | pyridostigmine mestinon | quetiapine seroquel | quinapril accupril | quinidine | quinine
+rabeprazole aciphex razo | racecadotril | raloxifene evista | ramelteon rozerem | ramipril altace tritace
+ranitidine zantac rantac | ranolazine ranexa | rasagiline azilect | relugolix | remdesivir veklury
+repaglinide prandin | rifampicin rifampin rifadin | rifaximin xifaxan | riluzole | rimegepant nurtec | riociguat
+risankizumab skyrizi | risedronate actonel | risperidone risperdal | rituximab rituxan | rivaroxaban xarelto
+rivastigmine exelon | rizatriptan maxalt | rocuronium | roflumilast | romosozumab evenity | ropinirole requip
+ropivacaine | rosiglitazone avandia | rosuvastatin crestor rosuvas | rotigotine neupro | rufinamide
+saccharomyces florastor | sacubitril entresto | salbutamol-ipratropium combivent duoneb | salicylic
+salmeterol serevent | saxagliptin onglyza | scopolamine hyoscine buscopan | secnidazole | secukinumab cosentyx
+selegiline | semaglutide ozempic wegovy rybelsus | senna senokot | sertraline zoloft lustral | sevelamer renvela
+sildenafil viagra | simethicone gas-x gaviscon | simvastatin zocor | sirolimus rapamune | sitagliptin januvia
+sofosbuvir epclusa sovaldi | solifenacin vesicare | sotalol betapace | spironolactone aldactone | streptomycin
+succinylcholine | sucralfate carafate | sugammadex | sulfamethoxazole bactrim septra trimethoprim
+sulfasalazine azulfidine | sulindac | sumatriptan imitrex | suvorexant belsomra | tacrolimus prograf
+tadalafil cialis | tafluprost | tamoxifen nolvadex | tamsulosin flomax | tapentadol nucynta | tazarotene tazorac
+teicoplanin | telmisartan micardis telma | temazepam restoril | tenecteplase | teneligliptin
+tenofovir viread truvada emtricitabine descovy | terazosin hytrin | terbinafine lamisil | terbutaline bricanyl
+teriparatide forteo | terlipressin | testosterone androgel | tetrabenazine | tetracaine | tetracycline
+tezepelumab | theophylline aminophylline | thiocolchicoside | tiagabine | tibolone | ticagrelor brilinta
+tigecycline | timolol timoptic | tinidazole | tinzaparin | tiotropium spiriva | tirzepatide mounjaro zepbound
+tizanidine zanaflex | tobramycin tobrex | tocilizumab actemra | tofacitinib xeljanz | tolterodine detrol
+tolvaptan | topiramate topamax | torsemide demadex torasemide | tramadol ultram zydol | trandolapril mavik
+tranexamic | tranylcypromine parnate | trastuzumab herceptin | travoprost travatan | trazodone desyrel
+treprostinil | tretinoin retin-a | triamcinolone kenalog | triamterene dyazide maxzide | triazolam halcion
+trifluoperazine | trihexyphenidyl | trimebutine | trimetazidine | tropicamide | trospium | tums
+ubrogepant ubrelvy | ulipristal | umeclidinium anoro incruse | upadacitinib rinvoq | ursodiol ursodeoxycholic
+ustekinumab stelara | valacyclovir valtrex | valproate depakote valproic divalproex | valsartan diovan
+vancomycin vancocin | vardenafil levitra | varenicline chantix | vasopressin | vedolizumab entyvio
+venlafaxine effexor | verapamil calan | vericiguat | vigabatrin | vilanterol breo trelegy | vilazodone viibryd
+vildagliptin galvus | vincristine | vitamin-k phytonadione | voglibose | vonoprazan | voriconazole vfend
+vortioxetine trintellix | warfarin coumadin | zafirlukast | zaleplon sonata | zanamivir relenza | zidovudine
+ziprasidone geodon | zoledronate zometa | zoledronic reclast | zolmitriptan zomig | zolpidem ambien stilnoct
+zonisamide zonegran | zopiclone imovane | zuclopenthixol
 """
+NAMES = _LIST.strip().replace(" | ", "\n")  # one line a substance
 
 # name -> number of its substance; two names of one number mean the same thing
 SUBSTANCE = {name: number for number, line in enumerate(NAMES.strip().splitlines()) for name in line.split()}
+# words that people say for a substance; no claim when a note uses them
+SAID_FOR = {
+    "ferrous": ("iron",),
+    "cyanocobalamin": ("b12", "vitamin"),
+    "hydroxocobalamin": ("b12", "vitamin"),
+    "cholecalciferol": ("vitamin",),
+    "ergocalciferol": ("vitamin",),
+    "folic": ("folate", "vitamin"),
+    "levothyroxine": ("thyroid",),
+    "albuterol": ("reliever", "blue"),
+    "nicotine": ("patch", "patches", "gum", "lozenges"),
+    "epinephrine": ("epi", "adrenalin"),
+    "lactobacillus": ("probiotic", "probiotics"),
+    "dioralyte": ("rehydration", "electrolyte"),
+    "botulinum": ("toxin",),
+}

@@ -47,6 +47,7 @@ for _dimension, _table in {
 }.items():  # fmt: skip
     for _names, _factor in _table.items():
         UNITS |= {name: (_dimension, _factor) for name in _names.split()}
+NAMED = "#"  # unit of a month's name or an ordinal: it may stand for a bare number only
 _COUNTS = {"times", "pieces", "puffs", "time"}  # what a number after a dose may count
 
 
@@ -72,7 +73,7 @@ def mentions_in(words: list[str], breaks: frozenset[int] = frozenset()) -> list[
             _digit(words[end]) is not None
             or words[end] in WORDS
             or words[end] in ("hundred", "thousand", "point", "oh")
-            or (words[end] == "and" and end > start and words[end - 1] in ("hundred", "point"))
+            or (words[end] == "and" and end > start and words[end - 1] in ("hundred", "thousand", "point"))
         ):  # fmt: skip
             end += 1
         if end == start:
@@ -80,10 +81,16 @@ def mentions_in(words: list[str], breaks: frozenset[int] = frozenset()) -> list[
             tens = WORDS.get(words[start - 1], 0.0) if start else 0.0
             if tens >= 20 and tens % 10 == 0 and ORDINALS.get(word, 99.0) < 10:  # "the twenty-second"
                 found.append(Mention(tens + ORDINALS[word], None, start))
+            found += _relative(words, start)
             for table in (SPOKEN, ORDINALS, MONTHS, ARTICLES):
                 if word in table:
                     skip = 1 if word == "half" and words[start + 1 : start + 2] in (["an"], ["a"]) else 0
                     heard = _with_unit(words, start + 1 + skip, table[word], start)
+                    if table in (ORDINALS, MONTHS):  # "August" is no 8 of anything
+                        heard = [
+                            m if m.unit and table is ORDINALS else Mention(m.value, NAMED, start)
+                            for m in heard
+                        ]
                     found += [m for m in heard if table is not ARTICLES or m.unit or m.value > 1]
             start += 1
             continue
@@ -99,8 +106,31 @@ def mentions_in(words: list[str], breaks: frozenset[int] = frozenset()) -> list[
     return found
 
 
+_RELATIVE = {  # words that hold an amount of time
+    "yesterday": (1.0, "day"), "tomorrow": (1.0, "day"), "overnight": (1.0, "day"), "fortnight": (2.0, "week"),
+    "fortnightly": (2.0, "week"), "decade": (10.0, "year"), "weekly": (1.0, "week"), "monthly": (1.0, "month"),
+    "yearly": (1.0, "year"), "annually": (1.0, "year"), "hourly": (1.0, "hour"),
+}  # fmt: skip
+_ONE = set("next last past per each every another the this".split())
+
+
+def _relative(words: list[str], at: int) -> list[Mention]:
+    """ "yesterday" is a day ago, "next week" in one week, "a fortnight" two weeks; "hour and a half" after "an"."""
+    word = words[at]
+    found = [Mention(*_RELATIVE[word], at)] if word in _RELATIVE else []
+    if word == "yesterday" and words[max(0, at - 2) : at] == ["day", "before"]:
+        found.append(Mention(2.0, "day", at))
+    if words[at : at + 3] in (["night", "before", "last"], ["every", "other", "day"]):
+        found.append(Mention(2.0, "day", at))
+    if word in _ONE and UNITS.get(_unit_at(words, at + 1) or "", ("",))[0] in ("time", "long"):
+        found.append(Mention(1.0, words[at + 1], at))
+    if _unit_at(words, at) and words[at + 1 : at + 4] == ["and", "a", "half"]:
+        found.append(Mention(1.5, word, at))
+    return found
+
+
 def _spelled(words: list[str], start: int, end: int) -> list[Mention]:
-    """What people say without "point" and without places: "thirty-eight nine" of a fever, "nine one one"."""
+    """What people say without "point" and without places: "thirty-eight nine", "ten two", "nine one one"."""
     found: list[Mention] = []
     for i in range(start, end):
         digits = [WORDS.get(word, 99.0) for word in words[i:end]]
@@ -110,20 +140,22 @@ def _spelled(words: list[str], start: int, end: int) -> list[Mention]:
         for j in (i + 1, i + 2):
             whole = _parse(words[i:j]) if j < end and words[i] in WORDS else None
             part = WORDS.get(words[j], 99.0) if j < end else 99.0
-            if (
-                whole is not None
-                and part <= 9
-                and (34 <= whole <= 43 or 94 <= whole <= 99)
-                and not _unit_at(words, j + 1)
-            ):
+            if whole is not None and part <= 9 and (whole < 20 or whole % 10) and not _unit_at(words, j + 1):
                 found.append(Mention(whole + part / 10, None, i))
     return found
 
 
 def _with_unit(words: list[str], after: int, value: float, at: int) -> list[Mention]:
-    """A number with its unit; and half more of it where "and a half" follows ("an hour and a half")."""
+    """A number with its unit; half more of it where "and a half" follows ("an hour and a half"); "a day or two"."""
     unit = _unit_at(words, after)
     found = [Mention(value, unit, at)]
+    more = (
+        WORDS.get(words[after + 2], 0.0)
+        if words[after + 1 : after + 2] == ["or"] and after + 2 < len(words)
+        else 0.0
+    )
+    if unit and more:
+        found.append(Mention(more, unit, at))
     for half in (after, after + 1):
         if words[half : half + 3] == ["and", "a", "half"]:
             found.append(Mention(value + 0.5, unit or _unit_at(words, half + 3), at))
