@@ -360,11 +360,11 @@ def find_claims(note: str) -> list[Claim]:
     numbers = []
     short = {m.span(): m for m in _SHORT_TIME.finditer(note)}
     for (start, end), m in short.items():
-        unit = {"7": "days", "52": "weeks", "12": "months", "40": "weeks"}[m[3]]
-        numbers += [Claim("number", start, end, float(value), unit) for value in (m[1], m[2]) if value]
+        period = {"7": "days", "52": "weeks", "12": "months", "40": "weeks"}[m[3]]
+        numbers += [Claim("number", start, end, float(value), period) for value in (m[1], m[2]) if value]
     for m in _EVERY.finditer(note):
-        unit = {"h": "hours", "d": "days", "w": "weeks", "m": "minutes"}[m["unit"][0].casefold()]
-        numbers += [Claim("number", *m.span(n), float(m[n]), unit) for n in ("a", "b") if m[n]]
+        period = {"h": "hours", "d": "days", "w": "weeks", "m": "minutes"}[m["unit"][0].casefold()]
+        numbers += [Claim("number", *m.span(n), float(m[n]), period) for n in ("a", "b") if m[n]]
         short[m.span()] = m
     for m in _FRACTION.finditer(note):
         unit = _unit_after(note, m.end())

@@ -95,7 +95,7 @@ guarding; peritonism; rigidity
 rebound; rebound tenderness
 distension; distended; distention
 masses; mass; lump; lumps; nodule; nodules; bump; bumps
-lymphadenopathy; swollen lymph nodes; enlarged lymph nodes; swollen glands; adenopathy; lymph nodes; lymph nodes swollen; enlarged glands; glands swollen; swollen nodes; enlarged nodes; palpable nodes; lad
+lymphadenopathy; swollen lymph nodes; enlarged lymph nodes; swollen glands; adenopathy; lymph nodes swollen; enlarged glands; glands swollen; swollen nodes; enlarged nodes; palpable nodes; lad
 jaundice; icterus; yellow skin; yellowing; icteric; yellow eyes; jaundiced; scleral icterus; yellowing of the eyes; yellowness
 cyanosis; blue lips; cyanosed; cyanotic
 crepitus; grinding

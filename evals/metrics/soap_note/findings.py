@@ -179,7 +179,7 @@ _ONCE = re.compile(  # there under a condition, or then
     re.IGNORECASE,
 )
 _NARROW = re.compile(
-    r"\b(?:further|other|new|recent|current|more|additional|active|acute|frank|gross|significant|true|obvious|recurrent|"
+    r"\b(?:further|other|new|recent|current|more|additional|active|acute|frank|specific|gross|significant|true|obvious|recurrent|"
     r"recurrence|repeat|visible|fresh|surrounding|residual|ongoing|much|real)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
