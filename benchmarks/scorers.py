@@ -1,7 +1,7 @@
 """Detection tables: what the scorers catch of planted errors, and how often they accuse clean text.
 
-Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own in three
-sets (dev: rules were written against it; sealed and sealed_2: not), the nine published systems of ACI-Bench; `tone`'s
+Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own (open
+ones, against which rules were written, and a sealed set), the nine published systems of ACI-Bench; `tone`'s
 voice classifier on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts,
 policies).
 
@@ -10,9 +10,8 @@ the scorer sees note and transcript, as at labelling time; "with reference" it s
 alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since part of its claims truly stand in no
 transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
 not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
-Spread: Wilson 95 % interval. The sealed half was written by the author of the rules before they were tuned on the dev
-half, so it is unseen, and not independent; `sealed_2` was written by another author, who had not read the rules, and
-committed before the change of rules that it judges: unseen and independent, to be opened once.
+Spread: Wilson 95 % interval. The sealed set was written by another author, who had not read the rules, and committed
+before the rules that it judges; it is to be opened once. What was sealed before it has been read since.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ CONTENT = frozenset(
 SYSTEMS = (
     "gpt4 chatgpt davinci003 davinci002 bart_large biobart_division led retrieval_umls copy_12_turns".split()
 )
+NATURAL = {"dev": "open", "dev_2": "open, second", "sealed": "once sealed, open", "sealed_2": "sealed"}
 Hits = list[dict[str, Any]]
 
 
@@ -216,15 +216,10 @@ def _aci_rows(quick: bool) -> Iterable[dict[str, Any]]:
 
 
 def _natural_rows(quick: bool) -> Iterable[dict[str, Any]]:
-    """Rows of the three sets of natural notes.
-
-    ``sealed_2`` was written by another author, who had not read the rules, and was committed before the change of
-    rules that it judges; to be opened once.
-    """
-    for half in ("dev", "sealed", "sealed_2"):
-        rows = lines(HERE / "data" / f"soap_notes_{half}.jsonl")[: 4 if quick else None]
+    for file, name in NATURAL.items():
+        rows = lines(HERE / "data" / f"soap_notes_{file}.jsonl")[: 4 if quick else None]
         for reference in (False, True):
-            seen = f"natural notes ({half}), {'with reference' if reference else 'transcript only'}"
+            seen = f"natural notes ({name}), {'with reference' if reference else 'transcript only'}"
             result = natural(rows, reference)
             for kind, (caught, total) in sorted(result["errors"].items()):
                 yield _row(f"{seen}: {kind} caught", _share(caught, total, None))
