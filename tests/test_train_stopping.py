@@ -237,8 +237,8 @@ def test_a_version_stopped_by_a_suite_is_reproduced(judged, frozen, pack, tmp_pa
 
 
 def test_an_early_stop_keeps_the_weights_of_the_lowest_loss(base, frozen, tmp_path) -> None:
-    # at this rate the steps overshoot, so that the last look is not the best
-    recipe = {**RECIPE, "epochs": 20, "early_stop": 2, "learning_rate": 0.3, "max_grad_norm": 100.0}
+    # at this rate the steps overshoot soon and by far, so that the last look is not the best
+    recipe = {**RECIPE, "epochs": 20, "early_stop": 2, "learning_rate": 0.1, "max_grad_norm": 100.0}
     version = fine_tune(frozen, recipe, tmp_path / "tiny-bot-v1", base_model=base)
     record = version.record()
     looks = [entry for entry in record["log"] if "eval_loss" in entry]
