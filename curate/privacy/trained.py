@@ -196,6 +196,13 @@ def _opens_alone(piece: str, start: int, name: str) -> bool:
     )
 
 
+_CAPACITY = re.compile(
+    r"(?i)\d\s?(?:[kmgt]i?b|mah|[kmg]?hz|mp)\b"
+)  # what a device holds, in the name of its model
+# Parts of a document, which end an address and belong to none.
+_CITED = re.compile(
+    r"(?i)[.,;]?\s+(?:form|page|section|clause|chapter|appendix|annexure|schedule|table|figure) \d+$"
+)
 _COMPANY = re.compile(r"^[^\d,]+ (?:Limited|Ltd|LLP|LLC|Inc|GmbH|PLC)\.?$")  # a firm is no address
 
 
@@ -285,10 +292,16 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
             return None  # counting
         if counts < (6 if kind == "PHONE" else 4) or _UNIT.match(piece[end:]) or _MEASURED.match(trimmed):
             return None
+        if _CAPACITY.search(trimmed):
+            return None
     elif kind == "ADDRESS":
         if day := re.match(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\W+", trimmed):
             start += day.end()
             trimmed = trimmed[day.end() :]
+            folded = lexicon.fold(trimmed)
+        if cited := _CITED.search(trimmed):
+            end = start + cited.start()
+            trimmed = trimmed[: cited.start()]
             folded = lexicon.fold(trimmed)
         towns = lexicon.cities() | lexicon.regions()
         if all(part.strip() in towns for part in folded.split(",")) or _COMPANY.search(trimmed):
