@@ -88,6 +88,7 @@ def examine(workspace: Workspace | None) -> dict[str, Any]:
         ("python", _python),
         ("dependencies", _dependencies),
         ("spaCy model", _spacy_model),
+        ("encoder", _encoder_base),
         ("task packs", _packs),
         ("base model", _base_model),
         ("tools", _tools),
@@ -217,6 +218,29 @@ def _spacy_model() -> list[Check]:
             disables="" if pair else "finding names in privacy scans",
             how="" if pair else INSTALL,
             required=True,
+        )
+    ]
+
+
+def _encoder_base() -> list[Check]:
+    from curate.privacy import encoder_base
+    from curate.privacy.findings import ModelMissing
+
+    version, detail = _version_of(encoder_base.PACKAGE), ""
+    try:
+        encoder_base.check_base(encoder_base.base_folder())
+        state: State = "ok"
+    except ModelMissing as error:
+        state, detail = ("warn" if version else "missing"), str(error) if version else ""
+    return [
+        Check(
+            "models",
+            "encoder for privacy scans, extra [encoder]",
+            state,
+            version or "",
+            detail=detail,
+            disables="" if state == "ok" else "policies with encoder = true",
+            how="" if state == "ok" else encoder_base.INSTALL,
         )
     ]
 

@@ -128,12 +128,21 @@ def like(new: str, old: str) -> str:
     return new.lower()
 
 
-def swap(marked: Marked, names: Names, rng: random.Random) -> Marked:
-    """Other names, towns and digits in the same places; spelled-out letters and initials stay."""
+def swap(marked: Marked, names: Names, rng: random.Random, memo: dict[str, str] | None = None) -> Marked:
+    """Other names, towns and digits in the same places; spelled-out letters and initials stay. With ``memo`` a name
+    that comes again is replaced by the same one."""
+
+    def named(match: re.Match[str]) -> str:
+        if memo is None:
+            return like(names.word(rng), match.group())
+        key = match.group().lower()
+        if key not in memo:
+            memo[key] = names.word(rng)
+        return like(memo[key], match.group())
 
     def change(inner: str, kind: str) -> str:
         if kind == "PERSON" and not re.fullmatch(r"(?:\w[ -])+\w", inner):
-            return re.sub(r"[^\W\d_]{3,}", lambda m: like(names.word(rng), m.group()), inner)
+            return re.sub(r"[^\W\d_]{3,}", named, inner)
         if kind == "CITY" and rng.random() < 0.7:
             return like(rng.choice(names.towns), inner)
         if kind in ("PHONE", "ID", "DATE", "ADDRESS"):
@@ -175,10 +184,10 @@ def noise(marked: Marked, rng: random.Random) -> Marked:
     return new + spoil(text[pos:]), kept
 
 
-def augmented(marked: Marked, names: Names, rng: random.Random) -> Marked:
-    """One of the ways somebody else might have typed the same."""
+def augmented(marked: Marked, names: Names, rng: random.Random, memo: dict[str, str] | None = None) -> Marked:
+    """One of the ways somebody else might have typed the same; ``memo`` as in `swap`."""
     if rng.random() < 0.6:
-        marked = swap(marked, names, rng)
+        marked = swap(marked, names, rng, memo)
     draw = rng.random()
     if draw < 0.3:
         marked = recase(marked, "lower")

@@ -80,13 +80,20 @@ class RecordScan:
     error: str | None = None
 
 
+def _encoder_recognizer() -> Any:
+    """The encoder's recognizer; torch is loaded here and not before. Raises `ModelMissing`."""
+    from curate.privacy import encoder
+
+    return encoder.EncoderRecognizer()
+
+
 @lru_cache(maxsize=1)
 def _code_digest() -> str:
     """Hash of this package's modules: a changed rule is another detector."""
     state = hashlib.sha256()
     for name in (
-        "code", "codes", "dates", "detector", "findings", "keep", "names", "ner", "patterns", "people", "phones",
-        "places", "lexicon", "plugins", "trained", "view",
+        "code", "codes", "dates", "detector", "encoder", "encoder_base", "findings", "keep", "names", "ner", "patterns",
+        "people", "phones", "places", "lexicon", "plugins", "trained", "view",
     ):  # fmt: skip
         state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     return state.hexdigest()
@@ -118,6 +125,7 @@ class Detector:
             else ner.NerRecognizer(engine, self.policy.profile == "fast")
         )
         self._trained = trained.TrainedRecognizer() if self.policy.profile == "thorough" else None
+        self._encoder = _encoder_recognizer() if self.policy.encoder else None
         extra = [*extra, *(plugins.recognizer(slot) for slot in self.policy.models)]
         recognizers: list[EntityRecognizer] = [
             codes.identifiers(),
@@ -129,6 +137,7 @@ class Detector:
             names.NameRecognizer(),
             *([self._ner] if self._ner else []),
             *([self._trained] if self._trained else []),
+            *([self._encoder] if self._encoder else []),
             *extra,
         ]
         self._extra = list(extra)
@@ -164,6 +173,7 @@ class Detector:
                 else [ner.MODEL, ner.model_version(), importlib.metadata.version("spacy")]
             ),
             *([] if self._trained is None else [trained.digest()]),
+            *([] if self._encoder is None else [self._encoder.version]),
             *(f"{r.name} {r.version} {sorted(r.supported_entities)}" for r in self._extra),  # type: ignore[has-type]
         ]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -217,7 +227,7 @@ class Detector:
                 raw[text] = known
         todo = [text for text in texts if text not in raw]
         views = {text: view(text) for text in todo}
-        for model in (self._ner, self._trained):
+        for model in (self._ner, self._trained, self._encoder):
             # One text can break a batch: then each is tried by itself below, and only that one is held back.
             with contextlib.suppress(Exception):
                 if model is not None:
@@ -383,7 +393,7 @@ def _short_names_of_firms(
 
     def firm(finding: Finding, text: str) -> bool:
         words = text[finding.start : finding.end].split()
-        by_model = finding.recognizer.startswith(("trained", "ner"))
+        by_model = finding.recognizer.startswith(("trained", "ner", "encoder"))
         if by_model and places.ends_as_firm(text, finding.end):
             return True
         named = bool(words) and lexicon.is_given(words[0])

@@ -47,7 +47,7 @@ class Policy(GroupPolicy, BaseModel):
     ``review_below`` stay open until a person decides. ``code``: texts are programs, so that names, places, dates and
     the like count only in comments, string literals and the paragraphs that name people (`curate.privacy.code`);
     numbers of cards, accounts and papers count everywhere. ``allow``: strings that are never personal here; ``deny``:
-    strings that always are, each with its type. Both match whole words, whatever the case. What is said of groups of
+    strings that always are, each with its type. ``encoder``: ask our encoder too, which needs the extra ``encoder``. Both match whole words, whatever the case. What is said of groups of
     people (`curate.groups`) finds nothing, so it is no part of the hash.
     """
 
@@ -59,6 +59,7 @@ class Policy(GroupPolicy, BaseModel):
     threshold: float = Field(0.5, ge=0, le=1)
     review_below: float = Field(0.6, ge=0, le=1)
     code: bool = False
+    encoder: bool = False
     allow: list[str] = []
     deny: dict[str, str] = {}
     models: list[ModelSlot] = []

@@ -74,7 +74,7 @@ _VITAL = re.compile(
     r"(?i)\b(?:temp(?:erature)?|pulse|heart|rate|sats?|saturation|oxygen|spo2|bp|pressure|sugar|glucose|h(?:a)?emoglobin|hb|weight|weigh\w*|kilos?|hr|rr|systolic|diastolic|"
     r"ferritin|creatinine|mg|dose|call|dial|room|flat|bus|route|page|number|speed|level|score|percent|cholesterol|urea|sodium)\b[^.!?]{0,24}$"
 )
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 # A date names a month, or a day by its ordinal, or is written in digits.
 _CALENDAR = re.compile(
     rf"(?i)(?<!\w)(?:{'|'.join(sorted(map(re.escape, MONTH_OF), key=len, reverse=True))})(?!\w)|\d(?:st|nd|rd|th)\b|\b(?:the|\w{{3,6}}day|mon|tue|wed|thu|fri|sat|sun)[ ][\w -]{{2,}}(?:st|nd|rd|th)\b|"
@@ -303,6 +303,30 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
     return start, end
 
 
+def certainty(piece: str, start: int, end: int, kind: str, score: float) -> float:
+    """The score of a model's finding. A lower-case word on no list stays below the default threshold: in short questions
+    seven of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. After "called"
+    or a title it waits for a person, as does a word on no list, or a common one, that may owe its capital to the
+    sentence it opens ("Papad was only the start", "Snow is late")."""
+    found = piece[start:end]
+    low = found == found.lower()
+    if kind == "PERSON" and not low and _opens_alone(piece, start, found):
+        return min(score, 0.55)
+    if (kind == "CITY" and low and lexicon.fold(found) not in lexicon.cities()) or (
+        kind == "ORG" and low and not is_place_of_work(found)
+    ):
+        return min(score, UNSURE)
+    if kind == "ADDRESS" and not is_placed(found):
+        return min(score, 0.55)
+    words = found.split()
+    if kind != "PERSON" or not low:
+        return score
+    if any(lexicon.is_plain_name(w) or (lexicon.is_name(w) and not everyday(w)) for w in words):
+        return score
+    said = _NAMED.search(piece[max(0, start - 24) : start]) and not any(map(everyday, words))
+    return min(score, 0.55 if said else UNSURE)
+
+
 class TrainedRecognizer(EntityRecognizer):
     """Presidio recognizer over the asset, with a memory of the pieces it has seen."""
 
@@ -316,40 +340,10 @@ class TrainedRecognizer(EntityRecognizer):
     def load(self) -> None:
         """The asset is loaded already."""
 
-    def _score(self, piece: str, start: int, end: int, kind: str) -> float:
-        """The label's score. A lower-case word on no list stays below the default threshold: in short questions seven
-        of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. After "called"
-        or a title it waits for a person, as does a word on no list, or a common one, that may owe its capital to the
-        sentence it opens ("Papad was only the start", "Snow is late")."""
-        found = piece[start:end]
-        low = found == found.lower()
-        if kind == "PERSON" and not low and _opens_alone(piece, start, found):
-            return 0.55
-        if (kind == "CITY" and low and lexicon.fold(found) not in lexicon.cities()) or (
-            kind == "ORG" and low and not is_place_of_work(found)
-        ):
-            return UNSURE
-        if kind == "ADDRESS" and not is_placed(found):
-            return 0.55
-        if (
-            kind != "PERSON"
-            or not low
-            or any(
-                lexicon.is_plain_name(w) or (lexicon.is_name(w) and not everyday(w)) for w in found.split()
-            )
-        ):
-            return self.score_of[kind]
-        words = found.split()
-        return (
-            0.55
-            if _NAMED.search(piece[max(0, start - 24) : start]) and not any(map(everyday, words))
-            else UNSURE
-        )
-
     def prepare(self, texts: Iterable[str]) -> None:
         """Run the model over every piece of ``texts`` that it has not seen, in batches."""
         fresh = list(dict.fromkeys(p for text in texts for _, p in pieces(text) if p not in self.seen))
-        readable = (_SURROGATE.sub("?", piece) for piece in fresh)  # spaCy cannot hash half a character
+        readable = (SURROGATE.sub("?", piece) for piece in fresh)  # spaCy cannot hash half a character
         for piece, doc in zip(fresh, self.nlp.pipe(readable, batch_size=64), strict=True):
             self.seen[piece] = tuple(
                 (ent.label_, *span)
@@ -367,7 +361,7 @@ class TrainedRecognizer(EntityRecognizer):
         if any(piece not in self.seen for _, piece in parts):
             self.prepare([text])
         return [
-            result(kind, offset + start, offset + end, self._score(piece, start, end, kind), f"trained.{kind.lower()}", f"our model says {kind}")
+            result(kind, offset + start, offset + end, certainty(piece, start, end, kind, self.score_of[kind]), f"trained.{kind.lower()}", f"our model says {kind}")
             for offset, piece in parts
             for kind, start, end in self.seen.get(piece, ())
             if kind in entities
