@@ -204,7 +204,7 @@ def test_without_the_package_the_policy_is_refused_and_doctor_says_so(
     module._MODULE = "no_such_package_here"  # type: ignore[attr-defined]
     with pytest.raises(ModelMissing, match="goldpair\\[encoder\\]"):
         module.base_folder()
-    monkeypatch.setattr(encoder_base, "base_folder", module.base_folder)
+    monkeypatch.setattr(doctor, "_version_of", lambda name: None)
     (check,) = doctor._encoder_base()
     assert check.state in ("missing", "warn") and not check.required and "[encoder]" in check.how
 

@@ -117,7 +117,7 @@ class Tagger(nn.Module):
     def __init__(self, encoder: nn.Module, labels: Sequence[str]) -> None:
         super().__init__()
         self.encoder: Any = encoder
-        width = self.encoder.config.hidden_size
+        width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
         self.labels = list(labels)
         self.shape = nn.Embedding(SHAPES, width)
         nn.init.zeros_(self.shape.weight)
