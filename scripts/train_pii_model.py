@@ -47,7 +47,7 @@ CALIBRATION = (
     "pharmacy-counter", "nri-family-emails", "gig-driver-complaints", "scots-gp", "insurance-callback",
 )  # fmt: skip
 LIMITS = (
-    "Trained on about nine hundred documents by one group of writers: expect it to do worse on text unlike them.",
+    "Trained on about thirteen hundred documents by one group of writers: expect it to do worse on text unlike them.",
     "English, and English mixed with Hindi in Latin letters; other languages and scripts only in passing.",
     "Often takes a capitalised word at the start of a sentence, and the noun before a name, for a name.",
     "Sees one line at a time; beside rules, never instead of them and of a person's review.",
