@@ -174,8 +174,8 @@ _WHEN = re.compile(
     r"yesterday|overnight|any ?more|so far|in the (?:last|past)|for the (?:last|past)|on exertion|yet|between|at night)\b",
     re.IGNORECASE,
 )
-_ONCE = re.compile(  # there under a condition, or then
-    r"^[^,;.]{0,15}?\b(?:only|when|on exertion|at times|yesterday|last (?:night|week|month|year)|on \w+day|ago|previously|with exercise)\b",
+_ONCE = re.compile(  # there then; what is there on exertion is there, and no denial
+    r"^[^,;.]{0,15}?\b(?:only|at times|yesterday|last (?:night|week|month|year)|on \w+day|ago|previously)\b",
     re.IGNORECASE,
 )
 _NARROW = re.compile(
