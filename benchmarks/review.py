@@ -135,7 +135,8 @@ def _writer(folder: Path, quick: bool) -> list[dict[str, Any]]:
 
     def narrow(user: str) -> None:
         pair = lease(user)
-        store.write(lambda tx: tx.transition("approve", user, [{"pair_id": pair, "status": "approved"}]))
+        change = {"pair_id": pair, "status": "approved"}
+        store.write(lambda tx: tx.transition("approve", user, [change]), batch=(Tx.states, pair))
         book.release(user, pair)
 
     def whole(user: str) -> None:
@@ -240,7 +241,10 @@ def _lists(folder: Path, quick: bool) -> list[dict[str, Any]]:
         (folder / str(n)).mkdir()
         store = stores[n] = Store.open(folder / str(n) / "store.duckdb")
         for sql in (
-            f"INSERT INTO pairs SELECT 'p-' || lpad(i::VARCHAR, 8, '0'), '{TASK}', NULL, 's' || i % 999, now(), NULL",
+            f"INSERT INTO records SELECT 'r-' || lpad(i::VARCHAR, 8, '0'), '{TASK}', 'import', 'row ' || i,"
+            " 's' || i % 999, 'a.jsonl', md5('a'), i, md5(i::VARCHAR), NULL, NULL, now()",
+            f"INSERT INTO pairs SELECT 'p-' || lpad(i::VARCHAR, 8, '0'), '{TASK}', 'r-' || lpad(i::VARCHAR, 8, '0'),"
+            " 's' || i % 999, now(), NULL",
             f"INSERT INTO pair_state SELECT 'p-' || lpad(i::VARCHAR, 8, '0'), '{TASK}',"
             " CASE i % 5 WHEN 0 THEN 'ready' WHEN 1 THEN 'held' ELSE 'approved' END, 1, md5(i::VARCHAR), NULL, NULL,"
             " NULL, (hash(i) % 100000000)::BIGINT",
@@ -441,8 +445,10 @@ PLAIN_PAGE = """
     st.html(f'<p class="shown" data-pair="{name}">{name}</p>')
     st.button("Approve", key=f"approve-{name}", shortcut="A", on_click=approve, args=(at,))
 """
-# The shown pair, through shadow roots; from a key until a frame after another pair is there.
-WATCH = """() => {
+# The shown pair, through shadow roots; from a key's own time until the frame that shows another pair is painted: a
+# message posted by a frame's callback is handled after that frame. It must listen before the page does: the card lets
+# no later listener hear the keys it takes.
+WATCH = """(() => {
   const find = (root) => { for (const e of root.querySelectorAll('*')) {
       if (e.dataset?.pair) return e;
       const inner = e.shadowRoot && find(e.shadowRoot);
@@ -451,14 +457,16 @@ WATCH = """() => {
   let held = null;
   window.shownPair = () => { if (!held?.isConnected) held = find(document); return held?.dataset.pair ?? null; };
   window.painted = [];
-  window.addEventListener('keydown', () => {
-    const begun = performance.now(), before = window.shownPair();
+  const after = new MessageChannel();
+  after.port1.onmessage = ({ data }) => window.painted.push(performance.now() - data);
+  window.addEventListener('keydown', (event) => {
+    const begun = event.timeStamp, before = window.shownPair();
     const look = () => { const now = window.shownPair();
-      if (now && now !== before) requestAnimationFrame(() => window.painted.push(performance.now() - begun));
+      if (now && now !== before) after.port2.postMessage(begun);
       else if (performance.now() - begun < 20000) requestAnimationFrame(look); };
     requestAnimationFrame(look);
   }, true);
-}"""
+})()"""
 
 
 def _keys(folder: Path, quick: bool) -> list[dict[str, Any]]:
@@ -505,12 +513,12 @@ def _keys(folder: Path, quick: bool) -> list[dict[str, Any]]:
             for first, then in ((link, f"{url}/review?task={TASK}"), (f"http://127.0.0.1:{port}", None)):
                 page = browser.new_context().new_page()
                 page.set_default_timeout(120_000)
+                page.add_init_script(WATCH)
                 _open(page, first)
                 if then:
                     page.wait_for_selector("h1")
                     page.goto(then)
                 page.wait_for_selector("[data-pair]")
-                page.evaluate(WATCH)
                 pages.append(page)
             for _ in range(rounds):
                 for page, into in zip(pages, (ours, theirs), strict=True):

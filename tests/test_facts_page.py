@@ -201,12 +201,8 @@ def test_facts_are_decided_in_a_browser_and_no_record_is_obeyed(
             slots = client.call("facts.list", task=TASK, status="slot")["facts"]
             assert [f["decided_by"] for f in slots] == ["rita"]
             sheets = Path(__file__).parent.parent / "benchmarks" / "documents_data"
-            inputs = tab.idle().page.locator("input[type=file]")
-            inputs.nth(1).set_input_files(sheets / "policy_2026_04.toml")
-            tab.page.wait_for_selector("text=policy_2026_04.toml")
-            tab.idle()
-            inputs.nth(0).set_input_files(sheets / "policy_2026_10.toml")
-            tab.page.wait_for_selector("text=Items can be returned or exchanged within 14 days of delivery.")
+            tab.upload("Sheet before it", sheets / "policy_2026_04.toml", "Sheet before: policy_2026_04.toml.")
+            tab.upload("New sheet", sheets / "policy_2026_10.toml", "within 14 days of delivery")
             hosts = {url.split("/")[2] for url in tab.asked if url.startswith(("http", "ws"))}
             assert hosts == {running.base.split("/")[2]} and tab.errors == []
         finally:

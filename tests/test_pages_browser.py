@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -143,6 +144,21 @@ class Tab:
             return True
 
         self.until(picked)
+
+    def upload(self, box: str, file: Path, then: str) -> None:
+        """Give ``file`` to the box labelled ``box`` until the page shows ``then``; given during a rerun, it may be lost."""
+        from playwright.sync_api import TimeoutError as Slow
+
+        def read() -> bool:
+            given = self.page.locator("[data-testid=stFileUploader]", has_text=box).locator("input[type=file]")
+            given.set_input_files(file)
+            try:
+                self.page.get_by_text(then, exact=False).first.wait_for(timeout=20_000)
+            except Slow:
+                return False
+            return True
+
+        self.idle().until(read)
 
     def saved(self) -> None:
         """Wait until the card's outbox is empty."""

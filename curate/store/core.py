@@ -13,6 +13,7 @@ import os
 import queue
 import re
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from curate.store.tx import Loader, Params, Shared, Tx, bound, dicts
 
 T = TypeVar("T")
 GROUP = 256  # at most so many writes share one commit
+LINGER = 0.002  # seconds a commit waits for as many writes as the last one had; PostgreSQL's commit_delay
 
 
 @dataclass
@@ -166,18 +168,22 @@ class Store:
 
     def _serve(self) -> None:
         con = self._con.cursor()
-        running = True
+        running, last = True, 1
         while running:
             group = []
             item = self._queue.get()
+            until = time.monotonic() + LINGER
             while item is not None:
                 group.append(item)
                 if len(group) == GROUP:
                     break
                 try:
-                    item = self._queue.get_nowait()
+                    # Those answered together come back together: without a wait the first of them goes alone.
+                    patience = until - time.monotonic() if len(group) < last else 0.0
+                    item = self._queue.get(timeout=max(0.0, patience))
                 except queue.Empty:
                     break
+            last = len(group)
             running = item is not None
             if group and not self._commit(con, group):
                 for alone in group:

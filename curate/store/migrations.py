@@ -206,6 +206,15 @@ CREATE TABLE identities (
     issuer VARCHAR, subject VARCHAR, name VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, PRIMARY KEY (issuer, subject));
 """,
     ),
+    (
+        7,
+        "the revisions of a few pairs among a million, without reading the table",
+        """
+-- curate.listing: the key (pair_id, rev) does not help to find a page's pairs by their ids alone
+CREATE INDEX revisions_pair ON revisions (pair_id);
+CREATE INDEX revision_text_pair ON revision_text (pair_id);
+""",
+    ),
 ]
 
 LATEST = MIGRATIONS[-1][0]

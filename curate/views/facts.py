@@ -196,7 +196,9 @@ def _changed(task: str) -> None:
         "Sheet before it; the pack's own when left out", type=["toml", "json"], key="policy_old"
     )
     if new is None:
-        parts.block('<p class="gp-soft">Shows which pairs, snapshots and models state what changed.</p>')
+        held = f"Sheet before: {parts.escape(old.name)}." if old else "The sheet before is the pack's own."
+        told = f"Shows which pairs, snapshots and models state what changed. {held}"
+        parts.block(f'<p class="gp-soft">{told}</p>')
         return
     before = old.getvalue().decode("utf-8", "replace") if old else None
     found = parts.ask(
