@@ -201,7 +201,9 @@ def test_facts_are_decided_in_a_browser_and_no_record_is_obeyed(
             slots = client.call("facts.list", task=TASK, status="slot")["facts"]
             assert [f["decided_by"] for f in slots] == ["rita"]
             sheets = Path(__file__).parent.parent / "benchmarks" / "documents_data"
-            tab.upload("Sheet before it", sheets / "policy_2026_04.toml", "Sheet before: policy_2026_04.toml.")
+            tab.upload(
+                "Sheet before it", sheets / "policy_2026_04.toml", "Sheet before: policy_2026_04.toml."
+            )
             tab.upload("New sheet", sheets / "policy_2026_10.toml", "within 14 days of delivery")
             hosts = {url.split("/")[2] for url in tab.asked if url.startswith(("http", "ws"))}
             assert hosts == {running.base.split("/")[2]} and tab.errors == []

@@ -146,11 +146,13 @@ class Tab:
         self.until(picked)
 
     def upload(self, box: str, file: Path, then: str) -> None:
-        """Give ``file`` to the box labelled ``box`` until the page shows ``then``; given during a rerun, it may be lost."""
+        """Give ``file`` to the box labelled ``box`` until the page shows ``then``: a rerun may lose a file."""
         from playwright.sync_api import TimeoutError as Slow
 
         def read() -> bool:
-            given = self.page.locator("[data-testid=stFileUploader]", has_text=box).locator("input[type=file]")
+            given = self.page.locator("[data-testid=stFileUploader]", has_text=box).locator(
+                "input[type=file]"
+            )
             given.set_input_files(file)
             try:
                 self.page.get_by_text(then, exact=False).first.wait_for(timeout=20_000)
