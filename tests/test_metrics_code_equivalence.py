@@ -272,6 +272,20 @@ def test_frozen_inputs_are_kept_and_outputs_repeat() -> None:
 
 @needs
 @pytest.mark.sandbox
+def test_a_translation_judged_again_runs_without_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    trap = TRAPS["size_error"]
+    settings = {"search": 30, "most_mutants": 0, "fresh": 8}
+    with Judge(**settings) as judge:
+        first = [judge.judge(text, trap.cobol, {}) for text in (trap.wrong, trap.right)]
+        known = set(judge.outputs)
+    with Judge(**settings) as judge:
+        monkeypatch.setattr(judge.cobol, "run", None)
+        assert [judge.judge(text, trap.cobol, {}) for text in (trap.wrong, trap.right)] == first
+        assert set(judge.outputs) <= known
+
+
+@needs
+@pytest.mark.sandbox
 def test_judges_side_by_side_say_what_one_says_row_by_row(judge: Judge) -> None:
     traps = [TRAPS[name] for name in ("size_error", "level_88", "integer_division")]
     rows = [

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from evals.cobol import outputs
 from evals.cobol.build import MARK, cache_folder, compiler, executable, keep, places, subscripts
 from evals.cobol.compare import LEVELS, all_of, same, same_field
 from evals.cobol.inputs import Case, Domain, cases, invalid_cases, simpler
@@ -82,6 +83,8 @@ class Judge:
         self.python, self.cobol, self.tools = Session(), Session(), Session(tools=True, disk=48 << 20)
         self.ready: dict[str, Ready] = {}
         self.outputs: dict[tuple[str, str], Outcome | None] = {}
+        self.asked: set[str] = set()  # cases of the translation at hand
+        self.ended: set[tuple[str, str]] = set()  # runs that the sandbox ended: another try may do better
 
     def __enter__(self) -> Judge:
         return self
@@ -248,6 +251,9 @@ class Judge:
                 outcome.code != 0 and not (ready.program and ready.program.sets_code)
             )  # fmt: skip
             self.outputs[key] = None if failed else outcome
+            if outcome.kind != "exited":
+                self.ended.add(key)
+        self.asked.add(key[1])
         return self.outputs[key]
 
     # --- the translation
@@ -257,7 +263,6 @@ class Judge:
         ready = self.prepare(source, domain)
         if ready.reason or ready.program is None:
             return Verdict("harness_error", ready.reason)
-        program = ready.program
         code = extract(prediction, "python")
         verdict = Verdict(
             "equal", mutation_score=ready.mutation_score, mutants=ready.mutants, frozen=len(ready.frozen)
@@ -271,6 +276,21 @@ class Judge:
             verdict.levels = dict.fromkeys(LEVELS, 0.0)
             return verdict
         seed = int(hashlib.sha256(f"{source}\0{code}".encode("utf-8", "surrogatepass")).hexdigest()[:12], 16)
+        place = outputs.place(ready.digest, f"{seed} {self.fresh} {sorted(dict(domain).items())}")
+        known = outputs.load(place)
+        self.outputs.update({(ready.digest, case): outcome for case, outcome in known.items()})
+        self.asked.clear()
+        self._compare(ready, code, domain, seed, verdict)
+        keys = {case: (ready.digest, case) for case in self.asked}
+        anew = {case: self.outputs[key] for case, key in keys.items() if key not in self.ended}
+        if anew.keys() - known.keys():
+            outputs.save(place, known | anew)
+        return verdict
+
+    def _compare(self, ready: Ready, code: str, domain: Domain, seed: int, verdict: Verdict) -> None:
+        """Run both sides on the frozen and the fresh inputs and fill in the verdict."""
+        program = ready.program
+        assert program is not None
         fresh = self._usable(ready, cases(program, domain, seed, self.fresh)) if _has_inputs(program) else []
         first: tuple[Case, str, str] | None = None
         agreed = dict.fromkeys(LEVELS, 0)
@@ -294,7 +314,6 @@ class Judge:
             verdict.counter = self._counter(ready, code, case, verdict.kind)
         elif program.stdin and not domain:
             verdict.invalid = self._beyond(ready, code)
-        return verdict
 
     def _try(self, ready: Ready, code: str, case: Case) -> tuple[str, str, dict[str, bool], bool]:
         """(class, reason, agreement by level, same exit code) of one input."""

@@ -19,7 +19,10 @@ HELPERS = (
     "evals.sandbox",
     "evals._sandbox_server",
     "evals._seccomp",
-    *(f"evals.cobol.{name}" for name in ("source", "inputs", "build", "mutants", "compare", "judge")),
+    *(
+        f"evals.cobol.{name}"
+        for name in ("source", "inputs", "build", "mutants", "compare", "outputs", "judge")
+    ),
 )
 SANDBOX = True  # an eval run keeps the sandbox' attestation
 OPTIONAL = ("domains",)
