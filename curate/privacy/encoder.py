@@ -2,7 +2,7 @@
 each word with its probability, the asset (our changes to the base's weights), the recognizer.
 Does not cover: training (``scripts/train_pii_encoder.py``), what a finding may not be (`trained.plausible`).
 
-The base (MiniLM, six layers, from an optional package) knows no letter case: the shape of each word is added to its
+The base (MiniLM, six layers, from a package of its own) knows no letter case: the shape of each word is added to its
 input. Only safetensors are read; nothing of the package is imported or run.
 """
 
@@ -302,7 +302,7 @@ def load() -> tuple[Tagger, Tokenizer, dict[str, Any]]:
     except FileNotFoundError as error:
         raise ModelMissing(
             f"The encoder's asset is missing ({error.filename}), so nothing can be scanned. Reinstall goldpair, "
-            "or train it with scripts/train_pii_encoder.py, or take `encoder = true` out of the policy."
+            "or train it with scripts/train_pii_encoder.py, or say `encoder = false` in the policy."
         ) from error
     model.encoder.to(_precision())
     return model, load_tokenizer(folder), card

