@@ -28,6 +28,12 @@ from curate.privacy.view import view
 
 _SURE = 0.66  # a name found with at least this score is looked for in the whole record
 _CUED = 0.85  # at least this score: announced by a cue, or listed and seen by the model
+_TOUCH = (
+    "encoder.touch"  # not a finding: where the encoder saw anything, so that rules can be held against it
+)
+_LABELLED = frozenset(
+    ("name.label", "name.label_person", "name.cobol_author", "name.speaker")
+)  # said to be names
 _STRONG = 0.9  # a cue this strong beats the keep-list of terms
 
 
@@ -258,13 +264,20 @@ class Detector:
             meta = item.recognition_metadata or {}
             name = meta.get("rule") or meta.get("recognizer_name") or "unknown"
             found.append(Finding(start, end, kind, float(item.score), name, meta.get("reason", "")))
+        if self._encoder:
+            found += [
+                Finding(*seen.original(s, e), _TOUCH, 0.0, _TOUCH)
+                for s, e in self._encoder.touched(seen.text)
+            ]
         return sorted(found, key=lambda f: (f.start, f.end, f.entity_type, f.recognizer))
 
     def _finish(
         self, record: Mapping[str, str], raw: Mapping[str, list[Finding]]
     ) -> dict[str, list[Finding]]:
         """From raw findings to the record's findings: keep, spread, allow, deny, merge, threshold."""
-        kept = {name: self._surviving(text, raw[name]) for name, text in record.items()}
+        touched = {name: [(f.start, f.end) for f in raw[name] if f.recognizer == _TOUCH] for name in record}
+        backed = {name: [f for f in raw[name] if self._backed(f, touched[name])] for name in record}
+        kept = {name: self._surviving(text, backed[name]) for name, text in record.items()}
         if "PERSON" in self.policy.entities:
             kept = {name: [_whole(f, record[name]) for f in found] for name, found in kept.items()}
             kept = {name: [f for f in found if not _region(f, record[name])] for name, found in kept.items()}
@@ -305,16 +318,20 @@ class Detector:
                     *people.spelled(text, every),
                     *people.initialled(text, initials),
                     *people.handles(text, every),
-                    *people.speakers(text),
                 ]
                 spread += [
                     Finding(s, e, "PERSON", 0.75, "name.letters", "letters of a name in the record")
                     for s, e in shapes
                 ]
-                spread += [
+                alone = [
+                    Finding(s, e, "PERSON", 0.75, "name.speaks", "opens several lines before a colon")
+                    for s, e in people.speakers(text)
+                ]
+                alone += [
                     Finding(s, e, "PERSON", 0.65, "name.sign_off", "last words of a message")
                     for s, e in people.sign_off(text)
                 ]
+                spread += [f for f in alone if self._backed(f, touched[name])]
                 kept[name] = kept[name] + self._surviving(text, spread)
         out: dict[str, list[Finding]] = {}
         for name, text in record.items():
@@ -328,6 +345,16 @@ class Detector:
             merged = merge(passing + denied, text)
             out[name] = [f for f in merged if self._wanted(f, text)]
         return out
+
+    def _backed(self, finding: Finding, touched: Sequence[tuple[int, int]]) -> bool:
+        """False for a name or firm that rules alone believe in: where the encoder saw nothing personal at all, nine of
+        ten such findings were wrong on 280 documents that neither was made with (docs/privacy.md)."""
+        if finding.recognizer == _TOUCH:
+            return False
+        room = finding.recognizer.partition(".")[0]
+        if self._encoder is None or room not in ("name", "org") or finding.recognizer in _LABELLED:
+            return True
+        return any(start < finding.end and end > finding.start for start, end in touched)
 
     def _surviving(self, text: str, found: list[Finding]) -> list[Finding]:
         """Findings without those that lie on a term, a statute, a dose or a public person."""

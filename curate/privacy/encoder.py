@@ -321,6 +321,7 @@ class EncoderRecognizer(EntityRecognizer):
         self.bands: dict[str, list[list[float]]] = self.card["bands"]
         self.memory = memory
         self.seen: OrderedDict[str, tuple[tuple[str, int, int, float], ...]] = OrderedDict()
+        self.felt: dict[str, tuple[tuple[int, int], ...]] = {}
         kinds = sorted(self.bands)
         super().__init__(
             supported_entities=kinds,
@@ -345,8 +346,15 @@ class EncoderRecognizer(EntityRecognizer):
             fresh, tag(self.model, self.tokenizer, readable, lean=self.card["lean"]), strict=True
         ):
             self.seen[text] = tuple(self._kept(text, spans))
+            self.felt[text] = tuple((start, end) for start, end, *_ in spans)
         while len(self.seen) > self.memory:
-            self.seen.popitem(last=False)
+            del self.felt[self.seen.popitem(last=False)[0]]
+
+    def touched(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Where the model saw anything personal, however unlikely and of whatever kind."""
+        if text not in self.seen:
+            self.prepare([text])
+        return self.felt.get(text, ())
 
     def _kept(
         self, text: str, spans: Sequence[tuple[int, int, str, float]]

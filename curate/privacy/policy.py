@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (tables of words and expressions read better unwrapped)
 """Privacy policy: what counts as personal in a task, and what happens to it. Covers: the ``[privacy]`` table of a
 task pack, validated; named profiles; the policy's hash. Does not cover: finding anything.
 """
