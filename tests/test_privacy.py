@@ -374,7 +374,7 @@ def test_cache_returns_the_same_and_holds_no_text(tmp_path: Path, monkeypatch: p
 
 
 def test_the_languages_model_is_asked_once_per_distinct_piece(monkeypatch: pytest.MonkeyPatch) -> None:
-    detector = Detector.from_policy()
+    detector = Detector.from_policy({"encoder": False})
     asked: list[str] = []
     pipe = detector._ner.nlp.pipe
     monkeypatch.setattr(

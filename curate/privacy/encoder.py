@@ -368,6 +368,11 @@ class EncoderRecognizer(EntityRecognizer):
                     continue
                 if left := trained.plausible(piece, low, high, kind):
                     sure = trained.certainty(piece, *left, kind, score)
+                    # A lower-case word on no list: 46 of 48 were right from here on, 25 of 39 below, and in short
+                    # questions hardly one.
+                    doubtful = trained.certainty(piece, *left, kind, 1.0) == trained.UNSURE
+                    if doubtful and probability < 0.95:
+                        sure = min(sure, 0.2)
                     yield kind, offset + left[0], offset + left[1], sure
 
     def analyze(
