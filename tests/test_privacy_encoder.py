@@ -134,6 +134,29 @@ def test_the_shipped_asset_finds_people_on_no_list_and_keeps_what_must_survive()
     ]
 
 
+def test_thorough_asks_the_encoder_and_neither_smaller_model() -> None:
+    detector = Detector.from_policy()
+    assert detector._encoder is not None and detector._ner is None and detector._trained is None
+    without = Detector.from_policy({"encoder": False})
+    assert without._encoder is None and without._ner is not None and without._trained is not None
+    assert len({detector.version, without.version, Detector.from_policy("fast").version}) == 3
+
+
+def test_a_rule_alone_does_not_make_a_name_but_a_field_called_name_does() -> None:
+    text = "pax: two for lunch\npax: and a child seat\nDear Customer Care,\nName: Oolong Tarp"
+    rules = {(text[f.start : f.end], f.recognizer) for f in Detector.from_policy("rules").scan([text])[0]}
+    found = {text[f.start : f.end] for f in Detector.from_policy().scan([text])[0]}
+    assert ("pax", "name.speaks") in rules and "pax" not in found and "Oolong Tarp" in found
+
+
+def test_a_doubtful_lower_case_word_waits_for_a_person_or_is_dropped() -> None:
+    detector = Detector.from_policy()
+    texts = ["my husband snores and my friend is late", "what is a quark?", "paisa nahi hai bhai"]
+    policy = detector.policy
+    assert all(policy.is_open(f.entity_type, f.score) for found in detector.scan(texts) for f in found)
+    assert detector.scan(texts)[1:] == [[], []]
+
+
 def test_it_finds_what_rules_do_not_and_knows_a_capital(detector: Any, asset: Path) -> None:
     texts = ["please ask Zork about the bus", "is hunt here today?", "", "..."]
     plain, plugged = Detector.from_policy("rules"), detector()

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector()
+    return Detector.from_policy({"encoder": False})
 
 
 def test_the_asset_is_small_has_a_card_and_adds_what_rules_miss(detector: Detector) -> None:
@@ -39,7 +39,7 @@ def test_the_asset_is_small_has_a_card_and_adds_what_rules_miss(detector: Detect
 
 
 def test_a_capital_that_only_the_sentence_gave_waits_and_an_identifier_is_nobody() -> None:
-    detector = Detector.from_policy("thorough")
+    detector = Detector.from_policy({"encoder": False})
     texts = [
         "Papad was only the internship.",
         "Snow has not confirmed it.",
