@@ -143,10 +143,10 @@ def test_thorough_asks_the_encoder_and_neither_smaller_model() -> None:
 
 
 def test_a_rule_alone_does_not_make_a_name_but_a_field_called_name_does() -> None:
-    text = "pax: two for lunch\npax: and a child seat\nDear Customer Care,\nName: Oolong Tarp"
+    text = "cust: the order has not come\nagent: let me see\ncust: it was due\nName: Oolong Tarp"
     rules = {(text[f.start : f.end], f.recognizer) for f in Detector.from_policy("rules").scan([text])[0]}
     found = {text[f.start : f.end] for f in Detector.from_policy().scan([text])[0]}
-    assert ("pax", "name.speaks") in rules and "pax" not in found and "Oolong Tarp" in found
+    assert ("cust", "name.speaks") in rules and "cust" not in found and "Oolong Tarp" in found
 
 
 def test_a_doubtful_lower_case_word_waits_for_a_person_or_is_dropped() -> None:
