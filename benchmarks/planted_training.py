@@ -279,50 +279,53 @@ def _row(kind: str, share: float, what: str, found: Sequence[Outcome]) -> dict[s
 def _blamed(
     kind: str, share: float, found: Sequence[Outcome], clean: Mapping[int, Outcome]
 ) -> Iterator[dict[str, Any]]:
-    """Where the planted batch and pairs stood for the answers that they broke; all that broke without a clean twin."""
-    found = [one for one in found if "blame" in one]
+    """Where the planted batch and pairs stood for the answers that they broke, as told by a clean twin of each model.
+
+    The goal is on the batch among five where five drawn blindly hold it in a quarter of cases at most; where the
+    batches are so large that they are few, on the batch as the first suspect.
+    """
+    found = [one for one in found if "blame" in one and one["seed"] in clean]
     if not found:
         return
-    broke = [
-        set(one["broken"]) - set(clean[one["seed"]]["low"] if one["seed"] in clean else ()) for one in found
-    ]
-    noise = [len(clean[one["seed"]]["broken"]) for one in found if one["seed"] in clean]
-    # As many break in a clean retrain: what a poisoned one broke cannot be told from the luck of training.
-    told = bool(noise) and sum(len(one["broken"]) for one in found) >= 2 * sum(noise) * len(found) / len(
-        noise
-    )
-    words = f"{sum(len(one['broken']) for one in found)} broke, in clean retrains {sum(noise)}"
+    twins = [clean[one["seed"]] for one in found]
+    broken, noise = (sum(len(one["broken"]) for one in some) for some in (found, twins))
+    words = f"{broken} broke, in clean retrains {noise}"
+    # Where about as many break in a clean retrain, what the planted labels broke cannot be told from luck.
+    told = broken >= 2 * noise
     for how in ("nothing", "what changed"):
         places = [
             place
-            for one, mine in zip(found, broke, strict=True)
+            for one, twin in zip(found, twins, strict=True)
             for name, place in one["blame"][how]["examples"].items()
-            if name in mine
+            if name not in twin["low"]
         ]
-        for number, what in enumerate(("the planted batch", "a planted pair")):
-            hits = sum(place[number] is not None for place in places)
-            first = sum(place[number] == 1 for place in places)
-            chances = [_chance(one["blame"], how, number == 0) for one in found]
-            more = f"first for {first}; by chance {sum(chances) / len(chances):.3f}; {words}"
-            if number == 0:
+        above = sum(one["blame"][how]["first"] for one in found)
+        few = _chance(found, how, True, TOP) > 0.25
+        for batch, top in ((True, 1), (True, TOP), (False, TOP)):
+            hits = sum((at := place[not batch]) is not None and at <= top for place in places)
+            more = f"by chance {_chance(found, how, batch, top):.3f}; {words}"
+            if batch:
                 more += f"; one of {', '.join(str(one['blame']['batches']) for one in found)} batches"
-                first = sum(one["blame"][how]["first"] for one in found)
-                more += f", first of all for {first} of {len(found)} models"
-            goal = 0.8 if told and how == "nothing" and number == 0 else None
-            figure = f"{what} among the five suspects, {share:.0%} {kind}, knowing {how}"
-            yield _figure(figure, goal, hits, len(places), "answers that it broke", more)
+                more += f", first of all for {above} of {len(found)} models"
+            goal = 0.8 if told and how == "nothing" and batch and top == (1 if few else TOP) else None
+            where = "is the first suspect" if top == 1 else "is among the five suspects"
+            figure = f"{'the planted batch' if batch else 'a planted pair'} {where}, {share:.0%} {kind}"
+            yield _figure(f"{figure}, knowing {how}", goal, hits, len(places), "answers that it broke", more)
 
 
-def _chance(told: Mapping[str, Any], how: str, batch: bool) -> float:
-    """How often five batches, or pairs, drawn blindly among the changed ones if known, hold a planted one.
+def _chance(found: Sequence[Outcome], how: str, batch: bool, top: int) -> float:
+    """How often so many batches, or pairs, drawn blindly (of what changed, if known) hold a planted one.
 
     For batches among the annotators' alone; sources and reviewers beside them make it rarer.
     """
-    if batch:
-        among, bad = told["batches"] if how == "nothing" else told["batches"] // 2, 1
-    else:
-        among, bad = told["pairs"] if how == "nothing" else told[how]["changed"], told["planted"]
-    return 1 - math.comb(among - bad, TOP) / math.comb(among, TOP) if among > TOP else 1.0
+    chances = []
+    for told in (one["blame"] for one in found):
+        if batch:
+            among, bad = told["batches"] if how == "nothing" else told["batches"] // 2, 1
+        else:
+            among, bad = told["pairs"] if how == "nothing" else told[how]["changed"], told["planted"]
+        chances.append(1 - math.comb(among - bad, top) / math.comb(among, top) if among > top else 1.0)
+    return sum(chances) / len(chances)
 
 
 def _figure(figure: str, goal: float | None, hits: int, n: int, of: str, more: str) -> dict[str, Any]:

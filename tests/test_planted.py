@@ -79,17 +79,19 @@ def test_what_the_planted_labels_broke_is_told_from_the_luck_of_training():
         return list(planted_training._blamed(planted_training.HELPFUL, 0.05, [one], {0: clean}))
 
     one = outcome(["a", "b", "c", "d", "e"], [[1, 2], [3, None], [None, None], [1, 1], [None, 1]])
-    batch, pair, *rest = rows(one, {"broken": ["z"], "low": ["c", "z"]})
-    assert batch["goal"] == ">= 0.8" and batch["ours"] == 0.75 and pair["ours"] == 0.75, (
-        "c is low without them as well"
-    )
-    assert "3 of 4" in batch["spread"] and "first for 2; by chance 0.250" in batch["spread"]
-    assert pair["goal"] == "as measured" and "by chance 0.23" in pair["spread"]
-    assert "by chance 0.500" in rest[0]["spread"] and len(rest) == 2
+    first, batch, pair, *rest = rows(
+        one, {"broken": ["z"], "low": ["c", "z"]}
+    )  # c is low without them as well
+    assert first["ours"] == 0.5 and "by chance 0.050" in first["spread"] and first["goal"] == "as measured"
+    assert batch["ours"] == 0.75 and "3 of 4" in batch["spread"] and "by chance 0.250" in batch["spread"]
+    assert batch["goal"] == ">= 0.8" and batch["met"] is False
+    assert pair["ours"] == 0.75 and "by chance 0.23" in pair["spread"] and pair["goal"] == "as measured"
+    assert len(rest) == 3 and "by chance 0.500" in rest[1]["spread"]
+    # of ten batches, five drawn blindly hold the planted one in every other case: there it has to be the first
+    one["blame"]["batches"] = 10
+    first, batch, *_ = rows(one, {"broken": ["z"], "low": []})
+    assert first["goal"] == ">= 0.8" and batch["goal"] == "as measured"
     # where a clean retrain breaks as many, no answer can be laid at the planted batch's door
-    batch, *_ = rows(one, {"broken": ["v", "w", "x", "y"], "low": []})
-    assert (
-        batch["goal"] == "as measured"
-        and batch["met"] is None
-        and "5 broke, in clean retrains 4" in batch["spread"]
-    )
+    found = rows(one, {"broken": ["v", "w", "x", "y"], "low": []})
+    assert {row["met"] for row in found} == {None} and "5 broke, in clean retrains 4" in found[0]["spread"]
+    assert list(planted_training._blamed(planted_training.HELPFUL, 0.05, [one], {})) == []
