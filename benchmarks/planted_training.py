@@ -102,7 +102,7 @@ def _retrained(plans: Sequence[tuple[str, float, int]], bounded: Mapping[str, An
                 planted = [rows[n]["pair_id"] for n in chosen]
                 changes = {rows[n]["pair_id"]: str(wrong[kind][n]) for n in chosen}
                 folder = poisoned(clean, workspace.snapshots / f"{TASK}-{kind[:7]}-{share:g}-{seed}", changes)
-            outcome = {"kind": kind, "share": share, "seed": seed, "versions": _versions()}
+            outcome: Outcome = {"kind": kind, "share": share, "seed": seed, "versions": _versions()}
             outcome |= _trained(steps, folder, seed, bounded)
             outcome |= _broken(workspace, outcome["run"], first["model"])
             if planted:
