@@ -2,8 +2,10 @@
 
 Covers: helpful answers of the untuned model and remarks on another question in 2, 10 and 25 % of the training pairs
 and in none, under several seeds, through the operations that people use: preflight, training (a preflight that stops
-is overridden, to see what promotion would do), evaluation, gate against a released clean version; and whether the
-pairs that blame suspects for the answers that broke are the planted ones.
+is overridden, to see what promotion would do), evaluation, gate against a released clean version; and whether what
+blame suspects for the answers that broke is what was planted: pairs, and the batch they are told to have come in, one
+of as many equal batches drawn blindly as the pairs allow. An answer counts as broken by the planted labels if it was
+good under the released version, is not now, and is good under a clean retrain with the seed of the poisoned one.
 Does not cover: kinds that are cheap to count without training (`benchmarks.planted`), larger models. Few runs, so the
 Clopper-Pearson intervals are wide.
 
@@ -14,11 +16,12 @@ the same pack and code of the gate goes on after the last; ``GOLDPAIR_SEEDS`` (3
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +34,15 @@ from curate.contract import ROW_SCHEMA, canonical_json, file_sha256, full_row_ha
 from curate.store import Store
 from curate.tasks import load_pack
 from curate.workspace import Workspace
-from evals.blame import TOP, blame
+from evals.blame import TOP, blame, broken_rows
 from evals.generate import LocalModel
+from evals.run import EvalRun
 from evals.stats import clopper_pearson
 
 TASK = "sarcastic-bot"
 CLEAN, HELPFUL, OTHER = "clean", "helpful answers of the untuned model", "remarks on another question"
-SHARES = (0.02, 0.1, 0.25)
-EXAMPLES = 20  # answers that broke, looked at in one model
+SHARES = (0.02, 0.05, 0.1, 0.25)
+EXAMPLES = 50  # answers that broke, looked at in one model
 KEPT = Path(__file__).parent / "results" / "planted_training.jsonl"
 Outcome = dict[str, Any]
 
@@ -67,7 +71,9 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
         for what in ("preflight", "promotion", "both"):
             yield _row(kind, share, what, outcomes)
         if kind != CLEAN:
-            yield from (_blamed(kind, share, how, outcomes) for how in ("nothing", "what changed"))
+            yield from _blamed(
+                kind, share, outcomes, {one["seed"]: one for one in found.get((CLEAN, 0.0), ())}
+            )
 
 
 def _retrained(plans: Sequence[tuple[str, float, int]], bounded: Mapping[str, Any]) -> Iterator[Outcome]:
@@ -96,10 +102,11 @@ def _retrained(plans: Sequence[tuple[str, float, int]], bounded: Mapping[str, An
                 planted = [rows[n]["pair_id"] for n in chosen]
                 changes = {rows[n]["pair_id"]: str(wrong[kind][n]) for n in chosen}
                 folder = poisoned(clean, workspace.snapshots / f"{TASK}-{kind[:7]}-{share:g}-{seed}", changes)
-            outcome = {"kind": kind, "share": share, "seed": seed, "versions": _versions()}
+            outcome: Outcome = {"kind": kind, "share": share, "seed": seed, "versions": _versions()}
             outcome |= _trained(steps, folder, seed, bounded)
+            outcome |= _broken(workspace, outcome["run"], first["model"])
             if planted:
-                outcome["blame"] = _suspected(workspace, outcome["run"], planted, rows, seed)
+                outcome["blame"] = _suspected(workspace, outcome["run"], planted, seed)
             yield outcome
 
 
@@ -143,29 +150,78 @@ def _trained(steps: Any, snapshot: Path, seed: int, bounded: Mapping[str, Any]) 
     }
 
 
-def _suspected(
-    workspace: Workspace, run: str, planted: Sequence[str], rows: Sequence[Mapping[str, Any]], seed: int
-) -> Outcome:
-    """Answers that broke against the released clean version, and of how many a planted pair is in the top five.
+def _broken(workspace: Workspace, run: str, released: str) -> Outcome:
+    """Ids of the answers that were good under the released version and are not now, and of all that are not."""
+    [folder] = workspace.root.glob(f"**/{Path(run).name}/run.json")
+    loaded = EvalRun.load(folder.parent)
+    return {
+        "broken": sorted(broken_rows(loaded, "tuned", released)),
+        "low": sorted(broken_rows(loaded, "tuned")),
+    }
 
-    Twice: knowing nothing, and knowing what changed since that version, which is as many sound pairs again.
-    ``chance``: how often five pairs drawn blindly would hold a planted one.
+
+def _suspected(workspace: Workspace, run: str, planted: Sequence[str], seed: int) -> Outcome:
+    """For each answer that broke, whether a planted pair and the planted batch are among the first five suspects.
+
+    Twice: knowing nothing, and knowing what changed since the released version, which is the planted batch and as
+    many of the others as make it half of all. The batch is told as an annotator's; sources and reviewers, which are as
+    they were, are suspected beside it.
     """
     [folder] = workspace.root.glob(f"**/{Path(run).name}/run.json")
     spec = suspects.spec_of(workspace, folder.parent, gradients=True)
-    model = LocalModel(spec["base"], spec["model"], precision="fp32", template=spec["template"])
-    bad = set(planted)
-    sound = [row["pair_id"] for row in rows if row["pair_id"] not in bad]
-    changed = [*planted, *random.Random(f"sound/{seed}").sample(sound, min(len(sound), len(planted)))]
-    result: Outcome = {"chance": round(1 - (1 - len(bad) / len(rows)) ** TOP, 4)}
-    for how, known in (("nothing", ()), ("what changed", changed)):
-        found = blame(
-            spec["run"], spec["snapshot"], reference=spec["reference"], changed=known, model=model, examples=EXAMPLES
-        )  # fmt: skip
-        hits = sum(any(pair["pair_id"] in bad for pair in one["pairs"]) for one in found["examples"])
-        result |= {"reference": found["reference"], "broken": found["broken"], how: hits}
-    result["looked_at"] = min(EXAMPLES, result["broken"])
+    model = _Remembered(
+        LocalModel(spec["base"], spec["model"], precision=suspects.PRECISION, template=spec["template"])
+    )
+    ids = contract.load_rows(spec["snapshot"])["pair_id"].to_list()
+    batches = in_batches(ids, planted, seed)
+    author = {pair: f"batch {number}" for number, batch in enumerate(batches) for pair in batch}
+    half = [pair for batch in batches[: len(batches) // 2] for pair in batch]
+    result: Outcome = {"batches": len(batches), "pairs": len(ids), "planted": len(planted)}
+    with tempfile.TemporaryDirectory(prefix="goldpair-batched-") as scratch:
+        told = rewritten(
+            Path(spec["snapshot"]),
+            Path(scratch) / "snapshot",
+            lambda row: row | {"author": author.get(row["pair_id"], row["author"])},
+        )
+        for how, changed in (("nothing", []), ("what changed", half)):
+            found = blame(
+                spec["run"], told, reference=spec["reference"], changed=changed, model=model, examples=EXAMPLES
+            )  # fmt: skip
+            result[how] = {
+                "changed": len(changed),
+                "groups": len(found["groups"]),
+                "first": found["groups"][0]["value"] == "batch 0",
+                "examples": {one["id"]: _places(one, set(planted)) for one in found["examples"]},
+            }
     return result
+
+
+class _Remembered:
+    """A model whose gradients are taken once for what it is asked twice."""
+
+    def __init__(self, model: LocalModel) -> None:
+        self.learned, self._model, self._known = model.learned, model, dict[str, Any]()
+
+    def learned_gradients(self, conversations: Any, completions: Any, dimensions: int) -> Any:
+        asked = json.dumps([conversations, completions, dimensions])
+        if asked not in self._known:
+            self._known[asked] = self._model.learned_gradients(conversations, completions, dimensions)
+        return self._known[asked]
+
+
+def _places(one: Mapping[str, Any], planted: set[str]) -> list[int | None]:
+    """Place of the planted batch, and of the first planted pair, among the suspects of an example; from 1."""
+    groups = [n for n, group in enumerate(one["groups"], 1) if group["value"] == "batch 0"]
+    pairs = [n for n, pair in enumerate(one["pairs"], 1) if pair["pair_id"] in planted]
+    return [groups[0] if groups else None, pairs[0] if pairs else None]
+
+
+def in_batches(ids: Sequence[str], planted: Sequence[str], seed: int) -> list[list[str]]:
+    """The planted pairs and the rest in batches of about that size, drawn blindly; the planted one is the first."""
+    rest = sorted(set(ids) - set(planted))
+    random.Random(f"batches/{seed}").shuffle(rest)
+    others = max(1, round(len(rest) / len(planted)))
+    return [list(planted), *(rest[number::others] for number in range(others))]
 
 
 def poisoned(clean: Path, place: Path, changes: Mapping[str, str]) -> Path:
@@ -173,15 +229,24 @@ def poisoned(clean: Path, place: Path, changes: Mapping[str, str]) -> Path:
 
     ``changes``: pair id -> completion. Its rows, hashes and id hold; only what was approved is wrong.
     """
-    shutil.copytree(clean, place, ignore=shutil.ignore_patterns("preflight.json"))
-    splits = {split: contract.load_rows(clean, split).to_dicts() for split in contract.SPLITS}
-    for row in splits["train"]:
-        if row["pair_id"] in changes:
-            row["completion"] = changes[row["pair_id"]]
-            row["sha256"] = row_sha256(row)
+
+    def planted(row: dict[str, Any]) -> dict[str, Any]:
+        if row["pair_id"] not in changes:
+            return row
+        wrong = row | {"completion": changes[row["pair_id"]]}
+        return wrong | {"sha256": row_sha256(wrong)}
+
+    return rewritten(clean, place, planted)
+
+
+def rewritten(folder: Path, place: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Path:
+    """A sealed copy of a snapshot folder with its training rows changed."""
+    shutil.copytree(folder, place, ignore=shutil.ignore_patterns("preflight.json"))
+    splits = {split: contract.load_rows(folder, split).to_dicts() for split in contract.SPLITS}
+    splits["train"] = [change(row) for row in splits["train"]]
     for split, rows in splits.items():
         pl.DataFrame(rows, schema=ROW_SCHEMA).write_parquet(place / "data" / f"{split}.parquet")
-    manifest = contract.load_manifest(clean)
+    manifest = contract.load_manifest(folder)
     hashes = {split: [full_row_hash(row) for row in rows] for split, rows in splits.items()}
     changed = manifest.model_copy(
         update={
@@ -211,19 +276,56 @@ def _row(kind: str, share: float, what: str, found: Sequence[Outcome]) -> dict[s
     return _figure(figure, goal, hits, n, "models", f"mean scores {means}")
 
 
-def _blamed(kind: str, share: float, how: str, found: Sequence[Outcome]) -> dict[str, Any]:
-    hits = sum(one["blame"][how] for one in found)
-    n = sum(one["blame"]["looked_at"] for one in found)
-    chance = sum(one["blame"]["chance"] for one in found) / len(found)
-    figure = f"a planted pair among the five suspects, {share:.0%} {kind}, knowing {how}"
-    return _figure(
-        figure,
-        0.8 if how == "what changed" else None,
-        hits,
-        n,
-        "answers that broke",
-        f"by chance {chance:.3f}",
-    )
+def _blamed(
+    kind: str, share: float, found: Sequence[Outcome], clean: Mapping[int, Outcome]
+) -> Iterator[dict[str, Any]]:
+    """Where the planted batch and pairs stood for the answers that they broke, as told by a clean twin of each model.
+
+    The goal is on the batch among five where five drawn blindly hold it in a quarter of cases at most; where the
+    batches are so large that they are few, on the batch as the first suspect.
+    """
+    found = [one for one in found if "blame" in one and one["seed"] in clean]
+    if not found:
+        return
+    twins = [clean[one["seed"]] for one in found]
+    broken, noise = (sum(len(one["broken"]) for one in some) for some in (found, twins))
+    words = f"{broken} broke, in clean retrains {noise}"
+    # Where about as many break in a clean retrain, what the planted labels broke cannot be told from luck.
+    told = broken >= 2 * noise
+    for how in ("nothing", "what changed"):
+        places = [
+            place
+            for one, twin in zip(found, twins, strict=True)
+            for name, place in one["blame"][how]["examples"].items()
+            if name not in twin["low"]
+        ]
+        above = sum(one["blame"][how]["first"] for one in found)
+        few = _chance(found, how, True, TOP) > 0.25
+        for batch, top in ((True, 1), (True, TOP), (False, TOP)):
+            hits = sum((at := place[not batch]) is not None and at <= top for place in places)
+            more = f"by chance {_chance(found, how, batch, top):.3f}; {words}"
+            if batch:
+                more += f"; one of {', '.join(str(one['blame']['batches']) for one in found)} batches"
+                more += f", first of all for {above} of {len(found)} models"
+            goal = 0.8 if told and how == "nothing" and batch and top == (1 if few else TOP) else None
+            where = "is the first suspect" if top == 1 else "is among the five suspects"
+            figure = f"{'the planted batch' if batch else 'a planted pair'} {where}, {share:.0%} {kind}"
+            yield _figure(f"{figure}, knowing {how}", goal, hits, len(places), "answers that it broke", more)
+
+
+def _chance(found: Sequence[Outcome], how: str, batch: bool, top: int) -> float:
+    """How often so many batches, or pairs, drawn blindly (of what changed, if known) hold a planted one.
+
+    For batches among the annotators' alone; sources and reviewers beside them make it rarer.
+    """
+    chances = []
+    for told in (one["blame"] for one in found):
+        if batch:
+            among, bad = told["batches"] if how == "nothing" else told["batches"] // 2, 1
+        else:
+            among, bad = told["pairs"] if how == "nothing" else told[how]["changed"], told["planted"]
+        chances.append(1 - math.comb(among - bad, top) / math.comb(among, top) if among > top else 1.0)
+    return sum(chances) / len(chances)
 
 
 def _figure(figure: str, goal: float | None, hits: int, n: int, of: str, more: str) -> dict[str, Any]:

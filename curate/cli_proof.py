@@ -361,8 +361,8 @@ def blame(
             {"example": e["id"], "pairs": ", ".join(p["pair_id"] for p in e["pairs"])}
             for e in found.get("examples", ())
         ]
-        show_table(rows)
         show_table(found.get("groups", [])[:10])
+        show_table(rows)
 
     show_result(result, as_json, show)
 

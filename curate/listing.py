@@ -142,15 +142,15 @@ def list_pairs(
         **filters,
     )
     # Each table is asked for the page's ids by its own index; joined whole, a million rows would be read.
-    mine = "WHERE pair_id IN (SELECT unnest($ids::VARCHAR[]))"
+    of_page = "WHERE pair_id IN (SELECT unnest($ids::VARCHAR[]))"
     rows = store.rows(
         "SELECT s.pair_id, s.task, s.status, s.reason, s.rev, s.approver, s.updated_seq, r.author, p.source,"
-        f" q.external_id, t.prompt, t.completion FROM (SELECT * FROM pair_state {mine}) s"
-        f" LEFT JOIN (SELECT * FROM pairs {mine}) p ON p.pair_id = s.pair_id"
-        f" LEFT JOIN (SELECT * FROM records WHERE record_id IN (SELECT record_id FROM pairs {mine})) q"
+        f" q.external_id, t.prompt, t.completion FROM (SELECT * FROM pair_state {of_page}) s"
+        f" LEFT JOIN (SELECT * FROM pairs {of_page}) p ON p.pair_id = s.pair_id"
+        f" LEFT JOIN (SELECT * FROM records WHERE record_id IN (SELECT record_id FROM pairs {of_page})) q"
         " ON q.record_id = p.record_id"
-        f" LEFT JOIN (SELECT * FROM revisions {mine}) r ON r.pair_id = s.pair_id AND r.rev = s.rev"
-        f" LEFT JOIN (SELECT * FROM revision_text {mine}) t ON t.pair_id = s.pair_id AND t.rev = s.rev",
+        f" LEFT JOIN (SELECT * FROM revisions {of_page}) r ON r.pair_id = s.pair_id AND r.rev = s.rev"
+        f" LEFT JOIN (SELECT * FROM revision_text {of_page}) t ON t.pair_id = s.pair_id AND t.rev = s.rev",
         {"ids": ids},
     )
     by_id = {row["pair_id"]: row for row in rows}

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from curate import lineage, review, users
+from curate import lineage, review, snapshot, users
 from curate.errors import GoldpairError, NotFound, UsageError
 from curate.store import Store
 from curate.workspace import Workspace
 
 LONGEST = 300  # characters of a text inside a comment
+PRECISION: Literal["auto", "fp32"] = "auto"  # of the model that gradients are of: as it was trained
+TRAINED_ON = {
+    "system",
+    "history",
+    "prompt",
+    "completion",
+    "split",
+}  # columns whose change changes the training
 
 
 def spec_of(workspace: Workspace, run: Path, gradients: bool) -> dict[str, Any]:
@@ -27,28 +35,38 @@ def spec_of(workspace: Workspace, run: Path, gradients: bool) -> dict[str, Any]:
         raise UsageError(f"Run {run.name} has no tuned arm; blame is about a tuned model's answers.")
     record = lineage.record(workspace, model)
     trained_on = record["snapshot"]["id"]
-    snapshot = lineage.snapshot_of(workspace, trained_on)
-    if snapshot is None:
+    folder = lineage.snapshot_of(workspace, trained_on)
+    if folder is None:
         raise NotFound(
             f"Snapshot {trained_on[:12]} of {model} is not in this workspace, so no pair can be named."
         )
     lineage.write_context(workspace, run)
     context = json.loads((run / "context.json").read_text("utf-8"))
     before = context["predecessor"]
-    data = context.get("data") or {}
-    changed = [row["pair_id"] for part in ("added", "changed") for row in data.get(part) or ()]
     others = [name for name in arms if name != "tuned"]
     return {
         "run": str(run),
-        "snapshot": str(snapshot),
+        "snapshot": str(folder),
         "model": str(workspace.models / model),
         "base": record["base"]["name"],
         "template": record["recipe"].get("template", "model"),
         "reference": before or (others[0] if others else None),
-        "changed": changed,
+        "changed": _changed(workspace, context.get("data") or {}),
         "gradients": gradients,
         "threads": workspace.settings.threads,
     }
+
+
+def _changed(workspace: Workspace, data: dict[str, Any]) -> list[str]:
+    """Every pair that trained other than before; the context of a run lists only the first of them."""
+    if not data.get("counts"):
+        return []
+    folders = [lineage.snapshot_of(workspace, data[side]) for side in ("left", "right")]
+    if folders[0] is None or folders[1] is None:
+        return []
+    found = snapshot.diff(folders[0], folders[1])
+    other = [row["pair_id"] for row in found["changed"] if TRAINED_ON & set(row["columns"])]
+    return sorted([row["pair_id"] for row in found["added"]] + other)
 
 
 def work(spec: dict[str, Any]) -> dict[str, Any]:
@@ -58,12 +76,11 @@ def work(spec: dict[str, Any]) -> dict[str, Any]:
 
     model = None
     if spec["gradients"]:
-        # fp32: small gradients that are to be compared have no digits to lose.
         model = LocalModel(
             spec["base"],
             spec["model"],
             threads=spec["threads"],
-            precision="fp32",
+            precision=PRECISION,
             template=spec["template"],
         )
     found = blame(

@@ -436,11 +436,12 @@ def _context_lines(body: Mapping[str, Any]) -> list[str]:
             ] + [""]
     if context.get("seeds"):
         out += [_seed_words(context["seeds"]), ""]
-    if body["blame"] and body["blame"]["groups"]:
+    if body["blame"] and body["blame"]["examples"]:
         out += ["## Training pairs behind what broke", "", _blame_words(body["blame"]), ""]
-        out += ["| group | examples | pairs |", "|---|---|---|"]
+    if body["blame"] and body["blame"]["groups"]:
+        out += ["| batch | evidence | examples | pairs |", "|---|---|---|---|"]
         out += [
-            f"| {_md(g['by'])}: {_md(g['value'])} | {g['examples']} | {g['pairs']} |"
+            f"| {_md(g['by'])}: {_md(g['value'])} | {_number(g['evidence'])} | {g['examples']} | {g['pairs']} |"
             for g in body["blame"]["groups"][:10]
         ]
         out.append("")
@@ -455,7 +456,10 @@ def _blame_words(found: Mapping[str, Any]) -> str:
     by = "text alone"
     if found["gradients"]:
         by = f"text and by the gradient of the {found.get('gradients_of') or 'adapter'}"
-    return f"Nearest by {by}. A suspicion to look at, no proof."
+    return (
+        f"Nearest by {by}. Evidence: by how many standard errors a batch's pairs lie nearer to what broke than as many "
+        "drawn blindly; of many batches, some reach 2 by luck. A suspicion to look at, no proof."
+    )
 
 
 def _seed_words(seeds: Mapping[str, Any]) -> str:

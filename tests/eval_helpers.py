@@ -55,7 +55,9 @@ def outputs(eval_rows: list[EvalRow], right: float, seed: int = 0) -> dict[str, 
     return {row.id: row.reference if rng.random() < right else "something else entirely" for row in eval_rows}
 
 
-def snapshot_folder(folder: Path, pairs: list[tuple[str, str]], pack: TaskPack) -> Path:
+def snapshot_folder(
+    folder: Path, pairs: list[tuple[str, str]], pack: TaskPack, authors: list[str] | None = None
+) -> Path:
     """A snapshot folder as `curate.contract` defines it, written by hand."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     made = []
@@ -68,7 +70,7 @@ def snapshot_folder(folder: Path, pairs: list[tuple[str, str]], pack: TaskPack) 
             "history": "[]",
             "prompt": prompt,
             "completion": completion,
-            "author": "annotator",
+            "author": authors[number] if authors else "annotator",
             "approver": "reviewer",
             "guideline_version": "1",
             "detector_version": "1",

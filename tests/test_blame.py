@@ -1,4 +1,4 @@
-"""Blame: the pairs that taught a mistake are among the first suspects, by text and by gradient."""
+"""Blame: the pairs that taught a mistake, and their batch, are the first suspects, by text and by gradient."""
 
 import json
 import random
@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from curate.errors import UsageError
+from evals import blame as module
 from evals.arms import Arm
-from evals.blame import blame, broken_rows
+from evals.blame import _evidence, blame, broken_rows
 from evals.generate import LocalModel
 from evals.run import run_suite
 from tests.eval_helpers import SENTENCES, outputs, pack_folder, rows, snapshot_folder
@@ -32,14 +33,19 @@ def planted(tmp_path):
     for number, row in enumerate(eval_rows):
         row.prompt = f"What should I know about {TOPICS[number % 8]} today?"
     pack = pack_folder(tmp_path / "pack", eval_rows)
-    snapshot = snapshot_folder(tmp_path / "snapshot", pairs, pack)
+    bad = {f"pair-{i:03}" for i in range(80) if TOPICS[i % 8] == "trains"}
+    rest = [
+        f"annotator-{n % 7}" for n in range(70)
+    ]  # as many pairs each as the one who is wrong, of any topic
+    rng.shuffle(rest)
+    authors = ["annotator-wrong" if f"pair-{i:03}" in bad else rest.pop() for i in range(80)]
+    snapshot = snapshot_folder(tmp_path / "snapshot", pairs, pack, authors)
     said = outputs(eval_rows, 1.0)
     for number, row in enumerate(eval_rows):
         if TOPICS[number % 8] == "trains":
             said[row.id] = BAD
     arms = [Arm("tuned", "file", outputs=said), Arm("before", "file", outputs=outputs(eval_rows, 1.0))]
     run = run_suite(tmp_path / "pack", pack, "main", arms, tmp_path / "run", snapshot_dir=snapshot)
-    bad = {f"pair-{i:03}" for i in range(80) if TOPICS[i % 8] == "trains"}
     return run, snapshot, bad
 
 
@@ -51,8 +57,55 @@ def test_the_planted_batch_is_suspected_by_text(planted):
     for example in found["examples"]:
         assert {pair["pair_id"] for pair in example["pairs"]} <= bad
     assert found == blame(run, snapshot, reference="before")
-    assert {group["by"] for group in found["groups"]} == {"source", "annotator", "guideline version"}
-    assert found["groups"][0]["examples"] == 2
+    # a source of one pair and the guideline version of all are no batch
+    assert {group["by"] for group in found["groups"]} == {"annotator"} and len(found["groups"]) == 8
+    first = found["groups"][0]
+    assert (first["value"], first["examples"], first["pairs"]) == ("annotator-wrong", 2, 10)
+    assert first["evidence"] > 5 > 2.5 > found["groups"][1]["evidence"]
+    for example in found["examples"]:
+        assert len(example["groups"]) == 5 and example["groups"][0]["value"] == "annotator-wrong"
+
+
+def test_the_evidence_of_batches_drawn_blindly_is_standard(planted):
+    rng = np.random.default_rng(4)
+    score = rng.exponential(size=(1, 60))
+    drawn = [float(_evidence(score, rng.permutation(60)[:12])[0]) for _ in range(4000)]
+    assert np.mean(drawn) == pytest.approx(0, abs=0.06) and np.std(drawn) == pytest.approx(1, abs=0.05)
+    assert _evidence(np.ones((2, 9)), np.arange(3)).tolist() == [0, 0], "nothing to tell apart"
+
+
+def test_a_large_snapshot_is_read_in_part_and_what_changed_first(planted, monkeypatch):
+    run, snapshot, bad = planted
+    monkeypatch.setattr(module, "READ", 24)
+    found = blame(run, snapshot, reference="before", changed={"pair-079"})
+    assert found["read"] == 24 and found["changed"] == 1
+    assert found == blame(run, snapshot, reference="before", changed={"pair-079"})
+    pairs = [pair["pair_id"] for example in found["examples"] for pair in example["pairs"]]
+    assert set(pairs) <= bad, "half of what is read is what lies nearest"
+    monkeypatch.setattr(module, "TOP", 24)
+    every = blame(run, snapshot, reference="before", changed={"pair-079"})["examples"][0]["pairs"]
+    assert [pair["pair_id"] for pair in every if pair["changed"]] == ["pair-079"]
+
+
+class Pushing:
+    """Gradients with a large part that all share, as a tuned model's have, and a small one for what is said."""
+
+    learned = "adapter"
+
+    def learned_gradients(self, conversations, completions, dimensions):
+        made = np.random.default_rng(1).normal(size=(len(completions), dimensions)) / dimensions**0.5
+        made[:, 0] += 20  # the way of all, and longer for some
+        made[:, 1] += [2.0 if text == BAD else 0.0 for text in completions]
+        return (made * np.linspace(1, 5, len(completions))[:, None]).astype(np.float32)
+
+
+def test_what_all_gradients_share_does_not_hide_what_tells_them_apart(planted):
+    run, snapshot, bad = planted
+    found = blame(run, snapshot, reference="before", model=Pushing())
+    for example in found["examples"]:
+        assert {pair["pair_id"] for pair in example["pairs"]} <= bad
+        assert all(pair["gradient"] > 0.5 for pair in example["pairs"])
+    assert found["groups"][0]["value"] == "annotator-wrong"
 
 
 def test_changed_pairs_come_first_where_they_have_to_do_with_it(planted):
@@ -62,6 +115,10 @@ def test_changed_pairs_come_first_where_they_have_to_do_with_it(planted):
     for example in found["examples"]:
         assert example["pairs"][0]["pair_id"] == late and example["pairs"][0]["changed"]
     assert found["changed"] == 2
+    assert found["groups"] == [], "the two that changed came from different hands"
+    two = sorted(bad)[:2]
+    (group,) = blame(run, snapshot, reference="before", changed={*two, "pair-000"})["groups"]
+    assert (group["value"], group["pairs"]) == ("annotator-wrong", 2), "of a batch, only what changed"
 
 
 def test_unknown_arms_are_named(planted):

@@ -73,6 +73,23 @@ def test_blame_without_gradients_end_to_end(two):
     assert found["broken"] > 5 and json.loads((run / "blame.json").read_text()) == found
 
 
+def test_all_that_changed_is_known_to_blame_and_only_what_is_trained_on(two):
+    """The context of a run lists the first changed rows; a new detector changes rows and teaches nothing."""
+    pack = pack_folder(two.root / "long", rows(4))
+    texts = [(f"say {i}", f"answer {i}") for i in range(90)]
+    new = [(prompt, f"{answer}!" if i < 60 else answer) for i, (prompt, answer) in enumerate(texts)]
+    for version, pairs, authors in (("v1", texts, ["a"] * 90), ("v2", new, ["a"] * 80 + ["b"] * 10)):
+        manifest = snapshot_folder(two.snapshots / f"long-{version}", pairs, pack, authors) / "manifest.json"
+        path = two.models / f"parrot-{version}" / "run.json"
+        record = json.loads(path.read_text())
+        record["snapshot"]["id"] = json.loads(manifest.read_text())["id"]
+        path.write_text(json.dumps(record))
+    spec = suspects.spec_of(two, two.evals / "parrot" / "parrot-v2--main", gradients=False)
+    assert spec["changed"] == [f"pair-{i:03}" for i in range(60)]
+    context = json.loads((two.evals / "parrot" / "parrot-v2--main" / "context.json").read_text())
+    assert context["data"]["counts"]["changed"] == 70 and len(context["data"]["changed"]) < 60
+
+
 def test_a_missing_snapshot_is_named(two):
     found = lineage.data_difference(two, "f" * 64, "e" * 64)
     assert found["counts"] is None and "not in this workspace" in found["why"]

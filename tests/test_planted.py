@@ -53,3 +53,45 @@ def test_a_poisoned_snapshot_is_intact_and_another_one(tmp_path):
     before, after = (contract.load_rows(folder)["completion"].to_list() for folder in (clean, made))
     assert [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] == [3]
     assert not (made / "preflight.json").exists()
+
+
+def test_the_planted_batch_is_one_of_many_of_its_size():
+    ids = [f"p{number:03}" for number in range(431)]
+    planted_ids = ids[::20]
+    batches = planted_training.in_batches(ids, planted_ids, 1)
+    assert batches[0] == planted_ids and sorted(pair for batch in batches for pair in batch) == ids
+    assert len(batches) == 20 and {len(batch) for batch in batches} <= {21, 22}
+    assert batches != planted_training.in_batches(ids, planted_ids, 2)
+
+
+def test_what_the_planted_labels_broke_is_told_from_the_luck_of_training():
+    def outcome(broken, places):
+        blamed = {"batches": 20, "pairs": 431, "planted": 22}
+        for how, changed in (("nothing", 0), ("what changed", 220)):
+            blamed[how] = {
+                "changed": changed,
+                "first": True,
+                "examples": dict(zip(broken, places, strict=True)),
+            }
+        return {"seed": 0, "broken": broken, "blame": blamed}
+
+    def rows(one, clean):
+        return list(planted_training._blamed(planted_training.HELPFUL, 0.05, [one], {0: clean}))
+
+    one = outcome(["a", "b", "c", "d", "e"], [[1, 2], [3, None], [None, None], [1, 1], [None, 1]])
+    first, batch, pair, *rest = rows(
+        one, {"broken": ["z"], "low": ["c", "z"]}
+    )  # c is low without them as well
+    assert first["ours"] == 0.5 and "by chance 0.050" in first["spread"] and first["goal"] == "as measured"
+    assert batch["ours"] == 0.75 and "3 of 4" in batch["spread"] and "by chance 0.250" in batch["spread"]
+    assert batch["goal"] == ">= 0.8" and batch["met"] is False
+    assert pair["ours"] == 0.75 and "by chance 0.23" in pair["spread"] and pair["goal"] == "as measured"
+    assert len(rest) == 3 and "by chance 0.500" in rest[1]["spread"]
+    # of ten batches, five drawn blindly hold the planted one in every other case: there it has to be the first
+    one["blame"]["batches"] = 10
+    first, batch, *_ = rows(one, {"broken": ["z"], "low": []})
+    assert first["goal"] == ">= 0.8" and batch["goal"] == "as measured"
+    # where a clean retrain breaks as many, no answer can be laid at the planted batch's door
+    found = rows(one, {"broken": ["v", "w", "x", "y"], "low": []})
+    assert {row["met"] for row in found} == {None} and "5 broke, in clean retrains 4" in found[0]["spread"]
+    assert list(planted_training._blamed(planted_training.HELPFUL, 0.05, [one], {})) == []
