@@ -42,7 +42,12 @@ CONTENT = frozenset(
 SYSTEMS = (
     "gpt4 chatgpt davinci003 davinci002 bart_large biobart_division led retrieval_umls copy_12_turns".split()
 )
-NATURAL = {"dev": "open", "dev_2": "open, second", "sealed": "once sealed, open", "sealed_2": "sealed"}
+NATURAL = {
+    "dev": "open",
+    "dev_2": "open, second",
+    "sealed": "once sealed, open",
+    "sealed_2": "open, by another author",
+}
 Hits = list[dict[str, Any]]
 
 
@@ -112,21 +117,22 @@ def detection(
 
 def alarms(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, tuple[int, int]]:
     """``kind -> (hits, claims of that kind)`` on clean notes; sections count one claim a note."""
-    from evals.metrics.soap_note import claims, facts, findings
+    from evals.metrics.soap_note import allergies, claims, dates, findings, sides
+    from evals.metrics.soap_note import source as sources
 
     references = [row["completion"] for row in rows] if reference else None
     evidence = judge([r["completion"] for r in rows], [r["prompt"] for r in rows], references)["evidence"]
     hits = Counter(hit["kind"] for item in evidence for hit in item)
     total: Counter[str] = Counter()
     for row in rows:
-        source = claims.Source(row["prompt"])
+        source = sources.Source(row["prompt"])
         found = Counter(claim.kind for claim in claims.find_claims(row["completion"]))
         total["unsupported_medication"] += found["medication"]
         total["wrong_dose"] += found["dose"]
         total["number"] += found["number"]
-        total["wrong_laterality"] += facts.sides(row["completion"], source)[1]
-        total["wrong_allergy"] += facts.allergies(row["completion"], row["prompt"], "")[1]
-        total["wrong_date"] += facts.dates(row["completion"], source)[1]
+        total["wrong_laterality"] += sides.sides(row["completion"], source)[1]
+        total["wrong_allergy"] += allergies.allergies(row["completion"], row["prompt"], "")[1]
+        total["wrong_date"] += dates.dates(row["completion"], source)[1]
         total["flipped_negation"] += findings.flips(row["completion"], row["prompt"])[1]
         for kind in ("wrong_section", "several_notes", "missing_section"):
             total[kind] += 1

@@ -14,12 +14,16 @@ import evaluate
 from rapidfuzz.distance import LCSseq
 from rouge_score.tokenizers import DefaultTokenizer
 
-from .claims import Source, find_claims, judge
-from .facts import allergies, dates, sides
+from .allergies import allergies
+from .claims import find_claims, judge
+from .dates import dates
 from .findings import flips, in_note
+from .frequency import changed
 from .medications import SUBSTANCE
 from .placement import dropped, misplaced, restarts
 from .sections import PARTS, find_sections, words_in
+from .sides import sides
+from .source import Source
 
 LIBRARIES = ("rapidfuzz", "rouge-score")
 OPTIONAL = ("transcripts", "references", "metadata")  # columns that may be empty
@@ -153,7 +157,15 @@ def _grounding(note, reference, source, subscores):
         counted[0] += error is None
         if error:
             evidence.append(_hit(error, note, claim.start, claim.end, support))
-    for hits, count in (sides(note, source), allergies(note, source.text, reference), dates(note, source)):
+    named = [
+        (c.start, c.end, c.name) for c in find_claims(note) if c.kind == "medication" and c.name in SUBSTANCE
+    ]
+    for hits, count in (
+        sides(note, source),
+        allergies(note, source.text, reference),
+        dates(note, source),
+        changed(note, source, named),
+    ):
         tally["other"][1] += max(count, len(hits))
         tally["other"][0] += max(0, count - len(hits))
         evidence += [_hit(*(kind, note, start, end, support)) for kind, start, end, support in hits]

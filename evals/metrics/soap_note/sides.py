@@ -1,19 +1,19 @@
 # ruff: noqa: E501  (word lists and patterns read better in long lines)
-"""Sides of the body, allergies and dates: in a note, in a transcript, and where the two disagree.
+"""Sides of the body: in a note, in a transcript, and where the two disagree.
 
-Covers: a side next to a body part (also L/R, OD/OS), in speech the side nearest to the part, without what the speaker
-takes back, the only side that is spoken of, the side that is said to be well; allergies by substance, "no known allergies", an allergy that the note leaves out of its own list; calendar dates.
-Does not cover: sides of things that are no body part, reactions to allergens, relative dates ("last Tuesday").
+Covers: a side next to a body part (also L/R, OD/OS, quadrants), in speech the side nearest to the part, without what
+the speaker takes back, the only side that is spoken of, the side that is said to be well, which side is the worse one.
+Does not cover: sides of things that are no body part, which value belongs to which side.
 """
 
 import re
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from .claims import DATE, Source
 from .concepts import SITES, places
-from .medications import SUBSTANCE
-from .spoken import MONTHS, ORDINALS, WORDS
+from .source import Source
+
+Hit = tuple[str, int, int, str]  # kind, start, end, support
 
 SIDES = {"left": "right", "right": "left"}
 BODY = set(
@@ -27,52 +27,6 @@ _VAGUE = set("upper lower lateral medial side index".split())
 _SIDE_WORD = re.compile(
     r"\b(?P<side>[Ll]eft|[Rr]ight|LEFT|RIGHT)(?:-sided| sided)?[ -]+(?P<rest>[\w-]+(?: [\w-]+){0,2})"
 )
-
-# What people are allergic to beside medications, and classes of medications.
-ALLERGENS = {
-    "sulfa": "sulfa sulfonamide sulfonamides sulpha sulfamethoxazole bactrim septra",
-    "penicillin": "penicillin penicillins amoxicillin pcn augmentin",
-    "latex": "latex",
-    "peanut": "peanut peanuts",
-    "tree nut": "nuts walnuts cashews almonds",
-    "shellfish": "shellfish shrimp crab lobster",
-    "egg": "egg eggs",
-    "milk": "milk dairy",
-    "wheat": "wheat gluten",
-    "soy": "soy",
-    "iodine": "iodine",
-    "contrast": "contrast dye",
-    "bee": "bee bees wasp wasps",
-    "cat": "cat cats",
-    "dog": "dog dogs",
-    "dust": "dust mites",
-    "pollen": "pollen grass ragweed",
-    "cephalosporin": "cephalosporin cephalosporins",
-    "nsaid": "nsaid nsaids",
-    "opioid": "opioids opiates",
-    "statin": "statins",
-    "nickel": "nickel",
-    "adhesive": "adhesive tape",
-    "kiwi": "kiwi",
-    "strawberry": "strawberries strawberry",
-    "fish": "fish",
-    "mold": "mold mould",
-}
-_ALLERGEN = {word: name for name, words in ALLERGENS.items() for word in words.split()}
-_NONE_KNOWN = re.compile(
-    r"\b(?:nkda|nka|no known (?:drug |medication |food )*allerg\w+|(?:denies|denied|no|without)(?: any)?(?: known)?"
-    r"(?: drug| medication| food)* allerg\w+|allerg\w+: ?(?:none|nil|no\b|nka|nkda|denies))",
-    re.IGNORECASE,
-)
-_SEASONAL = re.compile(
-    r"\b(?:seasonal|environmental|nasal)\W+(?:\w+\W+)?allerg\w+|allergic rhinitis|allergy (?:season|medicine|pill|medication|shots?)|"
-    r"season\w* allerg\w+|allergist",
-    re.IGNORECASE,
-)
-_MONTH_NUMBER = {name[:3]: int(number) for name, number in MONTHS.items()} | {"may": 5}
-
-Hit = tuple[str, int, int, str]  # kind, start, end, support
-
 
 _SHORT_SIDE = re.compile(
     r"(?<![\w/])(?:\((?P<a>[LR])\)|(?<![\d] )(?P<b>[LR])(?=[ ][a-z])(?! (?:a|per|of|daily|over|each|every|in)\b)|(?P<c>[LR])-sided|(?P<d>Lt|Rt)\b\.?|(?P<e>O[SD])(?![\w/]))[ ]?(?P<rest>[A-Za-z-]*(?: [a-z-]+){0,2})"
@@ -319,199 +273,3 @@ def _no_side(words: list[str], position: int) -> bool:
     return after in {"over", "the", "off", "me", "work", "home"} or before in {
         "i", "she", "he", "we", "they", "days", "day", "weeks", "week", "pills", "tablets", "refills", "minutes", "any", "is", "are", "nothing", "some",
     }  # fmt: skip
-
-
-def _substances(text: str) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
-    for match in re.finditer(r"[A-Za-z][A-Za-z-]+", text):
-        word = match.group().casefold()
-        if word in _ALLERGEN:
-            found.setdefault(_ALLERGEN[word], match.span())
-        elif word in SUBSTANCE:
-            found.setdefault(f"#{SUBSTANCE[word]}", match.span())
-    return found
-
-
-def noted_allergies(note: str) -> tuple[dict[str, tuple[int, int]], tuple[int, int] | None]:
-    """``(allergen -> where, where the note says there are none)``."""
-    found: dict[str, tuple[int, int]] = {}
-    for match in re.finditer(r"\ballerg(?:y|ies|ic|en)\b", note, re.IGNORECASE):
-        line = note.rfind("\n", 0, match.start()) + 1
-        if _SEASONAL.search(note[max(line, match.start() - 25) : match.end() + 12]):
-            continue
-        heading = note[line : match.start()].strip(" *#•-") == "" and re.match(
-            r"[\s*]*(?::|\n|$)", note[match.end() :]
-        )
-        if heading:  # the list below it: up to an empty line that follows content, or the next heading
-            block = re.match(r"[\s:*]*(?:[^\n]*\S[^\n]*\n?){1,3}?(?=\n|$)", note[match.end() :])
-            stop = match.end() + (block.end() if block else 0)
-        else:
-            stop = min(
-                (i for i in (note.find(". ", match.end()), note.find("\n", match.end())) if i >= 0),
-                default=len(note),
-            )
-        for name, (a, b) in _substances(note[match.end() : stop]).items():
-            found.setdefault(name, (match.end() + a, match.end() + b))
-        ahead = re.search(r"([A-Za-z-]+)[ ]$", note[line : match.start()])
-        denied = ahead and re.search(
-            r"\b(?:no|denies|without) $", note[line : line + ahead.start(1)], re.IGNORECASE
-        )
-        if ahead and not denied and match.group().casefold() == "allergy":
-            for name, (a, b) in _substances(ahead[1]).items():
-                found.setdefault(name, (line + ahead.start(1) + a, line + ahead.start(1) + b))
-    none = _NONE_KNOWN.search(_SEASONAL.sub(lambda m: "_" * len(m.group()), note))
-    return found, none.span() if none else None
-
-
-_DENIED = re.compile(r"[^.?!\n]*\?\s*(?:\[?\w+[\]:]+\s*)?(?:no|none|nil|nothing|never|nope)\b", re.IGNORECASE)
-
-
-def said_allergies(transcript: str) -> tuple[dict[str, int], bool]:
-    """``(allergen -> offset, whether allergies come up at all)`` in a conversation."""
-    found: dict[str, int] = {}
-    text = _SEASONAL.sub(lambda m: "_" * len(m.group()), transcript)
-    asked = False
-    for match in re.finditer(
-        r"\ballerg(?:y|ies|ic|en)\b|\b(?:break|broke) out in hives|\banaphyla\w+", text, re.IGNORECASE
-    ):
-        asked = True
-        if _DENIED.match(text, match.end()):  # "Any allergy, to egg? No." names no allergy
-            continue
-        begin, end = max(0, match.start() - 60), min(len(text), match.end() + 170)
-        for name, (a, _) in _substances(text[begin:end]).items():
-            lead = text[max(0, begin + a - 30) : begin + a].casefold()
-            if (
-                not re.search(r"\b(?:not|n't|no) (?:allergic to |an? )?$", lead)
-                and "no wait" not in text[begin + a : begin + a + 25]
-            ):
-                found.setdefault(name, begin + a)
-    return found, asked
-
-
-def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], int]:
-    """``(hits, number of claims)``: an allergy nobody mentioned, or "none known" where one was; a list that lacks one."""
-    noted, none = noted_allergies(note)
-    said, asked = said_allergies(transcript)
-    expected, _ = noted_allergies(reference) if reference else ({}, None)
-    hits: list[Hit] = []
-    for name, (start, end) in noted.items():
-        if not asked or name in said or name in expected or _class_of(name, said):
-            continue
-        support = (
-            _line(transcript, min(said.values()))
-            if said
-            else _line(transcript, transcript.casefold().find("allerg"))
-        )
-        hits.append(("wrong_allergy", start, end, support))
-    firm = {
-        name: at
-        for name, at in said.items()
-        if re.search(r"allergic to|hives|anaphyla|allergy", _line(transcript, at), re.IGNORECASE)
-    }
-    if none and not noted and firm and (not reference or expected):
-        hits.append(("wrong_allergy", *none, _line(transcript, min(firm.values()))))
-    return hits, len(noted) + bool(none)
-
-
-def _class_of(name: str, said: dict[str, int]) -> bool:
-    """A member of a class that was said, or the other way round, by substance."""
-    return any(
-        _ALLERGEN.get(word) == other or _ALLERGEN.get(word) == name
-        for other in said
-        for word, number in SUBSTANCE.items()
-        if f"#{number}" in (name, other)
-    )
-
-
-def _line(text: str, position: int) -> str:
-    if position < 0:
-        return ""
-    begin = text.rfind("\n", 0, position) + 1
-    end = text.find("\n", position)
-    return text[begin : end if end >= 0 else len(text)].strip()[:200]
-
-
-def dates(note: str, source: Source) -> tuple[list[Hit], int]:
-    """``(hits, number of claims)``: a calendar date whose month and day are not said together."""
-    said = _said_dates(source)
-    hits: list[Hit] = []
-    count = 0
-    for match in DATE.finditer(note):
-        date = _read(match)
-        if date is None:
-            continue
-        count += 1
-        if not any(_same(date, other) for other in said):
-            nearest = next((at for m, d, _, at in said if m == date[0] or d == date[1]), None)
-            hits.append(("wrong_date", *match.span(), source.passage(nearest) if nearest is not None else ""))
-    return hits, count
-
-
-Date = tuple[int, int, int | None]
-
-
-def _read(match: re.Match[str]) -> Date | None:
-    name = match["m1"] or match["m2"]
-    month = _MONTH_NUMBER[name.casefold()[:3]] if name else int(match["m3"])
-    day = int(match["d1"] or match["d2"] or match["d3"])
-    written = match["y1"] or match["y2"] or match["y3"]
-    year = int(written) % 100 if written else None
-    return (month, day, year) if 1 <= month <= 31 and 1 <= day <= 31 else None
-
-
-def _same(date: Date, said: tuple[int, int, int | None, int]) -> bool:
-    month, day, year = date
-    if year is not None and said[2] is not None and year != said[2]:
-        return False
-    return (month, day) == said[:2] or (day, month) == said[:2]
-
-
-def _said_dates(source: Source) -> list[tuple[int, int, int | None, int]]:
-    """Month, day, year modulo 100 or None, and token position of every date in speech or digits."""
-    found: list[tuple[int, int, int | None, int]] = []
-    starts = [token.start for token in source.tokens]
-    for match in DATE.finditer(source.text):
-        date = _read(match)
-        if date:
-            at = next((i for i, start in enumerate(starts) if start >= match.start()), 0)
-            found.append((*date, at))
-    for match in re.finditer(r"(?<!\d)(\d{1,2})[/-](\d{1,2})(?![\d/-])", source.text):
-        at = next((i for i, start in enumerate(starts) if start >= match.start()), 0)
-        found.append((int(match[1]), int(match[2]), None, at))
-    for position, word in enumerate(source.words):
-        month = (
-            _MONTH_NUMBER.get(word[:3])
-            if word in MONTHS or word in ("may", *(m[:3] for m in MONTHS))
-            else None
-        )
-        if month is None:
-            continue
-        near = source.words[position + 1 : position + 4], source.words[max(0, position - 3) : position]
-        for group in near:
-            for day in _days(group):
-                found.append((month, day, None, position))
-    return found
-
-
-def _days(words: list[str]) -> set[int]:
-    days = set()
-    tens = 0
-    for word in words:
-        value = ORDINALS.get(word) or WORDS.get(word) or _ORDINAL_DAYS.get(word)
-        digits = re.match(r"(\d{1,2})(?:st|nd|rd|th)?$", word)
-        if digits:
-            days.add(int(digits[1]))
-        elif value is not None:
-            if tens and value < 10:
-                days.add(int(tens + value))
-            tens = int(value) if value in (20, 30) else 0
-            days.add(int(value))
-    return {day for day in days if 1 <= day <= 31}
-
-
-_ORDINAL_DAYS = {
-    name: number
-    for number, name in enumerate(
-        "thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split(), 13
-    )
-} | {"thirtieth": 30}
