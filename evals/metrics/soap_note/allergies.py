@@ -104,7 +104,9 @@ def noted_allergies(note: str) -> tuple[dict[str, tuple[int, int]], tuple[int, i
 _DENIED = re.compile(
     r"[^.?!\n]*\?\s*(?:\[?\w+[\]:]+\s*)?(?:no|none|nil|nothing|never|nope|not)\b(?! only)", re.IGNORECASE
 )
-_KIN = re.compile(r"\b(?:sister|brother|mother|father|mum|mom|dad|son|daughter|wife|husband)('s)?\b", re.IGNORECASE)
+_KIN = re.compile(
+    r"\b(?:sister|brother|mother|father|mum|mom|dad|son|daughter|wife|husband)('s)?\b", re.IGNORECASE
+)
 _REACTS = re.compile(  # a reaction that is told without the word
     r"\b(?:(?:can't|cannot|can not|couldn't|shouldn't|mustn't|never|not to|not allowed to) (?:take|have|tolerate)|"
     r"(?:brings?|brought|breaks?|broke|came|comes?|come) (?:me |him |her )?(?:out|up) in|hives|anaphyla\w+|"
@@ -114,7 +116,9 @@ _REACTS = re.compile(  # a reaction that is told without the word
     re.IGNORECASE,
 )
 _ENDS = re.compile(r"(?<=[.?!])\s|\n")
-_DRUG_CLASSES = frozenset(("sulfa", "penicillin", "cephalosporin", "nsaid", "opioid", "statin", "contrast", "iodine"))
+_DRUG_CLASSES = frozenset(
+    ("sulfa", "penicillin", "cephalosporin", "nsaid", "opioid", "statin", "contrast", "iodine")
+)
 
 
 def said_allergies(transcript: str) -> tuple[dict[str, int], bool]:
@@ -154,10 +158,11 @@ def _reach(text: str, start: int, end: int) -> tuple[int, int]:
     begin, stop = _sentence(text, start)
     if stop - begin > 200:  # speech without punctuation
         return max(begin, start - 40), min(stop, end + 70)
-    for _ in range(3):
-        if stop >= len(text) or (not text[begin:stop].rstrip().endswith("?") and len(text[end:stop].split()) > 3):
-            break
-        stop = _sentence(text, stop + 1)[1]
+    if (
+        text[begin:stop].rstrip().endswith("?") or len(text[end:stop].split()) <= 3
+    ):  # up to the end of the answer
+        turn = text.find("\n", end)
+        stop = next((i for i in (text.find("\n", turn + 1), len(text)) if i > turn >= 0), len(text))
     return begin, min(stop, end + 170)
 
 
@@ -167,8 +172,16 @@ def _lifted(text: str, at: int) -> bool:
     begin, _ = _sentence(text, at)
     if re.search(r"\b(?:not|n't|no) (?:allergic to |an? )?$", lead) or "no wait" in text[at : at + 25]:
         return True
+    word = re.match(r"[\w-]+", text[at:])
+    if re.match(
+        r"[^.?!\n]{0,30}\b(?:can't be|isn't|is not|wasn't) right|[^.?!\n]{0,20}\b(?:is|that's) wrong",
+        text[at:],
+    ) or (word and re.search(rf"\bnot (?:the |to )?{re.escape(word.group())}\b", text, re.IGNORECASE)):
+        return True
     kin = _KIN.search(text, begin, at)
-    return bool(kin and not kin[1]) and not re.search(r"\b(?:he|she|him|her)\b", text[begin:at], re.IGNORECASE)
+    return bool(kin and not kin[1]) and not re.search(
+        r"\b(?:he|she|him|her)\b", text[begin:at], re.IGNORECASE
+    )
 
 
 def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], int]:

@@ -53,9 +53,22 @@ class Claim:
     name: str = ""
 
 
+def _numbered(note: str) -> set[int]:
+    """Ends of the numbers of a list that runs on in a line: "1. Knee pain 2. Hypertension"."""
+    found: set[int] = set()
+    wanted = 1
+    for match in re.finditer(r"(?<![\w./-])(\d{1,2})[.)](?= [A-Za-z])|\n", note):
+        if match.group() == "\n":
+            wanted = 1
+        elif int(match[1]) == wanted:
+            found.add(match.end(1))
+            wanted += 1
+    return found
+
+
 def find_claims(note: str) -> list[Claim]:
     """Claims in the order of the note. A number right after a medication and with a dose unit is its dose."""
-    marks = {m.end() - 1 for m in _LIST_MARK.finditer(note)}
+    marks = {m.end() - 1 for m in _LIST_MARK.finditer(note)} | _numbered(note)
     claims: list[Claim] = []
     words = tokens(note)
     for token in words:
@@ -106,13 +119,13 @@ def find_claims(note: str) -> list[Claim]:
             value *= scale
         if value == 1 and note[match.start() - 1 : match.start()] == "x":  # "x1" hardly says anything
             continue
-        numbers.append(
-            Claim("number", match.start(), match.end(), value, unit, _measure_in(note, match.start()))
-        )
+        timed = unit in UNITS and UNITS[unit][0] in _NO_VALUES  # "BP: recheck in 3 weeks"
+        measure = "" if timed else _measure_in(note, match.start())
+        numbers.append(Claim("number", match.start(), match.end(), value, unit, measure))
     for mention in mentions_in([token.text for token in words]):  # "three weeks", "ten milligrams"
         token = words[mention.at]
         if (
-            mention.unit
+            (mention.unit or _counts(note, token.end, mention.value))
             and (token.text in WORDS)
             and not any(a.start <= token.start < a.end for a in numbers)
         ):
@@ -136,6 +149,17 @@ def find_claims(note: str) -> list[Claim]:
                     claims.append(Claim("medication", named.start(1), named.end(1), name=word))
         claims.append(claim)
     return sorted(claims, key=lambda claim: (claim.start, claim.end))
+
+
+def _counts(note: str, end: int, value: float) -> bool:
+    """Whether a number in words counts a thing: "five nylon sutures"."""
+    return 2 <= value <= 99 and bool(_THINGS.match(note, end))
+
+
+_NO_VALUES = frozenset(("time", "long", "length", "volume", "pieces", "puffs", "times", "doses"))
+_THINGS = re.compile(
+    r"[ -](?!of\b|or\b|and\b|to\b|point\b|out\b|hundred|thousand|way|fold|th\b|\w+(?:teen|ty)\b)[a-z]{3,}"
+)
 
 
 def _unit_after(note: str, position: int) -> str | None:
@@ -229,7 +253,11 @@ def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
         derived = worked_out(note, claim, source.mentions) or in_date(
             note, claim, source.mentions, source.words
         )
-        if claim.unit in ("hours", "hourly", "h") and claim.value and 24 / claim.value in said_frequencies(source.text):
+        if (
+            claim.unit in ("hours", "hourly", "h")
+            and claim.value
+            and 24 / claim.value in said_frequencies(source.text)
+        ):
             return None, ""  # "q6h" of what is taken four times a day
         if year := _short_year(claim, source):
             return None, source.passage(year.at)

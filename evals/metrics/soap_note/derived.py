@@ -57,8 +57,16 @@ def in_tablets(claim: Any, mentions: list[Mention], drug: list[int]) -> Mention 
     tablets = [
         m
         for m in mentions
-        if m.value != 1 and (m.value == 0.5 or (m.unit in UNITS and UNITS[m.unit][0] in ("pieces", "puffs")))
+        if m.value != 1 and (m.value == 0.5 or (m.unit in UNITS and UNITS[m.unit][0] == "pieces"))
     ]
+    if claim.name in ("acetaminophen", "paracetamol", "tylenol"):  # two tablets are a gram
+        for m in mentions:
+            if (
+                m.value in (1, 2)
+                and any(0 < m.at - at <= 6 for at in drug)
+                and m.value * 500 == (claim.value * (1000 if claim.unit in ("g", "gram", "grams") else 1))
+            ):
+                return m
     for strength, count in ((m, other) for m in strengths for other in tablets if m is not other):
         if abs(strength.at - count.at) <= 12 and abs(strength.value * count.value - claim.value) < 1e-6:
             return strength

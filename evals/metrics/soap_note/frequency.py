@@ -14,7 +14,11 @@ from .spoken import WORDS
 
 Hit = tuple[str, int, int, str]  # kind, start, end, support
 
-_N = {word: int(value) for word, value in WORDS.items() if 1 <= value <= 24} | {"once": 1, "twice": 2, "thrice": 3}
+_N = {word: int(value) for word, value in WORDS.items() if 1 <= value <= 24} | {
+    "once": 1,
+    "twice": 2,
+    "thrice": 3,
+}
 _COUNT = "once|twice|thrice|one|two|three|four|five|six|eight|[1-8]"
 _DAY = r"(?:a|per|each|every|in a|in the)[ -]day|daily|/ ?d(?:ay)?\b|in 24 hours|in twenty[- ]four hours"
 # (pattern, times a day; 0: count of group n, -1: 24 hours by groups a and b, -2: digits that are not nought)
@@ -25,6 +29,7 @@ _PATTERNS: list[tuple[str, float]] = [
     (r"(?<![\d/-])(?P<digits>[0-2]-[0-2]-[0-2](?:-[0-2])?)(?![\d/-])", -2),
     (r"\b(?:qds|qid|q\.i\.d|q\.d\.s)\b", 4), (r"\b(?:tds|tid|t\.i\.d|t\.d\.s)\b|\b(?:with|after|before) (?:each|every) meals?\b", 3),
     (r"\b(?:bd|bid|b\.i\.d|b\.d|bds)\b|\bmorning and (?:\w+ ){0,3}?(?:evening|night|bedtime)\b|\b(?:am|breakfast) (?:and|&) (?:pm|dinner|supper)\b", 2),
+    (r"\b(?P<week>two|three|four|five|six|[2-6])(?:[ ]?(?:-|–|to|or)[ ]?(?P<more>three|four|five|six|[3-6]))?(?: times|[ ]?x)[ ]?(?:a |per |each |/)?week(?:ly)?\b", -3),
     (r"\b(?:once|one|1|a dose|single dose)(?: time)? (?:a|per|each|every) week\b|\b(?:once )?weekly\b|\bqw\b", 1 / 7),
     (r"\b(?:twice|two times|2x) (?:a |per |/)?week(?:ly)?\b", 2 / 7), (r"\bthree times (?:a|per) week\b", 3 / 7),
     (r"\b(?:every other|alternate) (?:day|night|morning)s?\b|\bqod\b|\bevery (?:two|2|second) days?\b", 0.5),
@@ -58,7 +63,11 @@ def _values(match: re.Match[str], times: float) -> set[float]:
     if times == 0:
         count = float(_count(match["n"]))
         # "amlodipine five daily" may be the strength
-        return {count} if match["of"] or match["n"].casefold() in ("once", "twice", "thrice") else {count, 1.0}
+        return (
+            {count} if match["of"] or match["n"].casefold() in ("once", "twice", "thrice") else {count, 1.0}
+        )
+    if times == -3:
+        return {_count(match[name]) / 7 for name in ("week", "more") if match[name]}
     if times == -2:
         return {float(sum(digit in "12" for digit in match["digits"]))}
     hours = [_count(match[name]) for name in ("a", "b") if match[name]]
@@ -92,28 +101,50 @@ def changed(note: str, source: Source, claims: list[tuple[int, int, str]]) -> tu
         if not written or re.search(r"\b(?:from|then|was|instead|previously|prior)\b|→|->|↑|↓", segment):
             continue
         said: set[float] = set()
+        plain = False
         wanted = {SUBSTANCE[name], *(SUBSTANCE[part] for part in COMPOSED.get(name, "").split())}
         places = sorted({at for substance in wanted for at in source.drugs.get(substance, [])})
         for at in places:
-            said |= said_frequencies(_near(source, at, every))
-        if not said:
+            heard = _near(source, at, every)
+            said |= said_frequencies(heard)
+            plain = plain or bool(_PLAIN.search(heard))
+        if not said or not plain:
             continue
         count += 1
         start, stop, values = written[0]
+        if len(said) > 2:  # said of several things
+            continue
         if not any(abs(value - other) < 0.02 for value in values for other in said):
             hits.append(("wrong_dose", end + start, end + stop, source.passage(places[0])))
     return hits, count
 
 
+# how often in so many words; "at night" alone may be one of several times
+_PLAIN = re.compile(
+    r"\b(?:a day|daily|per day|every day|a week|weekly|times|twice|once|hourly|every \w+ (?:\w+ \w+ )?hours|[bt]i?ds?|qi?ds?|bid|tid|qid|od|"
+    r"morning and|one (?:at|in the)|each (?:morning|night|evening|meal)|every (?:morning|night|evening|meal|other))\b",
+    re.IGNORECASE,
+)
+
+
 def _near(source: Source, at: int, every: list[int]) -> str:
-    """What is said around a medication, up to the ones before and after it."""
+    """The sentence of a medication from half-way to the one before it, up to the one after it, and a short one behind."""
     index = bisect_left(every, at)
     same = source.words[at]
-    before = next((other for other in reversed(every[:index]) if source.words[other] != same), -1)
+    before = next((other for other in reversed(every[:index]) if source.words[other] != same), -99)
     after = next(
         (other for other in every[index:] if other > at and source.words[other] != same), len(source.tokens)
     )
-    first, last = max(before + 1, at - 14), min(after, at + 32, len(source.tokens))
-    if before >= 0 and at - before <= 14:  # what stands between two names may belong to either
-        first = max(first, at - (at - before) // 2)
-    return source.text[source.tokens[first].start : source.tokens[last - 1].end]
+    start, stop = source.tokens[at].start, source.tokens[at].end
+    begin = max(source.text.rfind(mark, 0, start) for mark in (". ", "? ", "! ", "; ", "\n")) + 1
+    ends = [m.start() for m in re.finditer(r"[.;?!](?!\d)\s?|\n", source.text[stop : stop + 160])][:2]
+    end = stop + (ends[0] if ends else 90)
+    if len(ends) > 1 and len(source.text[end : stop + ends[1]].split()) <= 8:
+        end = stop + ends[1]
+    first = max(
+        bisect_left([token.start for token in source.tokens], begin),
+        at - 8,
+        at - max(0, at - before - 1) // 2,
+    )
+    last = min(after, at + 18, len(source.tokens))
+    return source.text[max(begin, source.tokens[first].start) : min(end, source.tokens[last - 1].end)]

@@ -31,6 +31,34 @@ _SIDE_WORD = re.compile(
 _SHORT_SIDE = re.compile(
     r"(?<![\w/])(?:\((?P<a>[LR])\)|(?<![\d] )(?P<b>[LR])(?=[ ][a-z])(?! (?:a|per|of|daily|over|each|every|in)\b)|(?P<c>[LR])-sided|(?P<d>Lt|Rt)\b\.?|(?P<e>O[SD])(?![\w/]))[ ]?(?P<rest>[A-Za-z-]*(?: [a-z-]+){0,2})"
 )
+_QUADRANT = re.compile(  # of the belly, a lobe, a jaw: RLQ, LIF, RUL, LR6
+    r"\b(?:(?P<side>[RL])(?P<rest>UQ|LQ|IF|UL|ML|LL)|(?P<jaw>[UL])(?P<half>[RL])(?=[1-8]\b| (?:post|quadrant|molar|premolar|incisor|canine|tooth|wisdom|[1-8]\b)))"
+)
+_QUARTERS = {
+    "UQ": "upper",
+    "LQ": "lower",
+    "IF": "lower",
+    "UL": "upper",
+    "LL": "lower",
+    "ML": "middle",
+    "U": "upper",
+    "L": "lower",
+}
+_BEHIND = re.compile(  # "knee pain, right"
+    r"(?P<rest>\b[a-z]+(?: [a-z]+)?)(?:,| -| –|:|\() ?(?P<side>left|right|[LR]|Lt|Rt)\b(?=[\s)]*(?:[.,;)\n]|$))",
+    re.IGNORECASE,
+)
+_HANDED = re.compile(r"\b(left|right)[- ]hand(?:ed|er)\b", re.IGNORECASE)
+_WORSE = re.compile(
+    r"\b(?:(?P<a>left|right|L|R) ?> ?(?:left|right|L|R)\b|(?:worse|worst|more|greater|mainly|mostly)(?: \w+)? (?:on|in|at|over) (?:the |his |her )?(?P<b>left|right|L|R)\b|"
+    r"\b(?P<c>left|right|L|R)(?: (?:one|side|knee|hip|leg|foot|ear|eye|hand|shoulder|ankle|wrist|elbow))?(?: is| was|'s)? (?:a bit |much |far |slightly |the )?(?:worse|worst|zyada|more|bigger))",
+    re.IGNORECASE,
+)
+_FOR = {  # words that name a part otherwise
+    "otalgia": "ear", "earache": "ear", "otitis": "ear", "tm": "ear", "tympanic": "ear", "hallux": "toe", "conjunctivitis": "eye",
+    "sciatica": "leg", "crackles": "base", "creps": "base", "crepitations": "base", "basal": "base", "gonarthrosis": "knee",
+    "gonalgia": "knee", "coxarthrosis": "hip", "loin": "flank", "renal": "flank",
+}  # fmt: skip
 _ALONE = re.compile(
     r"\b(?:on|to|in|of) (?:the |his |her )?(?P<side>left|right)\b(?![ -]+[a-z])(?P<rest>)", re.IGNORECASE
 )
@@ -41,13 +69,28 @@ def sides(note: str, source: Source) -> tuple[list[Hit], int]:
     hits: list[Hit] = []
     count = 0
     clauses = _side_clauses(source)
-    for match in [*_SIDE_WORD.finditer(note), *_SHORT_SIDE.finditer(note), *_ALONE.finditer(note)]:
+    hits += _comparisons(note, source)
+    hits += _handed(note, source)
+    patterns = (_SIDE_WORD, _SHORT_SIDE, _ALONE, _QUADRANT, _BEHIND)
+    for match in (m for pattern in patterns for m in pattern.finditer(note)):
         groups = match.groupdict()
-        letter = (groups.get("side") or next(filter(None, (groups.get(n) for n in "abcde")), "")).casefold()
+        if (
+            groups.get("side")
+            and match["rest"].casefold().startswith("hand")
+            and _HANDED.match(note, match.start("side"))
+        ):
+            continue
+        letter = (
+            groups.get("side")
+            or groups.get("half")
+            or next(filter(None, (groups.get(n) for n in "abcde")), "")
+        ).casefold()
         side = {"l": "left", "r": "right", "lt": "left", "rt": "right", "os": "left", "od": "right"}.get(
             letter, letter
         )
-        words = re.findall(r"[a-z]+", match["rest"].casefold())
+        quarter = _QUARTERS.get(groups.get("jaw") or match["rest"]) if match.re is _QUADRANT else None
+        words = [quarter] if quarter else re.findall(r"[a-z]+", match["rest"].casefold())
+        words = [_FOR.get(word, word) for word in words]
         part = next((w for w in words if _singular(w) in BODY - _VAGUE or w in SITES), None) or next(
             (w for w in words if w in _VAGUE), None
         )
@@ -63,6 +106,9 @@ def sides(note: str, source: Source) -> tuple[list[Hit], int]:
         at = _contradicted(note, match, side, part, source, clauses)
         if at is not None:
             begin = match.start("side") if groups.get("side") else match.start()
+            if match.re in (_QUADRANT, _BEHIND):
+                hits.append(("wrong_laterality", *match.span(), source.passage(at)))
+                continue
             at_part = match["rest"].casefold().find(part) if part else -1
             end = match.end() if at_part < 0 else match.start("rest") + at_part + len(part or "")
             end = begin + len(letter) if at_part < 0 else end
@@ -75,8 +121,10 @@ def _contradicted(
 ) -> int | None:
     """The token of a transcript that says the other side, or None where nothing speaks against this one."""
     other = SIDES[side]
-    near = note[max(0, match.start() - 40) : match.end() + 40]
+    near = _clause_of(note, max(0, match.start() - 40), match.start(), match.end(), match.end() + 40)
     told_of_both = any(c.where & places(near) or c.words & _content(near) for c in clauses["both"])
+    if _OTHER.search(source.text) and _WELL.search(near):  # "the other one's fine"
+        told_of_both = True
     if not told_of_both and not clauses[side] and (firm := [c for c in clauses[other] if c.firm]):
         return firm[0].at  # only the other side is spoken of at all
     if part is None:
@@ -118,6 +166,51 @@ def _contradicted(
     return None
 
 
+_OTHER = re.compile(
+    r"\b(?:the|my|your|his|her) other (?:one|side|leg|arm|knee|hip|eye|ear|foot|hand|shoulder|ankle|wrist|elbow)\b|\bopposite side\b",
+    re.IGNORECASE,
+)
+
+
+def _clause_of(note: str, first: int, start: int, end: int, last: int) -> str:
+    """The part of a text between commas and stops around ``start:end``, within ``first:last``."""
+    begin = max(first, max(note.rfind(c, first, start) for c in ",;.\n") + 1)
+    stop = min((i for i in (note.find(c, end, last) for c in ",;.\n") if i >= 0), default=last)
+    return note[begin:stop]
+
+
+def _letter(match: re.Match[str]) -> str:
+    """left or right, of the first named group of a match that holds a side."""
+    return {"l": "left", "r": "right"}[next(g for g in match.groups() if g)[0].casefold()]
+
+
+def _comparisons(note: str, source: Source) -> list[Hit]:
+    """A side that is called the worse one, where only the other one was."""
+    said = [
+        (_letter(m), m.start()) for m in _WORSE.finditer(source.text) if not _taken(source.text, m.start())
+    ]
+    hits: list[Hit] = []
+    for match in _WORSE.finditer(note):
+        side = _letter(match)
+        if said and all(other != side for other, _ in said):
+            hits.append(("wrong_laterality", *match.span(), source.passage(source.token_at(said[0][1]))))
+    return hits
+
+
+def _taken(text: str, position: int) -> bool:
+    return bool(re.match(r"[^.?!\n]*(?:\?|\bor\b)", text[position:]))
+
+
+def _handed(note: str, source: Source) -> list[Hit]:
+    """The hand somebody uses."""
+    said = {m[1].casefold(): m.start() for m in _HANDED.finditer(source.text)}
+    return [
+        ("wrong_laterality", *m.span(), source.passage(source.token_at(min(said.values()))))
+        for m in _HANDED.finditer(note)
+        if said and m[1].casefold() not in said
+    ]
+
+
 def _both_sides(sentence: str) -> bool:
     return bool(
         re.search(r"\bleft\b", sentence, re.IGNORECASE) and re.search(r"\bright\b", sentence, re.IGNORECASE)
@@ -138,7 +231,7 @@ class _Clause:
 
 Clauses = dict[str, list[_Clause]]
 _WELL = re.compile(
-    r"\b(?:fine|normal|good|clear|okay|ok|unremarkable|well|healthy|clean|intact|perfect|great|negative|nothing|no|not|"
+    r"\b(?:fine|normal|good|clear|okay|ok|unremarkable|well|healthy|clean|intact|perfect|great|negative|nothing|no|not|nad|norm|nil|sound|wnl|"
     r"isn't|doesn't|unaffected|stable|unchanged)\b",
     re.IGNORECASE,
 )
@@ -171,6 +264,8 @@ def _side_clauses(source: Source) -> Clauses:
         first, last = bisect_left(starts, piece.start()), bisect_left(starts, piece.end())
         if re.search(r"\b(?:both|bilateral\w*|each|either) (?:\w+ )?\w+", piece.group(), re.IGNORECASE):
             said = piece.group()
+            both = re.search(r"[^,]*\b(?:both|bilateral\w*|each|either)\b[^,]*", said, re.IGNORECASE)
+            said = both.group() if both else said
             found["both"].append(_Clause(first, places(said), _content(said), False, False, said))
         at = [
             i
@@ -255,7 +350,24 @@ def _elliptic(source: Source, part: str) -> list[int]:
         if word in SIDES and position - last <= 40:
             after = source.words[position + 1 : position + 2]
             before = source.words[position - 1] if position else ""
-            if before in ("the", "on") and (not after or after[0] in _STANDS_ALONE):
+            end = source.tokens[position].end
+            stops = bool(re.match(r"\s*[.,;?!\n]", source.text[end : end + 3])) and before in (
+                "the",
+                "on",
+                "in",
+                "my",
+            )
+            opens = bool(re.search(r"[.;?!\n:]\s*$", source.text[: source.tokens[position].start][-4:]))
+            opens = opens and after[:1] in (
+                ["is"],
+                ["okay"],
+                ["ok"],
+                ["fine"],
+                ["normal"],
+                ["clear"],
+                ["one"],
+            )
+            if stops or opens or (before in ("the", "on") and (not after or after[0] in _STANDS_ALONE)):
                 found.append(position)
     return found
 
@@ -266,6 +378,8 @@ def _no_side(words: list[str], position: int) -> bool:
     after = words[position + 1] if position + 1 < len(words) else ""
     if _singular(after) in BODY - _VAGUE:  # "Okay. Right ear is clean"
         return False
+    if after in ("handed", "hander"):
+        return True
     if words[position] == "right":
         return before in {"all", "that's", "is", "alright", "you're", "yeah", "okay", "doctor", "patient"} or after in {
             "now", "away", "here", "there", "before", "after", "okay", "so", "then", "doctor", "patient", "around", "where",

@@ -8,7 +8,7 @@ Does not cover: what a note claims and whether it is supported (`claims`); clock
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -51,9 +51,25 @@ _CORRECTIONS = [
     phrase.split()
     for phrase in (
         "no wait,wait no,scratch that,correction,i mean,i meant,make that,let me correct,oh wait,strike that,or rather,"
-        "i misspoke,no sorry,sorry no,no no,no i'm sorry,i'm sorry,my mistake,sorry,actually no,actually,excuse me"
+        "i misspoke,no let me count,let me count,no let me check,let me check,hang on,no hang on,make it,no sorry,sorry no,no no,no i'm sorry,i'm sorry,my mistake,sorry,actually no,actually,excuse me"
     ).split(",")
 ]
+_REPLY = re.compile(  # a short way to the number that is right
+    r"\s*(?:\[?[A-Za-z][\w. ]{0,20}[\]:]+)?\s*(?P<said>(?:(?:no|nope|nah|nahi|actually|it's|it is|that was|its|now|ab|um|uh|well|i'm|she's|he's|"
+    r"only|about|just|more like|a|oh|closer to|nearer|make that|,|\.)[ ,.]*)*(?:\d|"
+    + "|".join(WORDS)
+    + r"|hundred|half)\b(?! (?:i|of|we|that|thing)\b)[^.?!\n]{0,25})",
+    re.IGNORECASE,
+)
+_FREE = frozenset(  # words that follow a number whose unit was said before
+    "by to or x now today each yesterday before last previously then all in on at an a per deep long wide across".split()
+)
+_STATED = re.compile(r"\s*(?:\[?[A-Za-z][\w. ]{0,20}[\]:]+)?\s*(?P<said>[^.?!\n]{1,70})")
+_CHANGED = re.compile(
+    r"[^.?!\n]{0,40}\b(?:was|were|been|got|they|he|she|doctor|gp|it's|now|only|down|up)\b[^.?!\n]{0,25}?\b(?:changed|reduced|increased|cut|"
+    r"bumped|put|lowered|raised|switched|dropped) (?:it |me |that )?(?:up |down |back )?to\b",
+    re.IGNORECASE,
+)
 _NO_SHORT = set("test para care cart pant call meth came".split())  # no short forms of a medication
 _TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[a-zµ]+(?:'[a-z]+)?|%|\.", re.IGNORECASE)
 
@@ -181,7 +197,39 @@ class Source:
                 before = [m for m in mentions if 0 < position - m.at <= 4]
                 if after and before and before[-1].value != after[0].value and after[0].value >= 1:
                     gone.add(after[0].at)
+        gone |= self._overridden(mentions)
         return [m for m in mentions if m.at not in gone]
+
+    def _overridden(self, mentions: list[Mention]) -> set[int]:
+        """Numbers that an answer replaces: "Fourteen months? Fifteen."; "Losartan fifty? It's a hundred now."."""
+        gone: set[int] = set()
+        starts = [token.start for token in self.tokens]
+        spoken = sorted((m for m in mentions if self.words[m.at] not in ARTICLES), key=lambda m: m.at)
+        for line in re.finditer(r"[^\n]+\n+(?=[^\n])", self.text):
+            stated = _STATED.match(self.text, line.end())
+            changed = _CHANGED.match(self.text, stated.start("said")) if stated else None
+            asked = line.group().rstrip().endswith("?")
+            reply = stated if changed else _REPLY.match(self.text, line.end()) if asked else None
+            if reply is None:
+                continue
+            first = (
+                line.start() + max(line.group().rstrip(" \n?").rfind(c) for c in ".?!:") + 1
+                if asked
+                else line.start()
+            )
+            begin, middle = bisect_left(starts, first), bisect_left(starts, line.end())
+            end = bisect_left(starts, reply.end("said"))
+            old = [m for m in spoken if begin <= m.at < middle]
+            new = [m for m in spoken if middle <= m.at < end]
+            if changed:
+                new = [m for m in new if m.at >= bisect_left(starts, changed.end())]
+            if not old or not new or {m.value for m in old} & {m.value for m in new}:
+                continue
+            last = max(m.at for m in old)
+            same = [m for m in old if last - m.at <= 2]
+            if any(_compatible(m.unit, n.unit) or not n.unit for m in same for n in new):
+                gone |= {m.at for m in same}
+        return gone
 
     def _named(self, drugs: dict[int, list[int]]) -> dict[int, list[int]]:
         """Without medications that their speaker took back."""
@@ -283,6 +331,11 @@ class Source:
             found = [m for m in found if m.unit or self._bound(m) is None]
         if dimension in ("time", "long") and unit[0] != "y":  # a bare number counts days in a few places only
             found = [m for m in found if m.unit or self.is_reply(m) or self._shares_unit(m, dimension)]
+        if dimension in ("length", "weight", "volume") and any(
+            UNITS.get(m.unit or "", ("",))[0] == dimension for m in self.mentions
+        ):
+            # where the unit is spoken, a bare number in the middle of a sentence counts something else
+            found = [m for m in found if m.unit or self.is_reply(m) or self._stands_free(m)]
         found += [
             m
             for m in self.mentions
@@ -292,6 +345,8 @@ class Source:
             not found or unit in ("g", "gram", "grams")
         ):  # "a thousand twice a day" for 1 g
             found += [m for m in self.by_value.get(round(value * factor * 1e3, 4), []) if m.unit is None]
+        if dimension == "mass" and factor >= 1.0 and not found:  # "thirty-three ten" for 3.31 kg
+            found += [m for m in self.by_value.get(round(value * factor, 4), []) if m.unit is None]
         if dimension == "share":  # half is 50 %
             found += [m for m in self.by_value.get(round(value / 100, 4), []) if m.unit not in UNITS]
         if dimension == "mass" and value * factor < 1e-3:  # "seventy-five" for 0.075 mg
@@ -305,6 +360,18 @@ class Source:
         if re.match(r"\s*[.;?!]", self.text[end : end + 3]):
             return True
         return any(UNITS.get(word, ("",))[0] == dimension for word in ahead)
+
+    def _stands_free(self, mention: Mention) -> bool:
+        """At the end of a clause, or before "by", "to", another number and the like."""
+        end = mention.at + 1
+        while end < len(self.words) and (
+            is_numeric(self.words[end]) or self.words[end] in ("and", "point", "a", "half")
+        ):
+            end += 1
+        if end >= len(self.words):
+            return True
+        between = self._between(end - 1, end)
+        return bool(re.search(r"[.,;?!\n]", between)) or self.words[end] in _FREE
 
     def _bound(self, mention: Mention) -> str | None:
         """The measure named right before a number: "pulse sixty-eight", "temperature is thirty-eight"."""
@@ -331,7 +398,9 @@ class Source:
             }
             at = [position for position, word in enumerate(self.words) if word in said]
             parts = [SUBSTANCE[part] for part in COMPOSED.get(name, "").split()]
-            if len(parts) > 1 and all(self.drugs.get(part) for part in parts):  # the combination, by its substances
+            if len(parts) > 1 and all(
+                self.drugs.get(part) for part in parts
+            ):  # the combination, by its substances
                 at += self.drugs[parts[0]]
             pairs = [a + b for a, b in pairwise(self.words)]
             for spelling in names:

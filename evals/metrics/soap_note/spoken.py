@@ -40,8 +40,8 @@ for _dimension, _table in {
                "cm centimeter centimeters centimetre centimetres": 1.0, "foot feet ft": 30.48,
                "yard yards yd yds": 91.44, "meter meters metre metres": 100.0,
                "km kilometer kilometers kilometre kilometres": 1e5, "mile miles": 160934.4},
-    "time": {"minute minutes min mins": 1.0, "hour hours hourly hr hrs": 60.0, "day days": 1440.0,
-             "week weeks wk wks": 10080.0},
+    "time": {"seconds sec secs": 1 / 60, "minute minutes min mins": 1.0, "hour hours hourly hr hrs": 60.0,
+             "day days": 1440.0, "week weeks wk wks": 10080.0},
     "long": {"month months mo mos": 1.0, "year years yr yrs yo y/o": 12.0},
     "share": {"% percent": 1.0},
     "doses": {"unit units iu": 1.0},
@@ -133,7 +133,13 @@ def mentions_in(words: list[str], breaks: frozenset[int] = frozenset()) -> list[
 def _shared(found: list[Mention], words: list[str]) -> list[Mention]:
     """ "One and a half by two centimetres": the unit stands once."""
     ordered = sorted(found, key=lambda m: m.at)
-    return [
+    smaller = {"stone": "lb", "foot": "inches", "feet": "inches", "ft": "inches"}
+    followed = [  # "eleven stone four", "five foot nine"
+        Mention(second.value, smaller[first.unit or ""], second.at)
+        for first, second in pairwise(ordered)
+        if first.unit in smaller and second.unit is None and 0 < second.at - first.at <= 4
+    ]
+    return followed + [
         Mention(first.value, second.unit, first.at)
         for first, second in pairwise(ordered)
         if first.unit is None
