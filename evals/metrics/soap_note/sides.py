@@ -124,7 +124,7 @@ def _contradicted(
     near = _clause_of(note, max(0, match.start() - 40), match.start(), match.end(), match.end() + 40)
     told_of_both = any(c.where & places(near) or c.words & _content(near) for c in clauses["both"])
     if _OTHER.search(source.text) and _WELL.search(near):  # "the other one's fine"
-        told_of_both = True
+        return None
     if not told_of_both and not clauses[side] and (firm := [c for c in clauses[other] if c.firm]):
         return firm[0].at  # only the other side is spoken of at all
     if part is None:
@@ -167,7 +167,8 @@ def _contradicted(
 
 
 _OTHER = re.compile(
-    r"\b(?:the|my|your|his|her) other (?:one|side|leg|arm|knee|hip|eye|ear|foot|hand|shoulder|ankle|wrist|elbow)\b|\bopposite side\b",
+    r"\bother (?:one|side|leg|arm|knee|hip|eye|ear|foot|hand|shoulder|ankle|wrist|elbow)(?:'s| is| was| seems| looks)? (?:\w+ )?"
+    r"(?:fine|ok|okay|alright|all right|good|normal|clear|well)\b",
     re.IGNORECASE,
 )
 
@@ -274,8 +275,8 @@ def _side_clauses(source: Source) -> Clauses:
         ]
         for number, i in enumerate(at):
             # a sentence with two sides is cut before the second one
-            begin = source.tokens[first if number == 0 else i].start
-            end = source.tokens[at[number + 1]].start if number + 1 < len(at) else piece.end()
+            begin = source.tokens[first].start if number == 0 else _parted(source, at[number - 1], i)
+            end = _parted(source, i, at[number + 1]) if number + 1 < len(at) else piece.end()
             text = source.text[begin:end]
             at_side = source.tokens[i].start
             part = source.text[
@@ -296,6 +297,13 @@ def _side_clauses(source: Source) -> Clauses:
                 _Clause(i, places(part) or places(text), _content(text), well, firm, text)
             )
     return found
+
+
+def _parted(source: Source, first: int, second: int) -> int:
+    """Where what is said of one side ends and what is said of the next one begins: at the last comma or "and"."""
+    begin, end = source.tokens[first].end, source.tokens[second].start
+    joins = list(re.finditer(r",|\b(?:and|but)\b", source.text[begin:end]))
+    return begin + joins[-1].start() if joins else end
 
 
 def _singular(word: str) -> str:

@@ -19,6 +19,7 @@ from .claims import find_claims, judge
 from .dates import dates
 from .findings import flips, in_note
 from .frequency import changed
+from .lexical import against_reference, contradicted
 from .medications import SUBSTANCE
 from .placement import dropped, misplaced, restarts
 from .sections import PARTS, find_sections, words_in
@@ -127,6 +128,12 @@ def _judge(note, transcript, reference, extra, required):
         evidence += _grounding(note, reference, source, subscores)
     if transcript or reference:
         wrong, judged = flips(note, transcript, reference)
+        further = contradicted(note, transcript) if transcript else []
+        further += against_reference(note, reference) if reference else []
+        for flip in further:
+            if all(f.finding.end <= flip.finding.start or flip.finding.end <= f.finding.start for f in wrong):
+                wrong.append(flip)
+                judged += 1
         subscores["negation"] = _share(judged - len(wrong), judged)
         for flip in wrong:
             support = _turn_at(transcript, flip.at) or f"the {flip.by}"
