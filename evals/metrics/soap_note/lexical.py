@@ -64,7 +64,10 @@ def _phrases(text: str) -> list[tuple[Phrase, int, int, str]]:
                 or all(w.group().casefold() in _VAGUE for w in words)
             ):
                 continue
-            if words[-1].group().casefold() in _VAGUE or (len(words) == 1 and len(words[0].group()) < 5):
+            first_vague = words[0].group().casefold() in _VAGUE
+            if (words[-1].group().casefold() in _VAGUE and (len(words) == 1 or first_vague)) or (
+                len(words) == 1 and len(words[0].group()) < 5
+            ):
                 continue
             found.append((stems, begin + words[0].start(), begin + words[-1].end(), trigger))
     return found

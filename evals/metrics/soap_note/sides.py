@@ -138,6 +138,13 @@ def _contradicted(
         and not told_apart
     ):
         return at
+    if (
+        _against_the_note(note, match, side, part)
+        and own < max(1.0, against / 2)
+        and against > own
+        and not told_apart
+    ):
+        return at
     begin = max(note.rfind(c, 0, match.start()) for c in (". ", "\n", ";")) + 1
     ends = [
         i
@@ -164,6 +171,12 @@ def _contradicted(
     if elsewhere >= 2 and not shared:
         return max(there, key=lambda c: len(about & c.words)).at
     return None
+
+
+def _against_the_note(note: str, match: re.Match[str], side: str, part: str) -> bool:
+    """Every other time the note names the part with a side, at least twice, it is the other side."""
+    named = [m[1].casefold() for m in re.finditer(rf"\b(left|right) {re.escape(part)}", note, re.IGNORECASE)]
+    return part not in _VAGUE and named.count(side) == 1 and named.count(SIDES[side]) >= 2
 
 
 _OTHER = re.compile(

@@ -21,7 +21,7 @@ from .findings import flips, in_note
 from .frequency import changed
 from .lexical import against_reference, contradicted
 from .medications import SUBSTANCE
-from .placement import dropped, misplaced, restarts
+from .placement import dropped, misplaced, restarts, unwritten
 from .sections import PARTS, find_sections, words_in
 from .sides import sides
 from .source import Source
@@ -138,6 +138,11 @@ def _judge(note, transcript, reference, extra, required):
         for flip in wrong:
             support = _turn_at(transcript, flip.at) or f"the {flip.by}"
             evidence.append(_hit("flipped_negation", note, flip.finding.start, flip.finding.end, support))
+    if transcript and not reference:
+        evidence += [
+            _hit("dropped_section", note, 0, 0, f"{name}: {why}")
+            for name, why in unwritten(note, transcript, sections)
+        ]
     if reference:
         subscores["completeness"] = _completeness(note, reference, source)
         subscores["brevity"] = min(1.0, 1.25 * len(reference.split()) / max(1, len(note.split())))
