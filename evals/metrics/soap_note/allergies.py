@@ -6,6 +6,8 @@ Does not cover: the reaction to an allergen, and how bad it was.
 
 import re
 
+from rapidfuzz import fuzz, process
+
 from .medications import SUBSTANCE
 
 Hit = tuple[str, int, int, str]  # kind, start, end, support
@@ -88,15 +90,18 @@ def noted_allergies(note: str) -> tuple[dict[str, tuple[int, int]], tuple[int, i
                 (i for i in (note.find(". ", match.end()), note.find("\n", match.end())) if i >= 0),
                 default=len(note),
             )
-        for name, (a, b) in _substances(note[match.end() : stop]).items():
-            found.setdefault(name, (match.end() + a, match.end() + b))
         ahead = re.search(r"([A-Za-z-]+)[ ]$", note[line : match.start()])
         denied = ahead and re.search(
             r"\b(?:no|denies|without) $", note[line : line + ahead.start(1)], re.IGNORECASE
         )
-        if ahead and not denied and match.group().casefold() == "allergy":
-            for name, (a, b) in _substances(ahead[1]).items():
+        before = _substances(ahead[1]) if ahead and match.group().casefold() == "allergy" else {}
+        if ahead and not denied:
+            for name, (a, b) in before.items():
                 found.setdefault(name, (line + ahead.start(1) + a, line + ahead.start(1) + b))
+        if before and note[match.end() : match.end() + 1] != ":":  # "shellfish allergy, EpiPen expired"
+            continue
+        for name, (a, b) in _substances(note[match.end() : stop]).items():
+            found.setdefault(name, (match.end() + a, match.end() + b))
     none = _NONE_KNOWN.search(_SEASONAL.sub(lambda m: "_" * len(m.group()), note))
     return found, none.span() if none else None
 
@@ -184,6 +189,13 @@ def _lifted(text: str, at: int) -> bool:
     )
 
 
+_STRANGE = re.compile(r"\b(?P<a>[A-Za-z]{4,}) allergy\b|\ballergic to (?P<b>[A-Za-z]{4,})\b", re.IGNORECASE)
+_NO_ALLERGEN = frozenset(
+    "drug food known seasonal skin with about this that their other contact medication medicine severe mild nasal environmental possible reported true have "
+    "documented latent type multiple several no any drugs foods medications medicines past".split()
+)
+
+
 def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], int]:
     """``(hits, number of claims)``: an allergy nobody mentioned, or "none known" where one was; a list that lacks one."""
     noted, none = noted_allergies(note)
@@ -199,6 +211,21 @@ def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], in
             else _line(transcript, transcript.casefold().find("allerg"))
         )
         hits.append(("wrong_allergy", start, end, support))
+    for match in _STRANGE.finditer(note) if said else ():
+        word = match.group("a") or match.group("b")
+        heard = set(re.findall(r"[a-z-]+", transcript.casefold()))
+        if not (
+            _substances(word)
+            or word.casefold() in _NO_ALLERGEN
+            or process.extractOne(word.casefold(), heard, scorer=fuzz.ratio, score_cutoff=75)
+        ):
+            hits.append(
+                (
+                    "wrong_allergy",
+                    *match.span("a" if match.group("a") else "b"),
+                    _line(transcript, min(said.values())),
+                )
+            )
     firm = {
         name: at
         for name, at in said.items()

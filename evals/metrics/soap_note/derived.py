@@ -68,7 +68,7 @@ def in_tablets(claim: Any, mentions: list[Mention], drug: list[int]) -> Mention 
             ):
                 return m
     for strength, count in ((m, other) for m in strengths for other in tablets if m is not other):
-        if abs(strength.at - count.at) <= 12 and abs(strength.value * count.value - claim.value) < 1e-6:
+        if abs(strength.at - count.at) <= 6 and abs(strength.value * count.value - claim.value) < 1e-6:
             return strength
     return None
 

@@ -96,7 +96,7 @@ _EVENT = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(
-    r"^\s*(?:(?:is|was|are|were|has been|have been)[ ]+)?(?:[:\-–][ ]*)?(?P<no>absent|[-–]ve\b|\([-–]\)|free\b|negative|denied|denies|not present|"
+    r"^\s*(?:(?:is|was|are|were|has been|have been)[ ]+)?(?:[:\-–][ ]*)?(?P<no>absent|nah?i+n?\b|[-–]ve\b|\([-–]\)|free\b|negative|denied|denies|not present|"
     r"none|never|ruled out|,?[ ]*(?:no|nil)(?=[ ]*(?:[.;]|$))|no(?=[ ]*(?:[.,;]|$))|(?:is|was|are|were)(?: not| n't|n't)[ ]+(?:present|seen|noted|there|an issue)|"
     r"not (?:present|seen|noted|appreciated|identified|observed))",
     re.IGNORECASE,
@@ -115,13 +115,13 @@ NO = re.compile(
     rf"^\W*{_FILLER}(?:(?:god|lord|heavens|goodness|gosh|touch wood|thank god|thankfully|certainly|absolutely|definitely|of course|to be honest|luckily),? (?:no|not)\b|"
     r"not (?:at all|really|that|since|recently|lately|now|any|yet|a|so far|anymore|in|the|my|for|today|me|particularly|usually|normally|to)\b|not(?=\W*(?:[.!?,;]|$))|"
     r"(?:does|do|did|has|have|is|was|are|were|had)(?: not|n't)\b|(?:it|he|she|they|that|there) (?:does|do|did|has|have|is|was|are|were|had)(?: not|n't)\b|"
-    rf"no|nope|nah|nil|none|never|naturally not|neither|negative|nothing|zero|uh-uh|i (?:do n't|don't|do not|have n't|haven't|"
+    rf"no|nope|nah|nahi+n?|ji nahi+n?|nil|none|never|naturally not|neither|negative|nothing|zero|uh-uh|i (?:do n't|don't|do not|have n't|haven't|"
     r"have not|did n't|didn't|am not|was n't|wasn't|'m not)|i'm not|i ain't|it (?:does n't|doesn't|has n't|hasn't)|yeah,? no|"
     r"denies|can't say)\b",
     re.IGNORECASE,
 )
 YES = re.compile(
-    rf"^\W*{_FILLER}(?:yes|yeah|yep|yup|yea|sure|definitely|absolutely|correct|right|exactly|a little|a bit|some|sometimes|"
+    rf"^\W*{_FILLER}(?:yes|haan|ji haan|yeah|yep|yup|yea|sure|definitely|absolutely|correct|right|exactly|a little|a bit|some|sometimes|"
     r"most|often|on and off|off and on|for (?:a|about|the|\w+ (?:days?|weeks?|months?|seconds?|minutes?))|twice|one\b|two\b|three\b|socially|just about|afraid so|yesterday|last (?:week|night|month|year)|this (?:week|morning)|since|at (?:night|times)|when (?:i|he|she)|in the|every|it (?:stings|burns|hurts|itches|comes)|most|often|usually|always|constantly|daily|now and|from time|once|twice|a few|a couple|here and there|of course|only|"
     rf"unfortunately|terribl\w+|awful\w*|still|that too|both|i do|i have|i did|i am|i was|it does|it is|it did|mm-hmm|mhm|uh-huh|occasionally|kind of|quite|lots?|all the time|every)\b",
     re.IGNORECASE,
@@ -157,7 +157,7 @@ _NOT_ME = re.compile(
     re.IGNORECASE,
 )
 _INLINE = re.compile(  # "any swelling of the ankles no any weight loss no i'm fine"
-    r"(?:\W+\w+){0,3}?\W+(?:(?P<no>no|nope|none|never)|(?P<yes>yes|yeah|yep))\W+(?:any|okay|ok|i|i'm|it|it's|just|not|never|and|so|alright|right|good|my|well|no|do|have|are|is|"
+    r"(?:\W+\w+){0,3}?\W+(?:(?P<no>no|nope|none|never)|(?P<yes>yes|yeah|yep))\W+(?:any|did|does|was|were|you|okay|ok|i|i'm|it|it's|just|not|never|and|so|alright|right|good|my|well|no|do|have|are|is|"
     r"thanks?|nothing|none|she|he|a|that's|only)\b",
     re.IGNORECASE,
 )
@@ -191,9 +191,13 @@ _ONCE = re.compile(  # there then; what is there on exertion is there, and no de
     r"^[^,;.]{0,15}?\b(?:only|at times|yesterday|last (?:night|week|month|year)|on \w+day|ago|previously)\b",
     re.IGNORECASE,
 )
+_QUALIFIED = re.compile(r"\s+(?:between|after|during|when|while)\b", re.IGNORECASE)
+_THERE = re.compile(
+    r"^\s*(?:(?:is|was|are|were)\s+)?(?:noted|present|positive|evident|\+ve|\(\+\)|\+(?!\w))", re.IGNORECASE
+)
 _NARROW = re.compile(
     r"\b(?:further|other|new|recent|current|more|additional|active|acute|full|proper|frank|specific|gross|significant|true|obvious|recurrent|"
-    r"recurrence|repeat|visible|fresh|surrounding|residual|ongoing|much|real)\s+(?:\w+\s+)?$",
+    r"recurrence|repeat|intermenstrual|post-?coital|breakthrough|nocturnal|exertional|pleuritic|visible|fresh|surrounding|residual|ongoing|much|real)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
 
@@ -230,6 +234,8 @@ def polarity(sentence: str, start: int, end: int, spoken: bool = False) -> tuple
             return answer["no"] is None, False
         first = max(0, start - 110)
         return polarity(sentence[first : end + 70], start - first, end - first, spoken)
+    if not spoken and _THERE.match(sentence[end:]) and not COMPOUND.search(sentence[end : end + 25]):
+        return (None if _NET.search(sentence) or _FAMILY.search(sentence) else True), False
     if _NOT_ME.match(sentence[end:]):
         return False, False
     state: bool | None = True
@@ -391,9 +397,9 @@ def in_transcript(transcript: str) -> list[Finding]:
                     if concept in echoed:
                         continue  # what the answer says of it counts
                     present = _answer(sentence, reply, len(asked), bool(echoed & asked), last > index)
-                    limited = bool(_NARROW.search(sentence[:start])) or bool(
-                        re.match(r"\W*no\W+not since\b", reply, re.IGNORECASE)
-                    )
+                    limited = bool(
+                        _NARROW.search(sentence[:start]) or _QUALIFIED.match(sentence[end:])
+                    ) or bool(re.match(r"\W*no\W+not since\b", reply, re.IGNORECASE))
                 elif opened:
                     present = None  # a question that nobody answered in so many words
                 else:

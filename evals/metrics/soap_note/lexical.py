@@ -96,6 +96,9 @@ def contradicted(note: str, transcript: str) -> list[Flip]:
             if abs(head - first) > 3:
                 continue
             start, end = words[min(head, first)][0].start(), words[max(head, first)][0].end()
+            after = _WORD.match(sentence, end + 1)
+            if len(phrase) == 1 and after and sentence[end] == " " and after.group().casefold() not in _SMALL:
+                continue  # "blood pressure" is no blood
             present, limited = polarity(sentence, start, end)
             if present and not limited and not _known(sentence, start, end) and not _hedged(sentence, start):
                 found.append(

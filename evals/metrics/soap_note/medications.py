@@ -74,7 +74,7 @@ felbamate | felodipine plendil | fenofibrate tricor | fentanyl duragesic | ferro
 fexofenadine allegra telfast | fezolinetant veozah | filgrastim neupogen | finasteride proscar propecia finast
 finerenone kerendia | fingolimod gilenya | flecainide tambocor | flucloxacillin floxapen | fluconazole diflucan
 fludrocortisone florinef | flunarizine | fluocinolone | fluocinonide lidex | fluorometholone | fluorouracil efudex
-fluoxetine prozac oxactin | flupentixol | fluphenazine | flurbiprofen | fluticasone flonase flovent flixotide
+fluoxetine prozac oxactin | flupentixol | fluphenazine | flurbiprofen | fluticasone flonase flovent flixotide avamys flomist
 fluticasone-salmeterol advair seretide | fluvastatin lescol | fluvoxamine luvox | folic folate
 fondaparinux arixtra | formoterol oxis | fosfomycin monurol | fosinopril monopril | fremanezumab ajovy
 frovatriptan | fulvestrant | furosemide lasix frusemide | fusidic fucidin | gabapentin neurontin gralise gabapin
@@ -170,7 +170,7 @@ ustekinumab stelara | valacyclovir valtrex | valproate depakote valproic divalpr
 vancomycin vancocin | vardenafil levitra | varenicline chantix | vasopressin | vedolizumab entyvio
 venlafaxine effexor | verapamil calan | vericiguat | vigabatrin | vilanterol breo trelegy | vilazodone viibryd
 vildagliptin galvus jalra | vincristine | vitamin-k phytonadione | voglibose | vonoprazan | voriconazole vfend
-vortioxetine trintellix | warfarin coumadin | zafirlukast | zaleplon sonata | zanamivir relenza | zidovudine
+vortioxetine trintellix | warfarin coumadin | xylometazoline otrivin otrivine | zafirlukast | zaleplon sonata | zanamivir relenza | zidovudine
 ziprasidone geodon | zoledronate zometa | zoledronic reclast | zolmitriptan zomig | zolpidem ambien stilnoct
 zonisamide zonegran | zopiclone imovane | zuclopenthixol
 """

@@ -86,6 +86,7 @@ def misplaced(note: str, sections: list[Section]) -> tuple[list[tuple[int, int, 
         rival = max((name for name in whole if name not in own), key=lambda name: whole[name])
         if (
             whole[rival] >= WHOLE
+            and words_in(note, section) >= 8
             and not any(whole[name] for name in own)
             and 2 * whole[rival] > sum(whole.values())
             and section.parts != ("assessment",)

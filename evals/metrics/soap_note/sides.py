@@ -306,8 +306,11 @@ def _side_clauses(source: Source) -> Clauses:
                 or before in {"the", "my", "his", "her", "your"}
             )
             well = bool(_WELL.search(text)) and not _ILL.search(text)
+            offered = source.text[piece.end() : piece.end() + 1] == "?"  # "left arm okay?" says nothing yet
             found[source.words[i]].append(
-                _Clause(i, places(part) or places(text), _content(text), well, firm, text)
+                _Clause(
+                    i, places(part) or places(text), set() if offered else _content(text), well, firm, text
+                )
             )
     return found
 

@@ -64,6 +64,9 @@ _REPLY = re.compile(  # a short way to the number that is right
 _FREE = frozenset(  # words that follow a number whose unit was said before
     "by to or x now today each yesterday before last previously then all in on at an a per deep long wide across".split()
 )
+_ASKS_FOR = re.compile(
+    r"\b(?:how|what|when|which|who|where)\b[^.?!,]*\?\s*$", re.IGNORECASE
+)  # no guess at a number
 _STATED = re.compile(r"\s*(?:\[?[A-Za-z][\w. ]{0,20}[\]:]+)?\s*(?P<said>[^.?!\n]{1,70})")
 _CHANGED = re.compile(
     r"[^.?!\n]{0,40}\b(?:was|were|been|got|they|he|she|doctor|gp|it's|now|only|down|up)\b[^.?!\n]{0,25}?\b(?:changed|reduced|increased|cut|"
@@ -167,7 +170,7 @@ class Source:
         before, after = self._between(position - 1, position), self._between(position, position + 1)
         behind = self.words[position - 1]
         return (
-            before.strip() in (",", "…", "...", "-", "–")
+            before.strip() in (",", ".", "…", "...", "-", "–")
             and after.strip() == ","
             and (is_numeric(behind) or behind in UNITS)
         )
@@ -189,9 +192,16 @@ class Source:
         for position, word in enumerate(self.words):
             if word == "no" and self._amends(position):  # "two point five, no, five"
                 after = [m for m in mentions if 0 < m.at - position <= 3]
-                end = [m for m in mentions if 0 < position - m.at <= 5 and self.words[m.at] not in ARTICLES]
-                if after and end and {m.value for m in end}.isdisjoint(m.value for m in after):
-                    gone |= {m.at for m in end if _compatible(m.unit, after[0].unit) or not after[0].unit}
+                amended = [
+                    m for m in mentions if 0 < position - m.at <= 5 and self.words[m.at] not in ARTICLES
+                ]
+                if after and amended and {m.value for m in amended}.isdisjoint(m.value for m in after):
+                    last = max(m.at for m in amended)
+                    gone |= {
+                        m.at
+                        for m in amended
+                        if last - m.at <= 2 and (_compatible(m.unit, after[0].unit) or not after[0].unit)
+                    }
             if word == "not":
                 after = [m for m in mentions if 0 < m.at - position <= 2]
                 before = [m for m in mentions if 0 < position - m.at <= 4]
@@ -210,7 +220,7 @@ class Source:
             changed = _CHANGED.match(self.text, stated.start("said")) if stated else None
             asked = line.group().rstrip().endswith("?")
             reply = stated if changed else _REPLY.match(self.text, line.end()) if asked else None
-            if reply is None:
+            if reply is None or (asked and not changed and _ASKS_FOR.search(line.group())):
                 continue
             first = (
                 line.start() + max(line.group().rstrip(" \n?").rfind(c) for c in ".?!:") + 1
@@ -384,7 +394,8 @@ class Source:
         """Token positions where the substance is named, by any of its names or nearly so."""
         if name not in SUBSTANCE:  # a word in front of a dose that no list knows: it must be said
             hits = process.extract(name, self.words, scorer=fuzz.ratio, score_cutoff=80, limit=3)
-            return [position for _, _, position in hits]
+            short = [i for i, word in enumerate(self.words) if len(word) >= 4 and name.startswith(word)]
+            return [position for _, _, position in hits] + short
         substance = SUBSTANCE[name]
         at = self.drugs.get(substance)
         if at is None:
