@@ -6,8 +6,6 @@ Does not cover: the reaction to an allergen, and how bad it was.
 
 import re
 
-from rapidfuzz import fuzz, process
-
 from .medications import SUBSTANCE
 
 Hit = tuple[str, int, int, str]  # kind, start, end, support
@@ -135,6 +133,15 @@ def said_allergies(transcript: str) -> tuple[dict[str, int], bool]:
         asked = asked or match.group()[0] in "aA"
         if _DENIED.match(text, match.end()):  # "Any allergy, to egg? No." names no allergy
             continue
+        if (
+            re.search(
+                r"\b(?:no|any|without)(?: known| drug| other| food)* $",
+                text[max(0, match.start() - 25) : match.start()],
+                re.IGNORECASE,
+            )
+            and text[match.end() : match.end() + 1] == "."
+        ):
+            continue  # "No allergies."
         begin, end = _reach(text, *match.span())
         for name, (a, _) in _substances(text[begin:end]).items():
             if not _lifted(text, begin + a):
@@ -189,11 +196,14 @@ def _lifted(text: str, at: int) -> bool:
     )
 
 
-_STRANGE = re.compile(r"\b(?P<a>[A-Za-z]{4,}) allergy\b|\ballergic to (?P<b>[A-Za-z]{4,})\b", re.IGNORECASE)
-_NO_ALLERGEN = frozenset(
-    "drug food known seasonal skin with about this that their other contact medication medicine severe mild nasal environmental possible reported true have "
-    "documented latent type multiple several no any drugs foods medications medicines past".split()
-)
+def _spoken_near(text: str) -> set[str]:
+    """Allergens that are named in the neighbourhood of the word, and neither denied nor somebody else's."""
+    found: set[str] = set()
+    for match in re.finditer(r"\ballerg(?:y|ies|ic|en)\b", text, re.IGNORECASE):
+        begin, end = max(0, match.start() - 60), min(len(text), match.end() + 170)
+        if text.count("\n", begin, end):  # speech in turns
+            found |= {n for n, (a, _) in _substances(text[begin:end]).items() if not _lifted(text, begin + a)}
+    return found
 
 
 def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], int]:
@@ -202,8 +212,9 @@ def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], in
     said, asked = said_allergies(transcript)
     expected, _ = noted_allergies(reference) if reference else ({}, None)
     hits: list[Hit] = []
+    near = _spoken_near(transcript)
     for name, (start, end) in noted.items():
-        if not asked or name in said or name in expected or _class_of(name, said):
+        if not asked or name in said or name in near or name in expected or _class_of(name, said):
             continue
         support = (
             _line(transcript, min(said.values()))
@@ -211,21 +222,6 @@ def allergies(note: str, transcript: str, reference: str) -> tuple[list[Hit], in
             else _line(transcript, transcript.casefold().find("allerg"))
         )
         hits.append(("wrong_allergy", start, end, support))
-    for match in _STRANGE.finditer(note) if said else ():
-        word = match.group("a") or match.group("b")
-        heard = set(re.findall(r"[a-z-]+", transcript.casefold()))
-        if not (
-            _substances(word)
-            or word.casefold() in _NO_ALLERGEN
-            or process.extractOne(word.casefold(), heard, scorer=fuzz.ratio, score_cutoff=75)
-        ):
-            hits.append(
-                (
-                    "wrong_allergy",
-                    *match.span("a" if match.group("a") else "b"),
-                    _line(transcript, min(said.values())),
-                )
-            )
     firm = {
         name: at
         for name, at in said.items()

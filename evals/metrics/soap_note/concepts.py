@@ -230,7 +230,6 @@ LOCAL = frozenset(
 # Where nothing is said of the special finding, what is said of the general one counts.
 GENERAL = {
     "hematuria": "bleeding",
-    "epistaxis": "bleeding",
     "hemoptysis": "bleeding",
     "blood in the stool": "bleeding",
     "vaginal bleeding": "bleeding",

@@ -14,7 +14,7 @@ from functools import cache
 
 from .concepts import COMPOUND, CONCEPTS, GENERAL, HABITS, LOCAL, NOT_FINDINGS, apart, places
 from .sections import find_sections
-from .states import answered, told
+from .states import STATES, answered, told
 
 PARTS = (
     "knee hip shoulder elbow wrist hand foot ankle leg arm eye jaw neck thigh calf heel toe finger thumb groin rib breast "
@@ -122,13 +122,14 @@ NO = re.compile(
 )
 YES = re.compile(
     rf"^\W*{_FILLER}(?:yes|haan|ji haan|yeah|yep|yup|yea|sure|definitely|absolutely|correct|right|exactly|a little|a bit|some|sometimes|"
-    r"most|often|on and off|off and on|for (?:a|about|the|\w+ (?:days?|weeks?|months?|seconds?|minutes?))|twice|one\b|two\b|three\b|socially|just about|afraid so|yesterday|last (?:week|night|month|year)|this (?:week|morning)|since|at (?:night|times)|when (?:i|he|she)|in the|every|it (?:stings|burns|hurts|itches|comes)|most|often|usually|always|constantly|daily|now and|from time|once|twice|a few|a couple|here and there|of course|only|"
+    r"most|often|on and off|off and on|for (?:a|about|the|\w+ (?:days?|weeks?|months?|seconds?|minutes?))|twice|socially|just about|afraid so|yesterday|last (?:week|night|month|year)|this (?:week|morning)|at (?:night|times)|when (?:i|he|she)|it (?:stings|burns|hurts|itches|comes)|most|often|usually|always|constantly|daily|now and|from time|once|twice|a few|a couple|here and there|of course|only|"
     rf"unfortunately|terribl\w+|awful\w*|still|that too|both|i do|i have|i did|i am|i was|it does|it is|it did|mm-hmm|mhm|uh-huh|occasionally|kind of|quite|lots?|all the time|every)\b",
     re.IGNORECASE,
 )
 
 
 def mentions_of(text: str) -> list[tuple[str, int, int]]:
+    """``(concept, start, end)`` of every finding that a text names, in its order."""
     names, pattern = _names()
     blocked = [m.span() for m in NOT_FINDINGS.finditer(text.casefold())]
     found = []
@@ -500,7 +501,12 @@ def _comparable(finding: Finding, heard: dict[str, list[Finding]]) -> list[Findi
     """What a conversation says of a finding of the note, of the same place and without a mere difference of time."""
     every = heard.get(finding.concept) or heard.get(GENERAL.get(finding.concept, ""), [])
     said = [f for f in every if f.present is not None]
-    if finding.concept in LOCAL or GENERAL.get(finding.concept) in LOCAL or finding.concept.endswith(" test"):
+    if (
+        finding.concept in LOCAL
+        or GENERAL.get(finding.concept) in LOCAL
+        or finding.concept.endswith(" test")
+        or finding.concept in STATES
+    ):
         said = [f for f in said if not apart(set(finding.sites), set(f.sites))]
         said = [f for f in said if f.sites & finding.sites] or said
     return [f for f in said if f.present is finding.present or not (finding.limited or f.limited)]

@@ -98,7 +98,9 @@ def changed(note: str, source: Source, claims: list[tuple[int, int, str]]) -> tu
         stop = min([claims[number + 1][0]] if number + 1 < len(claims) else [len(note)])
         segment = re.split(r"[.;](?!\d)\s|\n", note[end : min(stop, end + 60)], maxsplit=1)[0]
         written = frequencies(segment)
-        if not written or re.search(r"\b(?:from|then|was|instead|previously|prior)\b|→|->|↑|↓", segment):
+        if not written or re.search(
+            r"\b(?:from|then|was|instead|previously|prior|missed|misses|forgets?)\b|→|->|↑|↓", segment
+        ):
             continue
         said: set[float] = set()
         plain = False
@@ -112,7 +114,7 @@ def changed(note: str, source: Source, claims: list[tuple[int, int, str]]) -> tu
             continue
         count += 1
         start, stop, values = written[0]
-        if len(said) > 2:  # said of several things
+        if len(said) > 1:  # said of several things, or of parts of the day
             continue
         if not any(abs(value - other) < 0.02 for value in values for other in said):
             hits.append(("wrong_dose", end + start, end + stop, source.passage(places[0])))

@@ -25,6 +25,7 @@ _VAGUE = set(
     "patient doctor mother father day days week weeks month months year years night morning past first last same little lot bit least most "
     "limitation limitations restriction restrictions interest sense distress complaint complaints abnormality abnormalities deficit deficits".split()
 )
+_STATES = set("present noted seen found evident reported visible palpable today now currently".split())
 _SMALL = set(
     "a an the of in on to with for at by from and or nor any no not is are was were be been has have had do does did it he she they you i we this "
     "that there his her your my their our as than so if but your about up out into over under while when where which who what how".split()
@@ -47,10 +48,13 @@ def _phrases(text: str) -> list[tuple[Phrase, int, int, str]]:
     for match in _PHRASE.finditer(text):
         trigger = match.group().split()[0].casefold()
         at = match.start("list")
+        listed = trigger != "no" or bool(re.search(r"[ ](?:or|and no)[ ]|/", match["list"]))
         for part in re.split(
             r"(,[ ]?(?:or |and |no |any )?|[ ]or[ ](?:any )?|[ ]and[ ]no[ ]|/)", match["list"]
         ):
             begin, at = at, at + len(part)
+            if begin > match.start("list") and not listed:  # "no smell, cervix healthy"
+                break
             words = []
             for word in _WORD.finditer(part):
                 if word.group().casefold() in _SMALL:
@@ -97,7 +101,12 @@ def contradicted(note: str, transcript: str) -> list[Flip]:
                 continue
             start, end = words[min(head, first)][0].start(), words[max(head, first)][0].end()
             after = _WORD.match(sentence, end + 1)
-            if len(phrase) == 1 and after and sentence[end] == " " and after.group().casefold() not in _SMALL:
+            if (
+                len(phrase) == 1
+                and after
+                and sentence[end] == " "
+                and after.group().casefold() not in _SMALL | _STATES
+            ):
                 continue  # "blood pressure" is no blood
             present, limited = polarity(sentence, start, end)
             if present and not limited and not _known(sentence, start, end) and not _hedged(sentence, start):
@@ -155,7 +164,7 @@ def _said(transcript: str) -> tuple[dict[Phrase, int], dict[Phrase, int]]:
         phrases = _phrases(sentence)
         if not asks and not _ADVICE.search(sentence):
             for phrase, start, _, trigger in phrases:
-                if trigger != "any":
+                if trigger != "any" and len(phrase) > 1:  # a single word says too little
                     denied.setdefault(phrase, piece.start() + start)
         if not asks:
             continue

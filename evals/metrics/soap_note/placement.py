@@ -85,7 +85,7 @@ def misplaced(note: str, sections: list[Section]) -> tuple[list[tuple[int, int, 
         whole = _points(note[section.head_end : section.end])
         rival = max((name for name in whole if name not in own), key=lambda name: whole[name])
         if (
-            whole[rival] >= WHOLE
+            whole[rival] >= (WHOLE if "plan" not in own else 2 * WHOLE)
             and words_in(note, section) >= 8
             and not any(whole[name] for name in own)
             and 2 * whole[rival] > sum(whole.values())

@@ -236,6 +236,8 @@ class Source:
             if not old or not new or {m.value for m in old} & {m.value for m in new}:
                 continue
             last = max(m.at for m in old)
+            if asked and not changed and last < middle - 4:  # something else was asked behind it
+                continue
             same = [m for m in old if last - m.at <= 2]
             if any(_compatible(m.unit, n.unit) or not n.unit for m in same for n in new):
                 gone |= {m.at for m in same}
@@ -441,6 +443,7 @@ class Source:
 
 
 def stems(text: str) -> set[str]:
+    """Beginnings (five letters) of the words of a text that say something."""
     return {word[:5] for word in re.findall(r"[a-z]{4,}", text.casefold()) if word not in _COMMON}
 
 

@@ -25,8 +25,6 @@ STATES: dict[str, tuple[str, str]] = {
     "phlegm": (
         r"productive cough|cough (?:is )?productive|(?:wet|chesty) cough|bringing up|bring up|brings up|(?:green|yellow|brown|white|clear) (?:stuff|sputum|phlegm)",
         r"dry cough|cough(?:'s| is)? dry|non-?productive|unproductive|just dry"),
-    "weakness": ("", r"(?:power|strength)(?:'s| is)? (?:full|normal|intact|good|equal|fine|5/5|five out of five)|(?:full|normal|good) (?:power|strength)"),
-    "numbness": ("", r"sensation(?:'s| is)? (?:full|normal|intact|good|fine|preserved)|sensory intact|(?:full|normal|intact) sensation|feel everything"),
     "neck stiffness": ("", r"neck(?:'s| is)? supple|supple neck"),
     "wheezing": ("", r"(?:chest|lungs)(?:'s| is| are| sounds?)? (?:nice and )?clear(?! up)|clear (?:chest|lungs)|clear to auscultation"),
     "crackles": ("", r"(?:chest|lungs)(?:'s| is| are| sounds?)? (?:nice and )?clear(?! up)|clear (?:chest|lungs)|clear to auscultation"),
@@ -41,9 +39,6 @@ STATES: dict[str, tuple[str, str]] = {
     "vaccinations due": (
         r"(?:vaccin\w+|immuni[sz]ations?|jabs|shots)(?: are| is)? (?:not up to date|behind|overdue|incomplete)|not (?:been )?(?:vaccinated|immuni[sz]ed)|unvaccinated",
         r"(?:vaccin\w+|immuni[sz]ations?|jabs|shots)(?: are| is|'re)?(?: all)? (?:up[- ]to[- ]date|utd|complete|current)|fully (?:vaccinated|immuni[sz]ed)"),
-    "absent pulses": (
-        r"pulses?(?: are| is)?(?: \w+)? (?:absent|impalpable|not palpable|not felt|missing)|absent (?:\w+ )?pulses?|(?:can't|cannot) feel (?:\w+ ){0,2}pulses?",
-        r"pulses?(?: are| is)?(?: \w+)? (?:present|palpable|there|good|intact|normal|felt|strong|equal)|(?:palpable|good|normal|strong) (?:\w+ )?pulses?"),
     "lives alone": (r"lives? alone|living alone|on (?:my|his|her) own at home", r"lives? with|living with"),
     "abnormal ecg": (
         r"(?:ecg|ekg)(?:'s| is| was| shows?)? (?:abnormal|changes|ischa?emi\w+|st )",
