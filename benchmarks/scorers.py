@@ -10,8 +10,8 @@ the scorer sees note and transcript, as at labelling time; "with reference" it s
 alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since part of its claims truly stand in no
 transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
 not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
-Spread: Wilson 95 % interval. The sealed set was written by another author, who had not read the rules, and committed
-before the rules that it judges; it is to be opened once. What was sealed before it has been read since.
+Spread: Wilson 95 % interval. All natural sets in `NATURAL` have been read by the author of the rules; the second sealed one
+is another author's, and was scored once before it was opened.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ _DENIED = re.compile(
     r"[^.?!\n]*\?\s*(?:\[?\w+[\]:]+\s*)?(?:no|none|nil|nothing|never|nope|not)\b(?! only)", re.IGNORECASE
 )
 _KIN = re.compile(
-    r"\b(?:sister|brother|mother|father|mum|mom|dad|son|daughter|wife|husband)('s)?\b", re.IGNORECASE
+    r"\b(?:sister|brother|mother|father|mum|mom|dad|son|daughter|wife|husband)('s)?\b(?!:)", re.IGNORECASE
 )
 _REACTS = re.compile(  # a reaction that is told without the word
     r"\b(?:(?:can't|cannot|can not|couldn't|shouldn't|mustn't|never|not to|not allowed to) (?:take|have|tolerate)|"
@@ -143,6 +143,8 @@ def said_allergies(transcript: str) -> tuple[dict[str, int], bool]:
         ):
             continue  # "No allergies."
         begin, end = _reach(text, *match.span())
+        if re.search(r"\bno (?:known |drug )*allerg", text[match.end() : end], re.IGNORECASE):
+            continue
         for name, (a, _) in _substances(text[begin:end]).items():
             if not _lifted(text, begin + a):
                 found.setdefault(name, begin + a)

@@ -29,7 +29,7 @@ _PATTERNS: list[tuple[str, float]] = [
     (r"(?<![\d/-])(?P<digits>[0-2]-[0-2]-[0-2](?:-[0-2])?)(?![\d/-])", -2),
     (r"\b(?:qds|qid|q\.i\.d|q\.d\.s)\b", 4), (r"\b(?:tds|tid|t\.i\.d|t\.d\.s)\b|\b(?:with|after|before) (?:each|every) meals?\b", 3),
     (r"\b(?:bd|bid|b\.i\.d|b\.d|bds)\b|\bmorning and (?:\w+ ){0,3}?(?:evening|night|bedtime)\b|\b(?:am|breakfast) (?:and|&) (?:pm|dinner|supper)\b", 2),
-    (r"\b(?P<week>two|three|four|five|six|[2-6])(?:[ ]?(?:-|–|to|or)[ ]?(?P<more>three|four|five|six|[3-6]))?(?: times|[ ]?x)[ ]?(?:a |per |each |/)?week(?:ly)?\b", -3),
+    (r"\b(?P<week>two|three|four|five|six|[2-6])(?:[ ]?(?:-|–|to|or)[ ]?(?P<more>three|four|five|six|[3-6]))?(?: times|[ ]?x)[ ]?(?:a |per |each |/)?week(?:ly)?\b|\b(?P<in_week>two|three|four|five|six|[2-6]) (?:in )?a week\b", -3),
     (r"\b(?:once|one|1|a dose|single dose)(?: time)? (?:a|per|each|every) week\b|\b(?:once )?weekly\b|\bqw\b", 1 / 7),
     (r"\b(?:twice|two times|2x) (?:a |per |/)?week(?:ly)?\b", 2 / 7), (r"\bthree times (?:a|per) week\b", 3 / 7),
     (r"\b(?:every other|alternate) (?:day|night|morning)s?\b|\bqod\b|\bevery (?:two|2|second) days?\b", 0.5),
@@ -67,7 +67,7 @@ def _values(match: re.Match[str], times: float) -> set[float]:
             {count} if match["of"] or match["n"].casefold() in ("once", "twice", "thrice") else {count, 1.0}
         )
     if times == -3:
-        return {_count(match[name]) / 7 for name in ("week", "more") if match[name]}
+        return {_count(match[name]) / 7 for name in ("week", "more", "in_week") if match[name]}
     if times == -2:
         return {float(sum(digit in "12" for digit in match["digits"]))}
     hours = [_count(match[name]) for name in ("a", "b") if match[name]]
@@ -98,14 +98,20 @@ def changed(note: str, source: Source, claims: list[tuple[int, int, str]]) -> tu
         stop = min([claims[number + 1][0]] if number + 1 < len(claims) else [len(note)])
         segment = re.split(r"[.;](?!\d)\s|\n", note[end : min(stop, end + 60)], maxsplit=1)[0]
         written = frequencies(segment)
-        if not written or re.search(
-            r"\b(?:from|then|was|instead|previously|prior|missed|misses|forgets?)\b|→|->|↑|↓", segment
+        if (
+            len(written) != 1
+            or len(_ONE_BY_ONE.findall(segment)) > 1
+            or re.search(
+                r"\b(?:from|then|was|instead|previously|prior|missed|misses|forgets?)\b|→|->|↑|↓", segment
+            )
         ):
             continue
         said: set[float] = set()
         plain = False
         wanted = {SUBSTANCE[name], *(SUBSTANCE[part] for part in COMPOSED.get(name, "").split())}
         places = sorted({at for substance in wanted for at in source.drugs.get(substance, [])})
+        if any(source.text[source.tokens[at].end : source.tokens[at].end + 1] == "?" for at in places):
+            continue  # the answer says how often, and may name nothing
         for at in places:
             heard = _near(source, at, every)
             said |= said_frequencies(heard)
