@@ -1,7 +1,7 @@
 """Detection tables: what the scorers catch of planted errors, and how often they accuse clean text.
 
 Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own (open
-ones, against which rules were written, and a sealed set), the nine published systems of ACI-Bench; `tone`'s
+ones, against which rules were written), the nine published systems of ACI-Bench; `tone`'s
 voice classifier on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts,
 policies).
 
@@ -10,8 +10,8 @@ the scorer sees note and transcript, as at labelling time; "with reference" it s
 alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since part of its claims truly stand in no
 transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
 not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
-Spread: Wilson 95 % interval. All natural sets in `NATURAL` have been read by the author of the rules; the second sealed one
-is another author's, and was scored once before it was opened.
+Spread: Wilson 95 % interval. All sets in `NATURAL` have been read by the author of the rules; `sealed_2` is another
+author's, and was scored once before it was opened.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def alarms(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, tuple[i
         total["wrong_allergy"] += allergies.allergies(row["completion"], row["prompt"], "")[1]
         total["wrong_date"] += dates.dates(row["completion"], source)[1]
         total["flipped_negation"] += findings.flips(row["completion"], row["prompt"])[1]
-        for kind in ("wrong_section", "several_notes", "missing_section"):
+        for kind in ("wrong_section", "several_notes", "missing_section", "dropped_section"):
             total[kind] += 1
     result = {kind: (hits[kind], n) for kind, n in total.items() if kind != "number" and n}
     result["number"] = (hits["unsupported_number"] + hits["wrong_number"], total["number"])
