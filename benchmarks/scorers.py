@@ -1,7 +1,7 @@
 """Detection tables: what the scorers catch of planted errors, and how often they accuse clean text.
 
 Covers: `soap_note` on ACI-Bench gold (test1, never used to write rules) and on natural notes of our own (open
-ones, against which rules were written, and a sealed set), the nine published systems of ACI-Bench; `tone`'s
+ones, against which rules were written), the nine published systems of ACI-Bench; `tone`'s
 voice classifier on iSarcasmEval. Does not cover: scorers with detection tables of their own areas (code, contracts,
 policies).
 
@@ -10,8 +10,8 @@ the scorer sees note and transcript, as at labelling time; "with reference" it s
 alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since part of its claims truly stand in no
 transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
 not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
-Spread: Wilson 95 % interval. The sealed set was written by another author, who had not read the rules, and committed
-before the rules that it judges; it is to be opened once. What was sealed before it has been read since.
+Spread: Wilson 95 % interval. All sets in `NATURAL` have been read by the author of the rules; `sealed_2` is another
+author's, and was scored once before it was opened.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ CONTENT = frozenset(
 SYSTEMS = (
     "gpt4 chatgpt davinci003 davinci002 bart_large biobart_division led retrieval_umls copy_12_turns".split()
 )
-NATURAL = {"dev": "open", "dev_2": "open, second", "sealed": "once sealed, open", "sealed_2": "sealed"}
+NATURAL = {
+    "dev": "open",
+    "dev_2": "open, second",
+    "sealed": "once sealed, open",
+    "sealed_2": "open, by another author",
+}
 Hits = list[dict[str, Any]]
 
 
@@ -112,23 +117,24 @@ def detection(
 
 def alarms(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, tuple[int, int]]:
     """``kind -> (hits, claims of that kind)`` on clean notes; sections count one claim a note."""
-    from evals.metrics.soap_note import claims, facts, findings
+    from evals.metrics.soap_note import allergies, claims, dates, findings, sides
+    from evals.metrics.soap_note import source as sources
 
     references = [row["completion"] for row in rows] if reference else None
     evidence = judge([r["completion"] for r in rows], [r["prompt"] for r in rows], references)["evidence"]
     hits = Counter(hit["kind"] for item in evidence for hit in item)
     total: Counter[str] = Counter()
     for row in rows:
-        source = claims.Source(row["prompt"])
+        source = sources.Source(row["prompt"])
         found = Counter(claim.kind for claim in claims.find_claims(row["completion"]))
         total["unsupported_medication"] += found["medication"]
         total["wrong_dose"] += found["dose"]
         total["number"] += found["number"]
-        total["wrong_laterality"] += facts.sides(row["completion"], source)[1]
-        total["wrong_allergy"] += facts.allergies(row["completion"], row["prompt"], "")[1]
-        total["wrong_date"] += facts.dates(row["completion"], source)[1]
+        total["wrong_laterality"] += sides.sides(row["completion"], source)[1]
+        total["wrong_allergy"] += allergies.allergies(row["completion"], row["prompt"], "")[1]
+        total["wrong_date"] += dates.dates(row["completion"], source)[1]
         total["flipped_negation"] += findings.flips(row["completion"], row["prompt"])[1]
-        for kind in ("wrong_section", "several_notes", "missing_section"):
+        for kind in ("wrong_section", "several_notes", "missing_section", "dropped_section"):
             total[kind] += 1
     result = {kind: (hits[kind], n) for kind, n in total.items() if kind != "number" and n}
     result["number"] = (hits["unsupported_number"] + hits["wrong_number"], total["number"])

@@ -330,7 +330,9 @@ def test_scope_of_a_negation(sentence, present):
         ("[doctor] have you had any fever\n[patient] no not really", [False]),
         ("[doctor] fever or cough ?\n[patient] no fever . some cough .", [False, True]),
         ("Dr: Any cough? Pt says little.\nPt: my head hurts", [None, True]),
-        ("Doctor: so no fever?\nPatient: right.", [None]),
+        ("Doctor: so no fever?\nPatient: right.", [False]),
+        ("Dr: Cough?\nPt: Cough nahi hai.", [False]),
+        ("Dr: nausea?\nPt: Not bad.", [None]),
     ],
 )
 def test_answers_decide_questions(talk, present):

@@ -1,59 +1,24 @@
 # ruff: noqa: E501  (word lists and patterns read better in long lines)
 """Claims of a note that can be looked up: numbers with unit and what they measure, medications, doses.
 
-Covers: finding them in a note, spoken numbers in a transcript ("six point seven", "one twenty over eighty",
-"twice"), what a speaker takes back ("twenty, no wait, forty"), unit spellings and conversions, brand and generic
-names, small misspellings, what a number is said of (vital sign, laboratory value, medication, or the words around
-it), the nearest support.
-Does not cover: negation (`findings`); sides, allergies and dates (`facts`).
+Covers: finding them in a note, whether a `Source` supports them, the nearest support.
+Does not cover: how a transcript is read (`source`); how often a medication is taken (`frequency`); negation
+(`findings`); sides, allergies and dates (`facts`).
 """
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rapidfuzz import fuzz, process
+from .clock import written_times
+from .dates import DATE
+from .derived import in_date, in_tablets, worked_out
+from .frequency import said_frequencies
+from .medications import SUBSTANCE
+from .source import CLOCK, MEASURE, MEASURE_OF, NEAR, Source, stems, tokens
+from .spoken import SCALES, UNITS, WORDS, Mention, mentions_in
 
-from .derived import in_date, worked_out
-from .medications import SAID_FOR, SUBSTANCE
-from .spoken import ARTICLES, NAMED, UNITS, WORDS, Mention, is_numeric, mentions_in
-
-NEAR = 60  # tokens between a medication and its dose in speech: a turn or two
 DOSE_DIMENSIONS = {"mass", "doses", "volume"}
-MEASURES = {  # what a number is said of -> its names in notes and speech
-    "blood pressure": "blood pressure|blood pressures|bp",
-    "pulse": "heart rate|pulse|hr",
-    "temperature": "temperature|temp",
-    "respiration": "respiratory rate|respirations|rr",
-    "saturation": "oxygen saturation|o2 saturation|o2 sat|o2 sats|spo2|pulse ox|saturation|satting|sats|sat",
-    "weight": "weight|weigh|weighs|weighed|weighing|wt",
-    "a1c": "a1c|hba1c|hemoglobin a1c|haemoglobin a1c",
-    "glucose": "glucose|blood sugar|blood sugars|sugars|sugar|fsbs",
-    "ejection fraction": "ejection fraction|ef|lvef",
-    "creatinine": "creatinine", "hemoglobin": "hemoglobin|haemoglobin|hgb|hb", "ldl": "ldl", "hdl": "hdl",
-    "triglycerides": "triglycerides|triglyceride", "potassium": "potassium", "sodium": "sodium", "bmi": "bmi",
-    "tsh": "tsh", "white cells": "wbc|white count|white blood cell|white blood cell count|white cell count",
-    "platelets": "platelets|platelet count", "psa": "psa", "gfr": "gfr|egfr", "crp": "crp", "esr": "esr",
-    "ferritin": "ferritin", "inr": "inr", "alt": "alt", "ast": "ast", "bilirubin": "bilirubin", "mcv": "mcv",
-    "lactate": "lactate", "uric acid": "uric acid|urate", "albumin": "albumin", "fev1": "fev1|fev one",
-    "peak flow": "peak flow", "free t4": "free t4|free t four|ft4",
-}  # fmt: skip
-_MEASURE_OF = {name: measure for measure, names in MEASURES.items() for name in names.split("|")}
-_MEASURE = re.compile(
-    "(?<![a-z])(?:"
-    + "|".join(sorted(map(re.escape, _MEASURE_OF), key=len, reverse=True))
-    + ")(?![a-z0-9]|[ ](?:gain|loss|change))",  # an amount lost is no value of the measure
-    re.IGNORECASE,
-)
-# A speaker takes back what came before and says it anew.
-_CORRECTIONS = [
-    phrase.split()
-    for phrase in (
-        "no wait,wait no,scratch that,correction,i mean,i meant,make that,let me correct,oh wait,strike that,or rather,"
-        "i misspoke,no sorry,sorry no,no no,no i'm sorry,i'm sorry,my mistake,sorry,actually no,actually,excuse me"
-    ).split(",")
-]
 _NO_NAME = set(  # words in front of a dose that are no medication
     "take takes taking took dose doses dosage increase increased decrease decreased start started starting continue "
     "continued daily about around approximately another additional total weekly tablets tablet capsule extra under over "
@@ -61,27 +26,19 @@ _NO_NAME = set(  # words in front of a dose that are no medication
     "milligrams level levels glucose creatinine than only plus and the for was were been least most prescribed solution "
     "drops oral orally mouth night nightly morning evening twice once three times per below above home prior previously "
     "weight protein salt sodium water fluid fluids calcium potassium iron magnesium zinc vitamin fiber caffeine infusion "
+    "stays remains keep keeping changed switched until again therapy followed repeat repeated together either adult child hold "
     "bolus chewable liquid generic release extended immediate strength baby regular low high reduce reduced resume "
     "resumed received receive restart titrate titrated uptitrate medication medications drug pill pills".split()
 )
 
-_TOKEN = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|[a-zµ]+(?:'[a-z]+)?|%|\.", re.IGNORECASE)
 _NUMBER = re.compile(
     r"(?<![\w.])(?<![A-Za-z]-)(?<!\d,)\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\w,]*\d)|"
-    r"(?<![\w.])(?<![A-Za-z]-)\d+(?:\.\d+)?(?=st\b|nd\b|rd\b|th\b|mg|mcg|ml|cm|mm|kg|lbs?|%|x\b|"
-    r"(?:d|h|hrs?|wks?|w|mo|yo?|g|u|units?|l|puffs?|tabs?)\b|\W|$)",
+    r"(?:(?<![\w.])|(?<=\bx)|(?<=\dx))(?<![A-Za-z]-)\d+(?:\.\d+)?(?=st\b|nd\b|rd\b|th\b|mg|mcg|ml|cm|mm|kg|lbs?|%|x\b|x\d|"
+    r"(?:d|h|hrs?|wks?|w|mo|yo?|g|u|units?|l|k|m|yds?|iu|lakhs?|puffs?|tabs?|mins?|[cf]|days?)\b|\W|$)",
+    re.IGNORECASE,
 )
 _LIST_MARK = re.compile(r"^[ \t#*•\-]*\d{1,2}[.)](?=\s)", re.MULTILINE)
 _UNIT = re.compile(r"[ \t\-]*(%|y/o|[a-zµ]+)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Token:
-    """One word or number of a text; ``start`` and ``end`` are its characters."""
-
-    text: str
-    start: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -96,267 +53,32 @@ class Claim:
     name: str = ""
 
 
-def tokens(text: str) -> list[Token]:
-    """Words and numbers in lower case. A full stop between two numbers ("six . eight") is a decimal point."""
-    found = [Token(m.group().casefold(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
-    kept: list[Token] = []
-    for number, token in enumerate(found):
-        if token.text == ".":
-            around = (
-                kept[-1].text if kept else "",
-                found[number + 1].text if number + 1 < len(found) else "",
-            )
-            if not all(word in WORDS or word[:1].isdigit() for word in around):
-                continue
-            token = Token("point", token.start, token.end)
-        kept.append(token)
-    return kept
-
-
-class Source:
-    """What a note may rest on: the transcript and declared metadata, read once and looked up often."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tokens = tokens(text)
-        self.words = [token.text for token in self.tokens]
-        # "Weight seventy eight. Feet: pulses there" counts no feet: a unit never begins a sentence
-        heard_words = [
-            "|" if t.text in UNITS and i and re.search(r"[.;:?!\n]", self._between(i - 1, i)) else t.text
-            for i, t in enumerate(self.tokens)
-        ]
-        self.corrections = [span for span in _corrections(self.words) if not self._answers(*span)]
-        # "ninety eight . six" is one number, "pulse fifty eight . one plus edema" is two: the first may stand alone
-        dots = {i for i, t in enumerate(self.tokens) if self.text[t.start : t.end] == "."}
-        apart = ["|" if i in dots else word for i, word in enumerate(heard_words)]
-        heard = mentions_in(heard_words)
-        alone = [
-            m
-            for m in mentions_in(apart)
-            if m not in heard and (m.at - 1 not in dots or self._begins_sentence(m.at))
-        ]
-        # "five hundred, two a day": where a comma is heard, both readings stand
-        commas = frozenset(
-            i for i in range(1, len(self.tokens)) if any(c in self._between(i - 1, i) for c in ",;:")
-        )
-        parted = [m for m in mentions_in(heard_words, commas) if m not in heard]
-        clock = [
-            Mention(float(m[1]) * 100 + float(m[2]), None, self._token_at(m.start()))
-            for m in _CLOCK.finditer(text)
-        ]
-        self.mentions = self._kept(heard + alone + parted + clock)
-        self.by_value: dict[float, list[Mention]] = {}
-        for mention in self.mentions:
-            self.by_value.setdefault(round(mention.value, 4), []).append(mention)
-        self.drugs = self._named(_drugs(self.words))
-        self.measures = self._measures()
-        self.passages = [(m.start(), m.end()) for m in re.finditer(r"[^\n]*[^\s][^\n]*", text)]
-
-    def _between(self, first: int, second: int) -> str:
-        """The text between two tokens."""
-        return self.text[self.tokens[first].end : self.tokens[second].start]
-
-    def _begins_sentence(self, position: int) -> bool:
-        """Written with a capital behind a full stop: "Three. Six when I cough" is no 3.6."""
-        return self.text[self.tokens[position].start].isupper()
-
-    def _answers(self, start: int, end: int) -> bool:
-        """ "No. No allergies" and "No, no." take nothing back: a sentence ends inside, or "no no" is all of it."""
-        if any(re.search(r"[.?!\n]", self._between(i, i + 1)) for i in range(start, end - 1)):
-            return True
-        ended = end >= len(self.tokens) or bool(re.search(r"[.?!\n]", self._between(end - 1, end)))
-        line = self.text[self.text.rfind("\n", 0, self.tokens[start].start) + 1 : self.tokens[start].start]
-        replies = bool(
-            re.fullmatch(r"\s*\[?\w+[\]:]+\s*", line)
-        )  # "Doctor: I'm sorry." is no correction of his own
-        return ended and (replies or self.words[start:end] == ["no", "no"])
-
-    def _token_at(self, offset: int) -> int:
-        return max(0, bisect_right([token.start for token in self.tokens], offset) - 1)
-
-    def _kept(self, mentions: list[Mention]) -> list[Mention]:
-        """Without numbers that their speaker took back: "twenty, no wait, forty"; "twenty, not forty"."""
-        gone = set()
-        for start, end in self.corrections:
-            spoken = [m for m in mentions if self.words[m.at] not in ARTICLES]
-            after = [m for m in spoken if 0 <= m.at - end <= 8]
-            before = sorted((m for m in spoken if 0 < start - m.at <= 9), key=lambda m: m.at)
-            if before and after and before[-1].value not in {m.value for m in after}:
-                last = before[-1].at
-                same = [m for m in before if last - m.at <= 3]
-                gone |= {m.at for m in same if _compatible(m.unit, after[0].unit) or not after[0].unit}
-        for position, word in enumerate(self.words):
-            if word == "not":
-                after = [m for m in mentions if 0 < m.at - position <= 2]
-                before = [m for m in mentions if 0 < position - m.at <= 4]
-                if after and before and before[-1].value != after[0].value and after[0].value >= 1:
-                    gone.add(after[0].at)
-        return [m for m in mentions if m.at not in gone]
-
-    def _named(self, drugs: dict[int, list[int]]) -> dict[int, list[int]]:
-        """Without medications that their speaker took back."""
-        every = sorted((at, substance) for substance, places in drugs.items() for at in places)
-        gone = set()
-        for start, end in self.corrections:
-            before = [(at, s) for at, s in every if 0 < start - at <= 5]
-            after = [s for at, s in every if 0 <= at - end <= 5]
-            if before and after and before[-1][1] != after[0]:
-                gone.add(before[-1][0])
-        # An empty list stays: the substance was named and taken back, so a similar spelling is no support either.
-        return {substance: [at for at in places if at not in gone] for substance, places in drugs.items()}
-
-    def _measures(self) -> list[tuple[int, str]]:
-        """``(token position, measure)`` of every name of a vital sign or laboratory value."""
-        starts = [token.start for token in self.tokens]
-        return [
-            (bisect_right(starts, m.start()) - 1, _MEASURE_OF[m.group().casefold()])
-            for m in _MEASURE.finditer(self.text)
-        ]
-
-    def measured(self, mention: Mention) -> str | None:
-        """What a number is said of: the last measure named within ten tokens before it; "X over Y" is a pressure."""
-        around = range(max(1, mention.at - 1), min(len(self.words) - 1, mention.at + 5))
-        if mention.value > 30 and any(
-            self.words[i] in ("over", "by")
-            and is_numeric(self.words[i - 1])
-            and is_numeric(self.words[i + 1])
-            for i in around
-        ):
-            return "blood pressure"
-        before = [name for at, name in self.measures if 0 <= mention.at - at <= 10]
-        return before[-1] if before else None
-
-    def taken(self, mention: Mention) -> int | None:
-        """The substance that a dose is said of: the nearest one; one after it only counts as near right behind it.
-
-        "Losartan, a hundred. Simvastatin forty": behind a comma or the end of a sentence another one begins.
-        """
-        return min(
-            (
-                (abs(at - mention.at) * self._pause(mention.at, at), substance)
-                for substance, places in self.drugs.items()
-                for at in places
-                if abs(at - mention.at) <= NEAR
-            ),
-            default=(0, None),
-        )[1]
-
-    def last_named(self, mention: Mention) -> int | None:
-        """The substance named last before a number."""
-        before = [(at, s) for s, places in self.drugs.items() for at in places if at < mention.at]
-        return max(before, default=(0, None))[1]
-
-    def _pause(self, number: int, name: int) -> int:
-        """How much farther a name behind a number counts than it stands."""
-        if name < number:
-            return 1
-        between = self._between(number, name)
-        if re.search(r"[.;?!\n](?!\d)", between):
-            return 10
-        return 3 if name - number > 4 or "," in between else 1
-
-    def is_reply(self, mention: Mention) -> bool:
-        """In a turn of a few words, which answers what was asked before it."""
-        start = self.tokens[mention.at].start
-        begin, end = self.passages[max(0, bisect_right([a for a, _ in self.passages], start) - 1)]
-        return len(self.text[begin:end].split()) <= 8
-
-    def around(self, mention: Mention, reach: int = 22) -> set[str]:
-        """Beginnings of the longer words near a number."""
-        return _stems(" ".join(self.words[max(0, mention.at - reach) : mention.at + reach]))
-
-    def number(self, value: float, unit: str | None) -> list[Mention]:
-        """Mentions of the same quantity: same value and no conflicting unit, or the same amount in another unit."""
-        found = [m for m in self.by_value.get(round(value, 4), []) if _compatible(unit, m.unit)]
-        if unit not in UNITS:
-            return found
-        dimension, factor = UNITS[unit]
-        if dimension in (
-            "time",
-            "long",
-            "pieces",
-            "puffs",
-            "times",
-        ):  # seventy-eight beats a minute are no 78 years
-            found = [m for m in found if m.unit or self._bound(m) is None]
-        if dimension in ("time", "long") and unit[0] != "y":  # a bare number counts days in a few places only
-            found = [m for m in found if m.unit or self.is_reply(m) or self._shares_unit(m, dimension)]
-        found += [
-            m
-            for m in self.mentions
-            if m not in found and m.unit in UNITS and _same_amount(value, unit, m.value, m.unit)
-        ]
-        if dimension == "mass" and (
-            not found or unit in ("g", "gram", "grams")
-        ):  # "a thousand twice a day" for 1 g
-            found += [m for m in self.by_value.get(round(value * factor * 1e3, 4), []) if m.unit is None]
-        if dimension == "share":  # half is 50 %
-            found += [m for m in self.by_value.get(round(value / 100, 4), []) if m.unit not in UNITS]
-        if dimension == "mass" and value * factor < 1e-3:  # "seventy-five" for 0.075 mg
-            found += [m for m in self.by_value.get(round(value * factor * 1e6, 4), []) if m.unit is None]
-        return found
-
-    def _shares_unit(self, mention: Mention, dimension: str) -> bool:
-        """Before "or six days", or at the end of a sentence: "it's gone in one"."""
-        ahead = self.words[mention.at + 1 : mention.at + 6]
-        end = self.tokens[mention.at].end
-        if re.match(r"\s*[.;?!]", self.text[end : end + 3]):
-            return True
-        return any(UNITS.get(word, ("",))[0] == dimension for word in ahead)
-
-    def _bound(self, mention: Mention) -> str | None:
-        """The measure named right before a number: "pulse sixty-eight", "temperature is thirty-eight"."""
-        before = [(at, name) for at, name in self.measures if 0 < mention.at - at <= 3]
-        if not before or any(is_numeric(word) for word in self.words[before[-1][0] + 1 : mention.at]):
-            return None
-        return None if before[-1][1] == "weight" else before[-1][1]
-
-    def drug(self, name: str) -> list[int]:
-        """Token positions where the substance is named, by any of its names or nearly so."""
-        if name not in SUBSTANCE:  # a word in front of a dose that no list knows: it must be said
-            hits = process.extract(name, self.words, scorer=fuzz.ratio, score_cutoff=80, limit=3)
-            return [position for _, _, position in hits]
-        substance = SUBSTANCE[name]
-        at = self.drugs.get(substance)
-        if at is None:
-            said = {word for n in SAID_FOR if SUBSTANCE.get(n) == substance for word in SAID_FOR[n]}
-            at = [position for position, word in enumerate(self.words) if word in said]
-            names = [n for n, number in SUBSTANCE.items() if number == substance and len(n) >= 6]
-            pairs = [a + b for a, b in pairwise(self.words)]
-            for spelling in names:
-                for pool in (self.words, pairs):
-                    hits = process.extract(spelling, pool, scorer=fuzz.ratio, score_cutoff=84, limit=5)
-                    at += [
-                        position for word, _, position in hits if SUBSTANCE.get(word, substance) == substance
-                    ]
-            self.drugs[substance] = at
-        return at
-
-    def passage(self, position: int) -> str:
-        """The turn around a token."""
-        start = self.tokens[position].start
-        index = bisect_right([begin for begin, _ in self.passages], start) - 1
-        begin, end = self.passages[max(0, index)]
-        return _short(self.text[begin:end], start - begin)
-
-    def nearest(self, words: set[str]) -> str:
-        """The turn that shares most content words with a claim's sentence; empty when none shares any."""
-        best, most = "", 0
-        for begin, end in self.passages:
-            shared = len(words & {t for t in re.findall(r"[a-z]{4,}", self.text[begin:end].casefold())})
-            if shared > most:
-                best, most = self.text[begin:end], shared
-        return _short(best, 0)
+def _numbered(note: str) -> set[int]:
+    """Ends of the numbers of a list that runs on in a line: "1. Knee pain 2. Hypertension"."""
+    found: set[int] = set()
+    wanted = 1
+    for match in re.finditer(r"(?<![\w./-])(\d{1,2})[.)](?= [A-Za-z])|\n", note):
+        if match.group() == "\n":
+            wanted = 1
+        elif int(match[1]) == wanted:
+            found.add(match.end(1))
+            wanted += 1
+    return found
 
 
 def find_claims(note: str) -> list[Claim]:
     """Claims in the order of the note. A number right after a medication and with a dose unit is its dose."""
-    marks = {m.end() - 1 for m in _LIST_MARK.finditer(note)}
+    marks = {m.end() - 1 for m in _LIST_MARK.finditer(note)} | _numbered(note)
     claims: list[Claim] = []
     words = tokens(note)
     for token in words:
         if token.text in SUBSTANCE:
             claims.append(Claim("medication", token.start, token.end, name=token.text))
+    for first, second in pairwise(words):
+        pair = f"{first.text}-{second.text}"
+        if pair in SUBSTANCE and first.text not in SUBSTANCE and note[first.end : second.start] == "-":
+            claims = [c for c in claims if c.start != second.start]
+            claims.append(Claim("medication", first.start, second.end, name=pair))
     numbers = []
     short = {m.span(): m for m in _SHORT_TIME.finditer(note)}
     for (start, end), m in short.items():
@@ -367,14 +89,21 @@ def find_claims(note: str) -> list[Claim]:
         numbers += [Claim("number", *m.span(n), float(m[n]), period) for n in ("a", "b") if m[n]]
         short[m.span()] = m
     for m in _FRACTION.finditer(note):
-        unit = _unit_after(note, m.end())
-        numbers.append(Claim("number", *m.span(), int(m[1]) / int(m[2]), unit))
+        part = int(m["top"]) / int(m["low"])
+        numbers.append(Claim("number", *m.span(), int(m["whole"] or 0) + part, _unit_after(note, m.end())))
+        short[m.span()] = m
+    for m in _PARTED.finditer(note):
+        part = int(m["whole"] or 0) + _HALVES[m["sign"]]
+        numbers.append(Claim("number", *m.span(), part, _unit_after(note, m.end())))
         short[m.span()] = m
     for m in _NO_CLAIM.finditer(note):
         short[m.span()] = m
-    clock = {m.span(): m for m in _CLOCK.finditer(note)}
-    for (start, end), m in clock.items():
-        numbers.append(Claim("number", start, end, float(m[1]) * 100 + float(m[2])))
+    for m in _SCORE.finditer(note):
+        short[m.span("most")] = m
+    clock = []
+    for start, end, (hour, minute) in written_times(note):
+        clock.append((start, end))
+        numbers.append(Claim("number", start, end, hour * 60.0 + minute, CLOCK))
     dated = [match.span() for match in DATE.finditer(note)]
     for match in _NUMBER.finditer(note):
         if match.end() in marks or any(a <= match.start() < b for a, b in [*dated, *short, *clock]):
@@ -386,15 +115,17 @@ def find_claims(note: str) -> list[Claim]:
         if re.search(r"\d ?\+$", note[: match.start()]):  # 28+3 weeks: three days
             unit = None
         value = float(match.group().replace(",", ""))
-        if after and after.group(1).casefold() == "thousand":
-            value *= 1000
-        numbers.append(
-            Claim("number", match.start(), match.end(), value, unit, _measure_in(note, match.start()))
-        )
+        if after and (scale := {**SCALES, "k": 1e3}.get(after.group(1).casefold())):
+            value *= scale
+        if value == 1 and note[match.start() - 1 : match.start()] == "x":  # "x1" hardly says anything
+            continue
+        timed = unit in UNITS and UNITS[unit][0] in _NO_VALUES  # "BP: recheck in 3 weeks"
+        measure = "" if timed else _measure_in(note, match.start())
+        numbers.append(Claim("number", match.start(), match.end(), value, unit, measure))
     for mention in mentions_in([token.text for token in words]):  # "three weeks", "ten milligrams"
         token = words[mention.at]
         if (
-            mention.unit
+            (mention.unit or _counts(note, token.end, mention.value))
             and (token.text in WORDS)
             and not any(a.start <= token.start < a.end for a in numbers)
         ):
@@ -413,16 +144,29 @@ def find_claims(note: str) -> list[Claim]:
                     word not in _NO_NAME
                     and word not in SUBSTANCE
                     and word not in WORDS
-                    and word not in _MEASURE_OF
+                    and word not in MEASURE_OF
                 ):
                     claims.append(Claim("medication", named.start(1), named.end(1), name=word))
         claims.append(claim)
     return sorted(claims, key=lambda claim: (claim.start, claim.end))
 
 
+def _counts(note: str, end: int, value: float) -> bool:
+    """Whether a number in words counts a thing: "five nylon sutures"."""
+    return 2 <= value <= 99 and bool(_THINGS.match(note, end))
+
+
+_NO_VALUES = frozenset(("time", "long", "length", "volume", "pieces", "puffs", "times", "doses"))
+_THINGS = re.compile(
+    r"[ -](?!of\b|or\b|and\b|to\b|point\b|out\b|hundred|thousand|way|fold|th\b|\w+(?:teen|ty)\b)[a-z]{3,}"
+)
+
+
 def _unit_after(note: str, position: int) -> str | None:
     after = _UNIT.match(note, position)
     unit = after.group(1).casefold() if after else ""
+    if unit == "st" and after and after.group()[0] == " ":  # "11 st" is a weight, "1st" is none
+        return "stone"
     return _ABBREVIATED.get(unit) or (unit if unit in UNITS else None)
 
 
@@ -432,28 +176,30 @@ _EVERY = re.compile(  # q6h, q4-6h, every 4-6 h, 12-hourly
     r"\bq ?\.?(?P<a>\d{1,2})(?:[ ]?[-–][ ]?(?P<b>\d{1,2}))?[ ]?(?P<unit>hours?|hrs?|h|days?|d|wks?|weeks?|w|min(?:utes)?)\b",
     re.IGNORECASE,
 )
-_FRACTION = re.compile(r"(?<![\d/.])([13])/([24])(?![\d/.])(?! ?(?:7|52))")
+_FRACTION = re.compile(
+    r"(?<![\d/.])(?:(?P<whole>\d{1,2})[ ])?(?P<top>[123])/(?P<low>[234])(?![\d/.])(?! ?(?:7|52))"
+)
+_HALVES = {"½": 0.5, "¼": 0.25, "¾": 0.75, "⅓": 1 / 3, "⅔": 2 / 3}
+_PARTED = re.compile(rf"(?P<whole>\d{{1,2}})?[ ]?(?P<sign>[{''.join(_HALVES)}])")
 # numbers that are names or scales: type 2 diabetes, 4/10, pulses 2+, oriented x3, strength 5/5, CN II-12
 _NO_CLAIM = re.compile(
-    r"(?<=type )[12]\b(?= diab| dm|,? t?2?dm)|(?<=\d)/10\b|(?<!\d)[1-4]\+(?!\d)|(?<=oriented x)[ ]?[1-4]\b|(?<=oriented x )[1-4]\b|"
-    r"(?<![\d/])5/5\b|\b2-12\b|(?<=covid)-19|(?<=\bcovid )19\b",
+    r"(?<=type )[12]\b(?= diab| dm|,? t?2?dm)|(?<=\d)/(?:10|5)\b|(?<!\d)[1-4]\+(?!\d)|(?<=oriented x)[ ]?[1-4]\b|(?<=oriented x )[1-4]\b|"
+    r"(?<![\d/])5/5\b|\b2-12\b|(?<=covid)-19|(?<=\bcovid )19\b|(?<=ox)[1-4]\b|"
+    r"\b[1-5](?:st|nd|rd|th)(?= (?:MTPJ?|MCPJ?|PIPJ?|DIPJ?|toe|finger|metatars|metacarp|digit|ray|rib|nerve|cranial|degree|heart sound|intercostal))|"
+    r"(?<![\d-])[0-2]-[0-2]-[0-2](?:-[0-2])?(?![\d-])",
     re.IGNORECASE,
 )
-_CLOCK = re.compile(r"(?<![\d:])(\d{1,2}):(\d{2})(?![\d:])")  # said "eight thirty": 830
 # British: 10/7 is ten days, 3/12 three months, 31/40 a week of pregnancy
 _SHORT_TIME = re.compile(r"(?<![\w/.+])(?:x ?)?(\d{1,2})(?:[-–](\d{1,2}))?(?:\+\d)?/(7|52|12|40)(?![\w/])")
 _STRENGTH = {"mg", "mcg", "milligram", "milligrams", "micrograms", "ug", "µg", "mgs"}
 _UNKNOWN = re.compile(r"\b([A-Za-z]{5,})(?:,? (?:at|of|oral|tablets?|capsules?))? $")
-_MONTHS = "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
-DATE = re.compile(
-    rf"\b(?:(?P<m1>{_MONTHS})\.? (?P<d1>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,? (?P<y1>(?:19|20)\d\d))?|"
-    rf"(?P<d2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<m2>{_MONTHS})\b\.?(?:,? (?P<y2>(?:19|20)\d\d))?|"
-    r"(?P<m3>\d{1,2})[/-](?P<d3>\d{1,2})[/-](?P<y3>(?:19|20)?\d\d))\b",
+_PRESSURE = re.compile(r"(?<![\d/.])([6-9]\d|1\d\d|2[0-4]\d)/([3-9]\d|1[0-4]\d)(?![\d/.])")
+
+
+_SCORE = re.compile(  # the most that a score can be: "PHQ-9 12/27"
+    r"\b(?:phq|gad|gcs|mmse|moca|score|audit|epds|vas|nrs|dlqi|ipss|cat|apgar|act|amts|6-?cit|madrs|ham-?d|pcl|epworth|oxford)\b[^.;\n]{0,25}?\d(?P<most>/\d{1,3})\b",
     re.IGNORECASE,
 )
-
-
-_PRESSURE = re.compile(r"(?<![\d/.])([6-9]\d|1\d\d|2[0-4]\d)/([3-9]\d|1[0-4]\d)(?![\d/.])")
 
 
 def _measure_in(note: str, position: int) -> str:
@@ -462,7 +208,7 @@ def _measure_in(note: str, position: int) -> str:
         if position in (pair.start(1), pair.start(2)):
             return "blood pressure"
     begin = max(0, position - 40, note.rfind("\n", 0, position), note.rfind("; ", 0, position))
-    named = [m for m in _MEASURE.finditer(note, begin, position)]
+    named = [m for m in MEASURE.finditer(note, begin, position)]
     if (
         not named
         or len(_NUMBER.findall(note[named[-1].end() : position])) > 1
@@ -471,7 +217,7 @@ def _measure_in(note: str, position: int) -> str:
         return ""
     if re.search(r"\d%?, [A-Za-z]", note[named[-1].end() : position]):  # "platelets 480, CRP 36"
         return ""
-    return _MEASURE_OF[named[-1].group().casefold()]
+    return MEASURE_OF[named[-1].group().casefold()]
 
 
 def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
@@ -482,24 +228,39 @@ def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
             (None, source.passage(at[0])) if at else ("unsupported_medication", _nearest(claim, source, note))
         )
     found = source.number(claim.value, claim.unit)
+    if not found and claim.kind == "number" and (claim.name in _THOUSANDS or claim.value >= 1000):
+        powers = (1e3, 1e-3, 1e5, 1e-5)  # "eleven thousand six hundred", 11.6; 1.4 lakh
+        found = [m for power in powers for m in source.by_value.get(round(claim.value * power, 4), [])]
+    if not found and claim.name == "temperature":
+        found = _converted(claim, source)
     if claim.kind == "dose":
         drug = source.drug(claim.name)
         if not drug:
             return None, ""  # reported once, with the medication
         near = [m for m in found if any(abs(m.at - at) <= NEAR for at in drug)]
-        owned = [m for m in near if source.taken(m) in (SUBSTANCE[claim.name], None)]
+        owners = [(m, source.taken(m)) for m in near]
+        owned = [m for m, substances in owners if not substances or SUBSTANCE[claim.name] in substances]
         if near and (owned or SUBSTANCE[claim.name] not in source.drugs):
             return None, source.passage((owned or near)[0].at)
         meant = [m for m in found if source.last_named(m) == SUBSTANCE.get(claim.name, -1)]
         if meant:  # "Let's go up to seventy-five": of the medication named last, however long ago
             return None, source.passage(meant[0].at)
-        if derived := worked_out(note, claim, source.mentions):
-            return None, source.passage(derived.at)
+        derived = worked_out(note, claim, source.mentions) or in_tablets(claim, source.mentions, drug)
+        if derived or (claim.value in (75, 81) and {"baby", "low"} & {source.words[at - 1] for at in drug}):
+            return None, source.passage(derived.at if derived else drug[0])
         return "wrong_dose", source.passage(drug[0])
     if not found:
         derived = worked_out(note, claim, source.mentions) or in_date(
             note, claim, source.mentions, source.words
         )
+        if (
+            claim.unit in ("hours", "hourly", "h")
+            and claim.value
+            and 24 / claim.value in said_frequencies(source.text)
+        ):
+            return None, ""  # "q6h" of what is taken four times a day
+        if year := _short_year(claim, source):
+            return None, source.passage(year.at)
         if derived:
             return None, source.passage(derived.at)
         return "unsupported_number", _nearest(claim, source, note)
@@ -520,6 +281,27 @@ def judge(claim: Claim, source: Source, note: str) -> tuple[str | None, str]:
     return ("wrong_number", source.passage(rival.at)) if rival else (None, source.passage(found[0].at))
 
 
+def _short_year(claim: Claim, source: Source) -> Mention | None:
+    """A year that was said by its last two figures: "ninety-two", "in oh-eight"."""
+    if claim.unit or not 1930 <= claim.value <= 2049:
+        return None
+    said = source.by_value.get(claim.value % 100, [])
+    return next((m for m in said if m.unit is None and source.words[m.at - 1] in _YEAR_AHEAD), None)
+
+
+def _converted(claim: Claim, source: Source) -> list[Mention]:
+    """A temperature that was said on the other scale, rounded."""
+    celsius = claim.value if claim.value < 50 else (claim.value - 32) / 1.8
+    other = celsius * 1.8 + 32 if claim.value < 50 else celsius
+    return [m for m in source.mentions if abs(m.value - other) <= 0.11 and 34 <= celsius <= 43]
+
+
+_THOUSANDS = {"white cells", "platelets"}
+_YEAR_AHEAD = set(
+    "in since from of nineties nineteen until till around about or spring summer autumn fall winter early late".split()
+)
+
+
 def _said_of_it(claim: Claim, source: Source, note: str, found: list[Mention]) -> Mention | None:
     """Another amount in this unit that is said of what the claim is about, where the claim's own never is.
 
@@ -527,7 +309,7 @@ def _said_of_it(claim: Claim, source: Source, note: str, found: list[Mention]) -
     """
     if claim.unit not in UNITS or UNITS[claim.unit][0] not in ("time", "long"):
         return None
-    about = _stems(_sentence(claim, note)) - {unit[:5] for unit in UNITS}
+    about = stems(_sentence(claim, note)) - {unit[:5] for unit in UNITS}
     if any(about & source.around(m) or (m.unit and source.is_reply(m)) for m in found):
         return None
     rivals = [
@@ -538,16 +320,6 @@ def _said_of_it(claim: Claim, source: Source, note: str, found: list[Mention]) -
     return max(rivals, key=lambda m: len(about & source.around(m)), default=None)
 
 
-def _stems(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[a-z]{4,}", text.casefold()) if word not in _COMMON}
-
-
-_COMMON = set(
-    "that this with have been they from what your were will when then just like about okay right patient reports states "
-    "notes over last past next ago days weeks months years hours doctor well going know some also there every since".split()
-)
-
-
 def _sentence(claim: Claim, note: str) -> str:
     begin = max(note.rfind(". ", 0, claim.start), note.rfind("\n", 0, claim.start)) + 1
     end = min(
@@ -556,56 +328,5 @@ def _sentence(claim: Claim, note: str) -> str:
     return note[begin:end]
 
 
-def _corrections(words: list[str]) -> list[tuple[int, int]]:
-    """Token spans of phrases by which a speaker takes something back."""
-    found: list[tuple[int, int]] = []
-    for start in range(len(words)):
-        for phrase in _CORRECTIONS:
-            if words[start : start + len(phrase)] == phrase and not (found and start < found[-1][1]):
-                found.append((start, start + len(phrase)))
-                break
-    return found
-
-
 def _nearest(claim: Claim, source: Source, note: str) -> str:
     return source.nearest(set(re.findall(r"[a-z]{4,}", _sentence(claim, note).casefold())))
-
-
-def _short(text: str, centre: int, width: int = 160) -> str:
-    text = text.strip()
-    if len(text) <= width:
-        return text
-    begin = max(0, min(len(text) - width, centre - width // 2))
-    return ("…" if begin else "") + text[begin : begin + width] + ("…" if begin + width < len(text) else "")
-
-
-def _same_amount(value: float, unit: str, other: float, other_unit: str) -> bool:
-    """One amount in two units; 1.5 weeks and 10 days, a month and 4 weeks pass for one."""
-    (dimension, factor), (other_dimension, other_factor) = UNITS[unit], UNITS[other_unit]
-    if {dimension, other_dimension} == {"time", "long"}:
-        first, second = value * factor, other * other_factor
-        days, months = (first / 1440, second) if dimension == "time" else (second / 1440, first)
-        return months > 0 and 28 <= days / months <= 31
-    if dimension != other_dimension:
-        return False
-    apart = abs(other * other_factor - value * factor)
-    loose = 0.05 if dimension == "time" and factor != other_factor and value * factor >= 7 * 1440 else 1e-9
-    return apart <= loose * max(1e-12, value * factor)
-
-
-def _compatible(first: str | None, second: str | None) -> bool:
-    """Units do not contradict each other: one is missing, or both are the same size of the same dimension."""
-    if NAMED in (first, second):
-        return first is None or second is None
-    if first not in UNITS or second not in UNITS:
-        return True
-    return UNITS[first] == UNITS[second]
-
-
-def _drugs(words: list[str]) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for position, word in enumerate(words):
-        name = word if word in SUBSTANCE else word.removesuffix("s")  # "two advils"
-        if name in SUBSTANCE:
-            found.setdefault(SUBSTANCE[name], []).append(position)
-    return found

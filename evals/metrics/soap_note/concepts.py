@@ -46,7 +46,7 @@ bloating; bloated
 blood in the stool; bloody stools; blood in your stool; blood in my stool; blood in stools; blood in stool; blood in your stools; hematochezia; rectal bleeding; bloody stool; haematochezia; pr bleeding; pr bleed; blood in the poo; blood in the motions; blood when you go
 black stools; melena; tarry stools; dark stools; black stool; dark or black stools; malaena; melaena; black poo
 dysphagia; trouble swallowing; difficulty swallowing; hard to swallow; painful to swallow; swallowing problems; swallowing difficulty; problems swallowing; trouble with swallowing; inability to swallow; food getting stuck; food sticking
-dysuria; burning when you pee; burning when i pee; burning with urination; burning on urination; pain with urination; painful urination; stings when i pee; pain when you urinate; burns when i pee; burning when you urinate; pain when urinating; burning micturition; burning urine; burning in urine; burning when passing urine; pain passing urine; stinging; burning or stinging; stings when you pee; stings to pee; hurts to pee; hurt to pee; pain when you pee; burn when you pee; burns when you pee; burns to pee; pain on urination
+dysuria; burn when you go; burning when you go; sting when you go; burns when i go; stings when i go; burning when you pee; burning when i pee; burning with urination; burning on urination; pain with urination; painful urination; stings when i pee; pain when you urinate; burns when i pee; burning when you urinate; pain when urinating; burning micturition; burning urine; burning in urine; burning when passing urine; pain passing urine; stinging; burning or stinging; stings when you pee; stings to pee; hurts to pee; hurt to pee; pain when you pee; burn when you pee; burns when you pee; burns to pee; pain on urination
 urinary frequency; frequent urination; urinating more; peeing more; peeing a lot; polyuria; urinating a lot; going to the bathroom a lot; increased urination; increased urinary frequency; passing urine often; passing water often; freq; peeing all the time
 urinary urgency; urgency
 hematuria; blood in your urine; blood in my urine; blood in the urine; blood in urine; bloody urine; haematuria; blood in the pee; blood in your pee; blood in wee; visible blood
@@ -56,9 +56,9 @@ vaginal discharge; pv discharge; discharge down below
 itching; itchy; itch; itches; pruritus; pruritic; scratching; scratchy
 rash; rashes; hives; urticaria; exanthem; eruption; rashy; spots on the skin; skin rash
 numbness; numb; loss of feeling; loss of sensation; numb patches; go to sleep; goes to sleep; hypoesthesia; reduced sensation; sensory loss
-tingling; pins and needles; tingly; paresthesia; paresthesias; paraesthesia; paraesthesias; pins & needles; prickling; prickly
+tingling; p&n; p+n; pins/needles; pins and needles; tingly; paresthesia; paresthesias; paraesthesia; paraesthesias; pins & needles; prickling; prickly
 weakness; muscle weakness; weak; limb weakness; loss of power; loss of strength; lost strength
-seizures; seizure; fits; convulsion; convulsions; fitting
+seizures; seizure; fits; convulsion; convulsions; fitting; convulsive seizure; convulsive seizures
 tremor; tremors; shaking hands; shaky hands; shakiness; tremulous; shaky
 memory loss; forgetful; forgetfulness; memory problems; forgetting
 confusion; confused; disoriented; muddled; delirium; disorientation; muddled up
@@ -66,7 +66,7 @@ insomnia; trouble sleeping; difficulty sleeping; cannot sleep; can't sleep; slee
 snoring; snore; snores; snore loudly
 anxiety; anxious; panic attacks; panic attack; nervous; anxious mood; on edge; nervousness; panic; panicky
 depressed; depressed mood; feeling down; low mood; feeling low; hopeless; depression; feeling depressed; mood is low; depressive symptoms; feel down; felt down; feel low; down or depressed; sad; sadness
-suicidal ideation; suicidal thoughts; hurting yourself; harming yourself; thoughts of self-harm; self-harm; suicidal; hurt yourself; harm yourself; thoughts of suicide; thoughts of harming; thoughts of ending; ending your life; life isn't worth; end your life; thoughts of death; better off dead; not worth living; thoughts of killing; kill yourself; killing yourself; self harm; harm to yourself; homicidal; suicidality; hurting myself; hurt myself; harming myself; dark thoughts; thoughts of hurting yourself; suicide
+suicidal ideation; si; suicidal thoughts; hurting yourself; harming yourself; thoughts of self-harm; self-harm; suicidal; hurt yourself; harm yourself; thoughts of suicide; thoughts of harming; thoughts of ending; ending your life; life isn't worth; end your life; thoughts of death; better off dead; not worth living; thoughts of killing; kill yourself; killing yourself; self harm; harm to yourself; homicidal; suicidality; hurting myself; hurt myself; harming myself; dark thoughts; thoughts of hurting yourself; suicide
 hallucinations; hearing voices; seeing things; hear voices; hearing or seeing things; psychotic symptoms; psychosis; seeing or hearing things
 loss of appetite; poor appetite; decreased appetite; no appetite; appetite loss; appetite is down; not hungry; anorexia; lost appetite; off food; off his food; off her food; off my food; reduced appetite; not eating; lost my appetite; lost your appetite; appetite is poor; low appetite; diminished appetite
 thirst; thirsty; polydipsia; excessive thirst
@@ -88,7 +88,7 @@ trauma; head injury; head trauma; hit your head; hit my head; injury; injuries; 
 murmur; murmurs; heart murmur; extra sounds
 gallops; gallop
 rubs; friction rub
-crackles; rales; crepitations; crackle; creps; crackly; crep
+crackles; basal creps; rales; crepitations; crackle; creps; crackly; crep
 rhonchi; ronchi
 tenderness; tender; sore to touch; tender to palpation; ttp; sore when i press; sore when i push; hurts when i press; hurt when i press; pain when i press; tenderness on palpation; painful to touch; sore there; tender on palpation; hurts to press
 guarding; peritonism; rigidity
@@ -101,12 +101,12 @@ cyanosis; blue lips; cyanosed; cyanotic
 crepitus; grinding
 effusion; fluid in the joint; fluid in your knee; joint fluid; fluid in the knee; effusions
 carotid bruits; carotid bruit; bruits; bruit
-fracture; fractures; broken bone; broken bones; fractured
+fracture; fractures; hairline crack; broken bone; broken bones; fractured
 dislocation; dislocated; subluxation; out of joint
 pneumonia
 exudate; exudates; white patches; pus; purulence; exudative; purulent; white stuff on; purulent discharge; white spots
 drainage; oozing; discharge; weeping; draining; leaking; oozes; discharging
-ulcers; ulcer; ulceration; open sores; sores; mouth ulcers; oral ulcers; canker sores; ulcerated
+ulcers; ulcer; ulceration; open sores; sores; ulcerated
 infection; infected
 blood clot; blood clots; clots; dvt; deep vein thrombosis; thrombosis; clot; pulmonary embolism; vte
 hernia; hernias
@@ -135,7 +135,7 @@ aura; auras; zigzags; visual aura; sparkles; prodrome; zigzag lines; zigzag; vis
 hoarseness; hoarse; hoarse voice; voice change; voice changes; lost my voice; voice hoarse; change in your voice
 sneezing; sneeze; sneezes
 watery eyes; tearing
-orthopnea; orthopnoea; propped up; extra pillows; lying flat; extra pillow; more pillows; lie flat; sleep propped up; sleep sitting up; waking up breathless; wake up breathless
+orthopnea; orthopnoea; propped up; extra pillows; lying flat; extra pillow; more pillows; lie flat; sleep propped up; sleep sitting up
 vaginal bleeding; pv bleed; pv bleeding; bleeding down below; spotting; vaginal bleed
 fluid leak; leaking fluid; leakage of fluid; waters breaking; srom; waters gone; gush of fluid; rupture of membranes; waters broken; loss of fluid
 contractions; tightenings; contraction; contracting
@@ -148,9 +148,9 @@ dark urine; urine dark; tea coloured urine; tea-colored urine; coke coloured uri
 pale stools; pale stool; clay stools; clay colored stools
 clubbing; clubbed
 pneumothorax; collapsed lung
-mouth sores; sores in the mouth; sores in your mouth; sore mouth
+mouth sores; mouth ulcers; oral ulcers; mouth ulcer; ulcers in the mouth; canker sores; sores in the mouth; sores in your mouth; sore mouth
 phonophobia; sensitivity to sound; noise bothers; sound bothers; noise bother; sound sensitivity; sensitive to noise; sensitive to sound
-pnd; paroxysmal nocturnal dyspnea; paroxysmal nocturnal dyspnoea
+pnd; wake up breathless at night; paroxysmal nocturnal dyspnea; paroxysmal nocturnal dyspnoea
 sleep apnea; stop breathing; stops breathing; apneas; apnoea; apneic episodes; gasping; witnessed apneas
 dry mouth; mouth dry; xerostomia; dryness of the mouth; mouth is dry
 dry eyes; eyes dry; dryness of the eyes; eyes are dry
@@ -211,7 +211,7 @@ NOT_FINDINGS = re.compile(  # words that hold a concept's name and mean somethin
     r"travel(?:ing|ling)? (?:mug|plans?|insurance)|worry about|don't worry|infection last|last infection|low back|broken (?:english|car|glass|down|my glasses|heart|record)|"
     r"ringing (?:the|me|us|you)|radiation (?:therapy|oncolog\w+|treatment)|catching up|catching a|clicking on|smoke (?:alarm|inhalation|break)|"
     r"fits (?:well|in|with|the|me|you|him|her|his|that|better|nicely)|bright light(?:s)? in|accidents? and emergency|sweat(?:er|pants|shirt)\w*|"
-    r"(?:double|weak|strong|black) (?:tea|coffee)|blackout (?:curtain|blind)\w*)"
+    r"(?:double|weak|strong|black) (?:tea|coffee)|blackout (?:curtain|blind)\w*|numb(?:ed|ing)? (?:it|you|the|your|that|this|up)\b)"
 )
 # A concept before one of these words is the name of a thing: "headache diary", "fracture clinic".
 COMPOUND = re.compile(

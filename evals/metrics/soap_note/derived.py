@@ -51,6 +51,28 @@ def worked_out(note: str, claim: Any, mentions: list[Mention]) -> Mention | None
     return None
 
 
+def in_tablets(claim: Any, mentions: list[Mention], drug: list[int]) -> Mention | None:
+    """A strength near its medication (token positions ``drug``) times the tablets taken of it: half of a fifty."""
+    strengths = [m for m in mentions if any(abs(m.at - at) <= 20 for at in drug)]
+    tablets = [
+        m
+        for m in mentions
+        if m.value != 1 and (m.value == 0.5 or (m.unit in UNITS and UNITS[m.unit][0] == "pieces"))
+    ]
+    if claim.name in ("acetaminophen", "paracetamol", "tylenol"):  # two tablets are a gram
+        for m in mentions:
+            if (
+                m.value in (1, 2)
+                and any(0 < m.at - at <= 6 for at in drug)
+                and m.value * 500 == (claim.value * (1000 if claim.unit in ("g", "gram", "grams") else 1))
+            ):
+                return m
+    for strength, count in ((m, other) for m in strengths for other in tablets if m is not other):
+        if abs(strength.at - count.at) <= 6 and abs(strength.value * count.value - claim.value) < 1e-6:
+            return strength
+    return None
+
+
 def in_date(note: str, claim: Any, mentions: list[Mention], words: list[str]) -> Mention | None:
     """The day that is said beside the month, for a number of a date without a year: "5/12"."""
     around = note[max(0, claim.start - 3) : claim.end + 3]

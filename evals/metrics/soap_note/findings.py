@@ -14,6 +14,7 @@ from functools import cache
 
 from .concepts import COMPOUND, CONCEPTS, GENERAL, HABITS, LOCAL, NOT_FINDINGS, apart, places
 from .sections import find_sections
+from .states import STATES, answered, told
 
 PARTS = (
     "knee hip shoulder elbow wrist hand foot ankle leg arm eye jaw neck thigh calf heel toe finger thumb groin rib breast "
@@ -69,7 +70,7 @@ _LOOKS_NEGATIVE = (  # a "no" or "not" here denies nothing
     r"(?:hasn't|has not|has n't) (?:helped|improved|gone away|gotten better|resolved|changed)|can't (?:wait|believe)"
 )
 _NEGATIVE = (
-    r"no|not|n't|without|denies|denied|deny|denying|negative for|negative|never|none|neither|nor|absent|absence of|free of|"
+    r"(?:do|does|did|has|have)(?:n't| n't| not) (?:shown?|reveal|report|demonstrate|note|complain of|present|notice|noticed|reported)|no|not|n't|without|denies|denied|deny|denying|negative for|negative|never|none|neither|nor|absent|absence of|free of|"
     r"free from|no evidence of|no signs? of|no history of|unremarkable for|ruled out|rules out|nil|"
     r"(?:do|does|did|is|was|are|were|have|has|had|would|could|can)(?:n't| n't| not)|cannot|cant|dont|nothing like|lack of|lacks|"
     r"declines|resolved|w/o|non"
@@ -95,7 +96,7 @@ _EVENT = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(
-    r"^\s*(?:(?:is|was|are|were|has been|have been)[ ]+)?(?:[:\-–][ ]*)?(?P<no>absent|free\b|negative|denied|denies|not present|"
+    r"^\s*(?:(?:is|was|are|were|has been|have been)[ ]+)?(?:[:\-–][ ]*)?(?P<no>absent|nah?i+n?\b|[-–]ve\b|\([-–]\)|free\b|negative|denied|denies|not present|"
     r"none|never|ruled out|,?[ ]*(?:no|nil)(?=[ ]*(?:[.;]|$))|no(?=[ ]*(?:[.,;]|$))|(?:is|was|are|were)(?: not| n't|n't)[ ]+(?:present|seen|noted|there|an issue)|"
     r"not (?:present|seen|noted|appreciated|identified|observed))",
     re.IGNORECASE,
@@ -110,21 +111,25 @@ _QUESTION = re.compile(
     re.IGNORECASE,
 )
 _FILLER = r"(?:(?:um|uh|oh|well|okay|ok|hmm|mm|ah|so|you know|honestly|actually|thankfully|luckily|fortunately)\W+)*"
-_NO = re.compile(
-    rf"^\W*{_FILLER}(?:no|nope|nah|not|none|never|neither|negative|nothing|zero|uh-uh|i (?:do n't|don't|do not|have n't|haven't|"
+NO = re.compile(
+    rf"^\W*{_FILLER}(?:(?:god|lord|heavens|goodness|gosh|touch wood|thank god|thankfully|certainly|absolutely|definitely|of course|to be honest|luckily),? (?:no|not)\b|"
+    r"not (?:at all|really|that|since|recently|lately|now|any|yet|a|so far|anymore|in|the|my|for|today|me|particularly|usually|normally|to)\b|not(?=\W*(?:[.!?,;]|$))|"
+    r"(?:does|do|did|has|have|is|was|are|were|had)(?: not|n't)\b|(?:it|he|she|they|that|there) (?:does|do|did|has|have|is|was|are|were|had)(?: not|n't)\b|"
+    rf"no|nope|nah|nahi+n?|ji nahi+n?|nil|none|never|naturally not|neither|negative|nothing|zero|uh-uh|i (?:do n't|don't|do not|have n't|haven't|"
     r"have not|did n't|didn't|am not|was n't|wasn't|'m not)|i'm not|i ain't|it (?:does n't|doesn't|has n't|hasn't)|yeah,? no|"
     r"denies|can't say)\b",
     re.IGNORECASE,
 )
-_YES = re.compile(
-    rf"^\W*{_FILLER}(?:yes|yeah|yep|yup|yea|sure|definitely|absolutely|correct|right|exactly|a little|a bit|some|sometimes|"
-    r"most|often|usually|always|constantly|daily|now and|from time|once|twice|a few|a couple|here and there|of course|only|"
+YES = re.compile(
+    rf"^\W*{_FILLER}(?:yes|haan|ji haan|yeah|yep|yup|yea|sure|definitely|absolutely|correct|right|exactly|a little|a bit|some|sometimes|"
+    r"most|often|on and off|off and on|for (?:a|about|the|\w+ (?:days?|weeks?|months?|seconds?|minutes?))|twice|socially|just about|afraid so|yesterday|last (?:week|night|month|year)|this (?:week|morning)|at (?:night|times)|when (?:i|he|she)|it (?:stings|burns|hurts|itches|comes)|most|often|usually|always|constantly|daily|now and|from time|once|twice|a few|a couple|here and there|of course|only|"
     rf"unfortunately|terribl\w+|awful\w*|still|that too|both|i do|i have|i did|i am|i was|it does|it is|it did|mm-hmm|mhm|uh-huh|occasionally|kind of|quite|lots?|all the time|every)\b",
     re.IGNORECASE,
 )
 
 
-def _mentions(text: str) -> list[tuple[str, int, int]]:
+def mentions_of(text: str) -> list[tuple[str, int, int]]:
+    """``(concept, start, end)`` of every finding that a text names, in its order."""
     names, pattern = _names()
     blocked = [m.span() for m in NOT_FINDINGS.finditer(text.casefold())]
     found = []
@@ -148,6 +153,15 @@ _GONE = re.compile(
     r"subsided|went|disappeared|better|improved|improving|passed|over)\b",
     re.IGNORECASE,
 )
+_NOT_ME = re.compile(
+    r"[^.;?!]{0,30}\bbut (?:not me|i(?:'m not| am not| haven't| don't|'ve never|'ve not| never| do not))\s*(?=[.,;!]|$)",
+    re.IGNORECASE,
+)
+_INLINE = re.compile(  # "any swelling of the ankles no any weight loss no i'm fine"
+    r"(?:\W+\w+){0,3}?\W+(?:(?P<no>no|nope|none|never)|(?P<yes>yes|yeah|yep))\W+(?:any|did|does|was|were|you|okay|ok|i|i'm|it|it's|just|not|never|and|so|alright|right|good|my|well|no|do|have|are|is|"
+    r"thanks?|nothing|none|she|he|a|that's|only)\b",
+    re.IGNORECASE,
+)
 _VERBAL = re.compile(r"den(?:y|ies|ied|ying)|negative|declines|free|\(|[-–−]ve", re.IGNORECASE)
 # An item of a list with one of these is a statement of its own: "no rash, lungs clear, knee swollen".
 _STATE = re.compile(
@@ -167,7 +181,7 @@ _NET = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _FAMILY = re.compile(
-    r"\b(?:in (?:the|his|her|your|my) )?family\b(?! (?:doctor|physician|practice))", re.IGNORECASE
+    r"\b(?:in (?:the|his|her|your|my) )?(?:family|fhx?)\b(?! (?:doctor|physician|practice))", re.IGNORECASE
 )
 _WHEN = re.compile(
     r"^[^,;.]{0,25}?\b(?:at rest|elsewhere|today|now|currently|at present|at the moment|this (?:morning|week|time)|since(?! (?:\d|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))|"
@@ -178,9 +192,13 @@ _ONCE = re.compile(  # there then; what is there on exertion is there, and no de
     r"^[^,;.]{0,15}?\b(?:only|at times|yesterday|last (?:night|week|month|year)|on \w+day|ago|previously)\b",
     re.IGNORECASE,
 )
+_QUALIFIED = re.compile(r"\s+(?:between|after|during|when|while)\b", re.IGNORECASE)
+_THERE = re.compile(
+    r"^\s*(?:(?:is|was|are|were)\s+)?(?:noted|present|positive|evident|\+ve|\(\+\)|\+(?!\w))", re.IGNORECASE
+)
 _NARROW = re.compile(
-    r"\b(?:further|other|new|recent|current|more|additional|active|acute|frank|specific|gross|significant|true|obvious|recurrent|"
-    r"recurrence|repeat|visible|fresh|surrounding|residual|ongoing|much|real)\s+(?:\w+\s+)?$",
+    r"\b(?:further|other|new|recent|current|more|additional|active|acute|full|proper|frank|specific|gross|significant|true|obvious|recurrent|"
+    r"recurrence|repeat|intermenstrual|post-?coital|breakthrough|nocturnal|exertional|pleuritic|visible|fresh|surrounding|residual|ongoing|much|real)\s+(?:\w+\s+)?$",
     re.IGNORECASE,
 )
 
@@ -198,7 +216,7 @@ def _ends_list(sentence: str, trigger: str, began: int, start: int, end: int) ->
     return not re.fullmatch(r"\s*(?:and|any|or)?\s*", items[-1]) or any(len(i.split()) > 4 for i in items)
 
 
-def _polarity(sentence: str, start: int, end: int, spoken: bool = False) -> tuple[bool | None, bool]:
+def polarity(sentence: str, start: int, end: int, spoken: bool = False) -> tuple[bool | None, bool]:
     """``(is it there, is it denied of a time or circumstance only)`` of the concept at ``start:end`` of a sentence.
 
     The last trigger before it decides, unless one follows it. In speech "no," before a comma answers what was asked.
@@ -207,6 +225,20 @@ def _polarity(sentence: str, start: int, end: int, spoken: bool = False) -> tupl
         return False, False
     if COMPOUND.search(sentence[end : end + 25]) or _NET.search(sentence) or _FAMILY.search(sentence):
         return None, False
+    if len(sentence) > 250:  # speech without punctuation
+        answer = _INLINE.match(sentence[end:])
+        if answer and re.search(
+            r"\b(?:any|do you|have you|had|are you|is there|feel)\b",
+            sentence[max(0, start - 45) : start],
+            re.IGNORECASE,
+        ):
+            return answer["no"] is None, False
+        first = max(0, start - 110)
+        return polarity(sentence[first : end + 70], start - first, end - first, spoken)
+    if not spoken and _THERE.match(sentence[end:]) and not COMPOUND.search(sentence[end : end + 25]):
+        return (None if _NET.search(sentence) or _FAMILY.search(sentence) else True), False
+    if _NOT_ME.match(sentence[end:]):
+        return False, False
     state: bool | None = True
     doubtful = conditional = False
     began, trigger = 0, ""
@@ -260,8 +292,8 @@ def in_note(note: str) -> list[Finding]:
     found = []
     for piece in _SENTENCE.finditer(note):
         sentence = piece.group()
-        for concept, start, end in _mentions(sentence):
-            present, limited = _polarity(sentence, start, end)
+        for concept, start, end in mentions_of(sentence):
+            present, limited = polarity(sentence, start, end)
             at = piece.start() + start
             asked = start < (sentence + ",").find(",") and re.search(
                 r"(?:^|[\s,;:(/])\?\s*$", note[: piece.start()]
@@ -274,7 +306,20 @@ def in_note(note: str) -> list[Finding]:
                 present = None
             sites = _places(sentence, start, end)
             found.append(Finding(concept, at, piece.start() + end, present, sites, limited))
-    return found
+        found += _told(sentence, piece.start(), found)
+    return sorted(found, key=lambda f: f.start)
+
+
+def _told(sentence: str, offset: int, found: list[Finding]) -> list[Finding]:
+    """States that a sentence tells, where no finding that it names is in the same words."""
+    if _NET.search(sentence) or _FAMILY.search(sentence):
+        return []
+    return [
+        Finding(concept, offset + start, offset + end, present, _places(sentence, start, end))
+        for concept, start, end, present in told(sentence)
+        if not any(f.concept == concept and f.start < offset + end and offset + start < f.end for f in found)
+        and not re.search(r"\b(?:if|should|when you|unless|until)\b", sentence[:start], re.IGNORECASE)
+    ]
 
 
 @dataclass(frozen=True)
@@ -314,22 +359,38 @@ def in_transcript(transcript: str) -> list[Finding]:
         pieces = list(_SENTENCE.finditer(turn.text))
         for index, piece in enumerate(pieces):
             sentence = piece.group()
-            mentions = _mentions(sentence)
+            mentions = mentions_of(sentence)
+            asks = sentence.rstrip().endswith("?")
+            offset = turn.start + piece.start()
+            answer = (
+                pieces[index + 1].group()
+                if index + 1 < len(pieces)
+                else turns[number + 1].text
+                if number + 1 < len(turns)
+                else ""
+            )
+            if asks:
+                states = answered(sentence, answer)
+                if not states and (YES.match(answer) or NO.match(answer)):
+                    yes = bool(YES.match(answer)) and not NO.match(answer)
+                    states = [(c, a, b, there is yes) for c, a, b, there in told(sentence)]
+                found += [Finding(c, offset + a, offset + b, there) for c, a, b, there in states]
+            else:
+                found += _told(sentence, offset, [])
             if not mentions:
                 continue
-            asks = sentence.rstrip().endswith("?")
             # "Any injury? Fever?" are answered together
             last = index
             while asks and last + 1 < len(pieces) and pieces[last + 1].group().rstrip().endswith("?"):
                 last += 1
             reply = pieces[last + 1].group() if last + 1 < len(pieces) else ""
-            if not (_NO.match(reply) or _YES.match(reply)):
+            if not (NO.match(reply) or YES.match(reply)):
                 reply = turns[number + 1].text if number + 1 < len(turns) and last == len(pieces) - 1 else ""
             # speech recognition leaves question marks out
-            unmarked = not asks and index == len(pieces) - 1 and bool(_NO.match(reply) or _YES.match(reply))
+            unmarked = not asks and index == len(pieces) - 1 and bool(NO.match(reply) or YES.match(reply))
             heads = [m.group() for m in list(_SENTENCE.finditer(reply))[: 3 if asks else 1]]
-            echoed = {concept for head in heads for concept, _, _ in _mentions(head)}
-            asked = {c for p in pieces[index : last + 1] for c, _, _ in _mentions(p.group())}
+            echoed = {concept for head in heads for concept, _, _ in mentions_of(head)}
+            asked = {c for p in pieces[index : last + 1] for c, _, _ in mentions_of(p.group())}
             for concept, start, end in mentions:
                 opened = not asks and _opens_question(sentence, start, end)
                 limited = False
@@ -337,10 +398,13 @@ def in_transcript(transcript: str) -> list[Finding]:
                     if concept in echoed:
                         continue  # what the answer says of it counts
                     present = _answer(sentence, reply, len(asked), bool(echoed & asked), last > index)
+                    limited = bool(
+                        _NARROW.search(sentence[:start]) or _QUALIFIED.match(sentence[end:])
+                    ) or bool(re.match(r"\W*no\W+not since\b", reply, re.IGNORECASE))
                 elif opened:
                     present = None  # a question that nobody answered in so many words
                 else:
-                    present, limited = _polarity(sentence, start, end, spoken=True)
+                    present, limited = polarity(sentence, start, end, spoken=True)
                     if concept in HABITS and present is False and turn.speaker == clinician:
                         present = None  # an advice
                 at = turn.start + piece.start()
@@ -352,6 +416,10 @@ def in_transcript(transcript: str) -> list[Finding]:
 def _opens_question(sentence: str, start: int, end: int) -> bool:
     """At the end of a turn, soon after words that open a question."""
     opened = [m.start() for m in _QUESTION.finditer(sentence) if m.start() <= start]
+    if opened and re.search(
+        r"(?:n't|\bnot|\bno|\bnever|\bwithout)\b(?:\W+\w+){0,3}\W*$", sentence[: opened[-1]], re.IGNORECASE
+    ):
+        return False  # "I don't have any headache"
     return (
         bool(opened) and len(sentence[opened[-1] : start].split()) <= 12 and len(sentence[end:].split()) <= 14
     )
@@ -372,13 +440,16 @@ _BLANKET = re.compile(  # denies all that was asked, not only what the answer na
 
 def _answer(question: str, reply: str, asked: int, partly: bool, several: bool) -> bool | None:
     """What a reply says of one of ``asked`` findings; ``partly``: it names another one, ``several``: other questions follow."""
-    if _NO.match(reply):
+    if NO.match(reply):
         if asked > 1 and (partly or not _BLANKET.match(reply)):
             return None
         return False
-    if _YES.match(reply) and not several:
+    if YES.match(reply) and not several:
         if re.search(r"\b(?:no|not|n't|never|without)\b", question, re.IGNORECASE):
-            return None  # "so no fever?" "right."
+            confirms = re.match(
+                rf"^\W*{_FILLER}(?:right|correct|exactly|that's right|true)\b", reply, re.IGNORECASE
+            )
+            return False if confirms and asked == 1 else None  # "so no fever?" "right."
         return True if asked == 1 else None
     return None
 
@@ -430,7 +501,12 @@ def _comparable(finding: Finding, heard: dict[str, list[Finding]]) -> list[Findi
     """What a conversation says of a finding of the note, of the same place and without a mere difference of time."""
     every = heard.get(finding.concept) or heard.get(GENERAL.get(finding.concept, ""), [])
     said = [f for f in every if f.present is not None]
-    if finding.concept in LOCAL or GENERAL.get(finding.concept) in LOCAL:
+    if (
+        finding.concept in LOCAL
+        or GENERAL.get(finding.concept) in LOCAL
+        or finding.concept.endswith(" test")
+        or finding.concept in STATES
+    ):
         said = [f for f in said if not apart(set(finding.sites), set(f.sites))]
         said = [f for f in said if f.sites & finding.sites] or said
     return [f for f in said if f.present is finding.present or not (finding.limited or f.limited)]

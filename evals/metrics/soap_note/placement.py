@@ -9,7 +9,7 @@ Does not cover: sentences without such signs, assessment against plan (they shar
 
 import re
 
-from .sections import Section, find_sections
+from .sections import HEADINGS, Section, find_sections, words_in
 
 # Signs of a part and their weights. A sentence belongs to a part that leads by MARGIN.
 SIGNS: dict[str, list[tuple[float, str]]] = {
@@ -42,6 +42,7 @@ SIGNS: dict[str, list[tuple[float, str]]] = {
     ],
 }  # fmt: skip
 MARGIN = 2.0
+WHOLE = 2.0  # points of another part in a section without any of its own
 _COMPILED = {
     part: [(weight, re.compile(pattern, re.IGNORECASE)) for weight, pattern in signs]
     for part, signs in SIGNS.items()
@@ -81,6 +82,21 @@ def misplaced(note: str, sections: list[Section]) -> tuple[list[tuple[int, int, 
         foreign = [item for item in signed if item[0] not in own]
         good += len(signed) - len(foreign)
         kinds = {part: [item for item in foreign if item[0] == part] for part in GROUP.values()}
+        whole = _points(note[section.head_end : section.end])
+        rival = max((name for name in whole if name not in own), key=lambda name: whole[name])
+        if (
+            whole[rival] >= (WHOLE if "plan" not in own else 2 * WHOLE)
+            and words_in(note, section) >= 8
+            and not any(whole[name] for name in own)
+            and 2 * whole[rival] > sum(whole.values())
+            and section.parts != ("assessment",)
+        ):
+            text = note[section.head_end : section.end]
+            start = section.head_end + len(text) - len(text.lstrip())
+            hits.append(
+                (start, section.head_end + len(text.rstrip()), f"{rival}, not {'/'.join(section.parts)}")
+            )
+            continue
         part, most = max(kinds.items(), key=lambda item: len(item[1]), default=("", []))
         if len(most) >= 2 and 2 * len(most) > len(signed):
             hits.append((most[0][1], most[-1][2], f"{part}, not {'/'.join(section.parts)}"))
@@ -91,6 +107,14 @@ def misplaced(note: str, sections: list[Section]) -> tuple[list[tuple[int, int, 
                 lead = len(text) - len(text.lstrip(" \t•*->:"))
                 hits.append((start + lead, end, f"{part}, not {'/'.join(section.parts)}"))
     return hits, good, total
+
+
+def _points(text: str) -> dict[str, float]:
+    """Points of each part over a whole section: each sign counts once."""
+    return {
+        part: sum(weight for weight, pattern in signs if pattern.search(text))
+        for part, signs in _COMPILED.items()
+    }
 
 
 def _strong(sentence: str, part: str, own: set[str]) -> bool:
@@ -117,19 +141,84 @@ def restarts(sections: list[Section]) -> list[Section]:
     return found
 
 
+# Kinds of section that a visit note of many headings has, by the names they go by.
+_KINDS = {
+    "history": "history of present illness, hpi, subjective, s, history, interval history, history of presenting illness, "
+    "history of presenting complaint, hpc, presenting complaint, review of systems, review of symptoms, ros",
+    "exam": "physical exam, physical examination, exam, examination, on examination, o/e, objective, o",
+    "results": "results, test results, lab results, labs, laboratory data, diagnostic results, imaging, investigations, objective, o",
+}
+_KIND_OF = {name: {kind for kind, names in _KINDS.items() if name in names.split(", ")} for name in HEADINGS}
+_EXAMINED = re.compile(  # an examination that is spoken out
+    r"\b(?:(?:on|your|quick|the|a|do a|physical) exam\w*|lungs (?:are|sound)|heart (?:sounds|is regular)|tender(?:ness)? (?:to|on|over)|palpat\w+|"
+    r"range of motion|i hear|when i press|does (?:it|that) hurt when i|breath sounds|murmur|clear to auscultation|take a (?:quick )?look at|let me (?:take a )?(?:look|listen|examine))\b",
+    re.IGNORECASE,
+)
+_TESTED = re.compile(
+    r"\b(?:x-?rays?|mri|ct scan|ultrasound|echo\w*|ekg|ecg|labs?|blood ?work|results?|hemoglobin|a1c|urinalysis)\b[^.?\n]{0,80}\b(?:show\w*|look\w*|came back|was|is|were|are|reveal\w*|normal)\b",
+    re.IGNORECASE,
+)
+
+
+def unwritten(note: str, transcript: str, sections: list[Section]) -> list[tuple[str, str]]:
+    """``(kind, why)``: a note of many headings without its history, or without the examination or results that were spoken out."""
+    names = {section.name for section in sections if words_in(note, section)}
+    kinds = {kind for name in names for kind in _KIND_OF[name]}
+    if len(names) < 3 or not names & _LONG:
+        return []
+    missing = [("history", "no history of the present illness")] if "history" not in kinds else []
+    spoken = {m.group().casefold() for m in _EXAMINED.finditer(transcript)}
+    if "exam" not in kinds and len(spoken) >= 3:
+        missing.append(("physical exam", "; ".join(sorted(spoken))[:120]))
+    if "results" not in kinds and not _TESTED.search(note) and (found := _TESTED.search(transcript)):
+        missing.append(("results", found.group()[:120]))
+    return missing
+
+
+_LONG = frozenset(
+    (
+        "chief complaint",
+        "history of present illness",
+        "physical exam",
+        "review of systems",
+        "assessment and plan",
+        "results",
+    )
+)
+
+
 def dropped(note: str, reference: str, sections: list[Section]) -> list[tuple[str, str]]:
     """``(heading, its first words)`` of every section of a reference whose content is hardly in the note.
 
-    Hardly: under a quarter of its longer words, of which there must be at least four, and no heading of that name.
+    Hardly: no heading of that name, and under a quarter of its longer words, of which there must be at least four, or
+    under an eighth of its runs of three words and no other heading of its kind.
     """
     have = set(re.findall(r"[a-z0-9]{4,}|\d+", note.casefold()))
+    runs = _runs(note)
     names = {section.name for section in sections}
+    kinds = {kind for name in names for kind in _KIND_OF[name]}
     missing = []
     for section in find_sections(reference):
         content = reference[section.head_end : section.end]
         wanted = set(re.findall(r"[a-z0-9]{4,}|\d+", content.casefold()))
         if len(wanted) < 4 or section.name in names:
             continue
-        if len(wanted & have) < 0.25 * len(wanted):
+        wanted_runs = _runs(content)
+        replaced = bool(_KIND_OF[section.name] & kinds) or any(
+            set(s.parts) == set(section.parts) and s.name in _WHOLE_PARTS for s in sections
+        )
+        gone = len(wanted_runs & runs) < 0.125 * len(wanted_runs) and not replaced
+        if len(wanted & have) < 0.25 * len(wanted) or gone:
             missing.append((section.name, " ".join(content.split())[:120]))
     return missing
+
+
+_WHOLE_PARTS = frozenset(
+    ("subjective", "objective", "assessment", "plan", "s", "o", "a", "p", "assessment and plan")
+)
+
+
+def _runs(text: str) -> set[tuple[str, str, str]]:
+    """Every three words that follow each other."""
+    words = re.findall(r"\w+", text.casefold())
+    return set(zip(words, words[1:], words[2:], strict=False))

@@ -14,12 +14,17 @@ import evaluate
 from rapidfuzz.distance import LCSseq
 from rouge_score.tokenizers import DefaultTokenizer
 
-from .claims import Source, find_claims, judge
-from .facts import allergies, dates, sides
+from .allergies import allergies
+from .claims import find_claims, judge
+from .dates import dates
 from .findings import flips, in_note
+from .frequency import changed
+from .lexical import against_reference, contradicted
 from .medications import SUBSTANCE
-from .placement import dropped, misplaced, restarts
+from .placement import dropped, misplaced, restarts, unwritten
 from .sections import PARTS, find_sections, words_in
+from .sides import sides
+from .source import Source
 
 LIBRARIES = ("rapidfuzz", "rouge-score")
 OPTIONAL = ("transcripts", "references", "metadata")  # columns that may be empty
@@ -123,10 +128,21 @@ def _judge(note, transcript, reference, extra, required):
         evidence += _grounding(note, reference, source, subscores)
     if transcript or reference:
         wrong, judged = flips(note, transcript, reference)
+        further = contradicted(note, transcript) if transcript else []
+        further += against_reference(note, reference) if reference else []
+        for flip in further:
+            if all(f.finding.end <= flip.finding.start or flip.finding.end <= f.finding.start for f in wrong):
+                wrong.append(flip)
+                judged += 1
         subscores["negation"] = _share(judged - len(wrong), judged)
         for flip in wrong:
             support = _turn_at(transcript, flip.at) or f"the {flip.by}"
             evidence.append(_hit("flipped_negation", note, flip.finding.start, flip.finding.end, support))
+    if transcript and not reference:
+        evidence += [
+            _hit("dropped_section", note, 0, 0, f"{name}: {why}")
+            for name, why in unwritten(note, transcript, sections)
+        ]
     if reference:
         subscores["completeness"] = _completeness(note, reference, source)
         subscores["brevity"] = min(1.0, 1.25 * len(reference.split()) / max(1, len(note.split())))
@@ -153,7 +169,15 @@ def _grounding(note, reference, source, subscores):
         counted[0] += error is None
         if error:
             evidence.append(_hit(error, note, claim.start, claim.end, support))
-    for hits, count in (sides(note, source), allergies(note, source.text, reference), dates(note, source)):
+    named = [
+        (c.start, c.end, c.name) for c in find_claims(note) if c.kind == "medication" and c.name in SUBSTANCE
+    ]
+    for hits, count in (
+        sides(note, source),
+        allergies(note, source.text, reference),
+        dates(note, source),
+        changed(note, source, named),
+    ):
         tally["other"][1] += max(count, len(hits))
         tally["other"][0] += max(0, count - len(hits))
         evidence += [_hit(*(kind, note, start, end, support)) for kind, start, end, support in hits]
