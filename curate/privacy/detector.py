@@ -265,10 +265,8 @@ class Detector:
             name = meta.get("rule") or meta.get("recognizer_name") or "unknown"
             found.append(Finding(start, end, kind, float(item.score), name, meta.get("reason", "")))
         if self._encoder:
-            found += [
-                Finding(*seen.original(s, e), _TOUCH, 0.0, _TOUCH)
-                for s, e in self._encoder.touched(seen.text)
-            ]
+            places = [seen.original(s, e) for s, e in self._encoder.touched(seen.text)]
+            found += [Finding(start, end, _TOUCH, 0.0, _TOUCH) for start, end in places]
         return sorted(found, key=lambda f: (f.start, f.end, f.entity_type, f.recognizer))
 
     def _finish(
