@@ -186,11 +186,14 @@ class Detector:
     def scan(self, texts: Sequence[str], *, cache: ScanCache | None = None) -> list[list[Finding]]:
         """Findings of each text, each text a document of its own. Offsets count code points; findings of a text
         are disjoint and in order. Raises `ScanFailed` when a recognizer fails on one of them."""
-        scans = self.scan_records([{"": text} for text in texts], cache=cache)
-        for index, scan in enumerate(scans):
-            if scan.error:
-                raise ScanFailed(f"Text {index}: {scan.error}")
-        return [scan.findings[""] for scan in scans]
+        distinct = list(dict.fromkeys(texts))
+        scans = dict(
+            zip(distinct, self.scan_records([{"": text} for text in distinct], cache=cache), strict=True)
+        )
+        for index, text in enumerate(texts):
+            if scans[text].error:
+                raise ScanFailed(f"Text {index}: {scans[text].error}")
+        return [list(scans[text].findings[""]) for text in texts]
 
     def scan_record(
         self, fields: Mapping[str, str], *, cache: ScanCache | None = None

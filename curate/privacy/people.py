@@ -112,8 +112,8 @@ def written(names: Iterable[str]) -> set[str]:
     words = {
         w for name in names for w in re.findall(r"[^\W\d_]{3,}", name) if w[0].isupper() and not w.isupper()
     }
-    known = lexicon.not_names() | lexicon.cities() | lexicon.regions() | _PARTICLES
-    return {w for w in words if not _ROLE.fullmatch(w) and lexicon.fold(w) not in known}
+    known = (lexicon.not_names(), lexicon.cities(), lexicon.regions(), _PARTICLES)
+    return {w for w in words if not _ROLE.fullmatch(w) and not any(lexicon.fold(w) in some for some in known)}
 
 
 def full_names(names: Iterable[str]) -> set[str]:
