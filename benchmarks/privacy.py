@@ -30,7 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from curate.privacy import Detector, ScanCache, dates, patterns, pseudonymize, residual
+from benchmarks._identifiers import CARRIERS, GENERATORS
+from curate.privacy import Detector, ScanCache, dates, pseudonymize, residual
 from curate.privacy.corpus import read_corpus, sealed_styles
 from curate.privacy.stock import analyze_many
 
@@ -296,82 +297,6 @@ def passes(scores: Scores) -> bool:
         getattr(scores, name) >= goal if up else getattr(scores, name) <= goal
         for _, name, goal, up in QUALITY
     )
-
-
-# --- generated identifiers
-
-
-def _with_check(digits: str, ok: Callable[[str], bool]) -> str:
-    return next(digits + str(c) for c in range(10) if ok(digits + str(c)))
-
-
-def _gstin(rng: random.Random) -> str:
-    body = f"{rng.randint(1, 37):02d}{_letters(rng, 3)}P{_letters(rng, 1)}{rng.randint(0, 9999):04d}{_letters(rng, 1)}{rng.randint(1, 9)}Z"
-    return next(body + c for c in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ" if patterns.gstin_ok(body + c))
-
-
-def _letters(rng: random.Random, count: int) -> str:
-    return "".join(rng.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ") for _ in range(count))
-
-
-def _digits(rng: random.Random, count: int, first: str = "123456789") -> str:
-    return rng.choice(first) + "".join(rng.choice("0123456789") for _ in range(count - 1))
-
-
-def _grouped(rng: random.Random, number: str, sizes: Sequence[int]) -> str:
-    sep = rng.choice([" ", "-", ""])
-    parts, pos = [], 0
-    for size in sizes:
-        parts.append(number[pos : pos + size])
-        pos += size
-    return sep.join(parts)
-
-
-def _phone(rng: random.Random) -> str:
-    number = _digits(rng, 10, "6789")
-    body = rng.choice(
-        [
-            number,
-            f"{number[:5]} {number[5:]}",
-            f"{number[:5]}-{number[5:]}",
-            f"{number[:3]} {number[3:6]} {number[6:]}",
-        ]
-    )
-    return rng.choice(["", "+91 ", "+91-", "0", "91 "]) + body
-
-
-def _email(rng: random.Random) -> str:
-    name = "".join(rng.choice("aeioubcdfghklmnprstv") for _ in range(rng.randint(3, 9)))
-    return f"{name}{rng.choice(['.', '_', '', '-'])}{rng.choice('abcdefgh')}{rng.randint(0, 99)}@{rng.choice(['gmail.com', 'firm.co.in', 'mail.example', 'uni.edu'])}"
-
-
-GENERATORS: dict[str, Callable[[random.Random], str]] = {
-    "AADHAAR": lambda r: _grouped(
-        r, _with_check(_digits(r, 11, "23456789"), patterns.verhoeff_ok), (4, 4, 4)
-    ),
-    "PAN": lambda r: (
-        f"{_letters(r, 3)}{r.choice('ABCFGHLJPT')}{_letters(r, 1)}{r.randint(0, 9999):04d}{_letters(r, 1)}"
-    ),
-    "GSTIN": _gstin,
-    "IFSC": lambda r: f"{_letters(r, 4)}0{r.randint(0, 999999):06d}",
-    "UPI": lambda r: (
-        f"{_email(r).split('@')[0]}@{r.choice(['okaxis', 'ybl', 'paytm', 'upi', 'oksbi', 'ibl', 'apl'])}"
-    ),
-    "PHONE": _phone,
-    "EMAIL": _email,
-    "CARD": lambda r: _grouped(r, _with_check(_digits(r, 15, "45"), patterns.luhn_ok), (4, 4, 4, 4)),
-    "IP": lambda r: ".".join(str(r.randint(1, 254)) for _ in range(4)),
-    "ACCT": lambda r: _digits(r, r.randint(9, 16)),
-}
-# Sentences around them, none from the tuning data; {x} is the identifier. Accounts always have their word.
-CARRIERS = (
-    "can you check {x} for me please",
-    "It should be {x}, I typed it twice.",
-    "{x} - that is what the form says",
-    "details below\n\n{x}\n\nthanks in advance",
-    "Details ({x}) were shared on the earlier thread.",
-    "mine is {x} and hers is different",
-)
 
 
 def identifiers(count: int, seed: int = 11) -> dict[str, list[Document]]:
