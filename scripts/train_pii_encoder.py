@@ -4,10 +4,11 @@ documents and of single lines, the augmentation of `train_pii_model`, calibratio
 writing the asset with its card. Does not cover: the sealed split, whose files are not opened; the comparison of both
 models (``scripts/compare_pii_models.py``).
 
-    python scripts/train_pii_encoder.py --stop-after 3 --out apart         # holds the calibration styles out
-    python scripts/train_pii_encoder.py --start apart --epochs 2 --rate 1e-4 --out curate/privacy/encoder_model
+    python scripts/train_pii_encoder.py --epochs 4 --lean 1.4 --out apart     # holds the calibration styles out
+    python scripts/train_pii_encoder.py --start apart --epochs 2 --copies 1 --rate 1e-4 \\
+        --out curate/privacy/encoder_model
 
-Needs the extra ``encoder`` (the base model's wheel; its files are checked by hash). One thread, no network, seeded.
+The base model is a dependency, its files are checked by hash. One thread, no network, seeded.
 All layers are trained, the word embeddings stay: with low-rank changes a step took half as long again on a processor.
 """
 
@@ -39,7 +40,7 @@ BANDS = (
     0.95,
 )  # of a finding's probability; each is as certain as it was right on held-out styles
 LIMITS = (
-    "Trained on fewer than a thousand documents by one group of writers: expect it to do worse on text unlike them.",
+    "Trained on about thirteen hundred documents by one group of writers: expect it to do worse on text unlike them.",
     "English, and English mixed with Hindi in Latin letters; other languages and scripts only in passing.",
     "Knows letter case only by the shape of a word; accents are lost.",
     "Beside rules, never instead of them and of a person's review.",

@@ -28,12 +28,10 @@ from curate.privacy.view import view
 
 _SURE = 0.66  # a name found with at least this score is looked for in the whole record
 _CUED = 0.85  # at least this score: announced by a cue, or listed and seen by the model
-_TOUCH = (
-    "encoder.touch"  # not a finding: where the encoder saw anything, so that rules can be held against it
-)
-_LABELLED = frozenset(
-    ("name.label", "name.label_person", "name.cobol_author", "name.speaker")
-)  # said to be names
+# Not a finding: where the encoder saw anything, so that rules can be held against it.
+_TOUCH = "encoder.touch"
+# Said to be names by the text itself.
+_LABELLED = frozenset(("name.label", "name.label_person", "name.cobol_author", "name.speaker"))
 _STRONG = 0.9  # a cue this strong beats the keep-list of terms
 
 

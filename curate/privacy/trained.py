@@ -31,7 +31,9 @@ from curate.privacy.patterns import result
 from curate.privacy.places import is_place_of_work, is_placed
 
 ASSET = Path(__file__).with_name("model")
-UNSURE = 0.45  # of a lower-case word on no list; `threshold = 0.4` in a policy brings these to people
+UNSURE = (
+    0.45  # of a lower-case word on no list: dropped by a threshold of 0.5, the default without the encoder
+)
 _FLOOR = 0.5  # a label less often right than this on the calibration styles is not used
 _NUMBER_WORD = (
     r"(?:zero|oh|nought|one|two|three|four|five|six|seven|eight|niner?|double|triple|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|"
@@ -317,7 +319,7 @@ def plausible(piece: str, start: int, end: int, kind: str) -> tuple[int, int] | 
 
 
 def certainty(piece: str, start: int, end: int, kind: str, score: float) -> float:
-    """The score of a model's finding. A lower-case word on no list stays below the default threshold: in short questions
+    """The score of a model's finding. A lower-case word on no list gets `UNSURE`: in short questions
     seven of ten such findings were ordinary words ("slow", "guitar"), and each would hold its pair back. After "called"
     or a title it waits for a person, as does a word on no list, or a common one, that may owe its capital to the
     sentence it opens ("Papad was only the start", "Snow is late")."""
