@@ -373,6 +373,24 @@ def test_cache_returns_the_same_and_holds_no_text(tmp_path: Path, monkeypatch: p
     assert b"Priya" not in content and b"98765" not in content
 
 
+def test_a_record_known_whole_is_not_looked_at_again_and_an_edited_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detector = Detector(Policy(profile="rules"))
+    record = {"prompt": "Patient: this is Priya Sharma", "completion": "Thanks, Priya."}
+    swapped = dict(zip(record, reversed(record.values()), strict=True))
+    [first] = detector.scan_records([record], cache=ScanCache(tmp_path))
+    asked: list[dict[str, str]] = []
+    finish = Detector._finish
+    monkeypatch.setattr(
+        Detector, "_finish", lambda self, fields, raw: asked.append(dict(fields)) or finish(self, fields, raw)
+    )
+    edited = {**record, "completion": "Thanks, Priya. Bye."}
+    scans = detector.scan_records([record, edited, swapped], cache=ScanCache(tmp_path))
+    assert scans[0] == first and asked == [edited, swapped]
+    assert [scan.findings for scan in scans] == [detector.scan_record(r) for r in (record, edited, swapped)]
+
+
 def test_the_languages_model_is_asked_once_per_distinct_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     detector = Detector.from_policy({"encoder": False})
     asked: list[str] = []

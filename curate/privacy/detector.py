@@ -205,26 +205,34 @@ class Detector:
     def scan_records(
         self, records: Sequence[Mapping[str, str]], *, cache: ScanCache | None = None
     ) -> list[RecordScan]:
-        """Many records at once: distinct texts are searched once, the model runs in batches. A record on which a
-        recognizer fails comes back with ``error`` set and the others go on."""
-        texts = list(dict.fromkeys(text for record in records for text in record.values()))
-        raw, failed = self._raw(texts, cache)
-        out = []
-        for record in records:
-            broken = [f"field {name!r}: {failed[text]}" for name, text in record.items() if text in failed]
-            if broken:
-                out.append(RecordScan(error="; ".join(broken)))
-            else:
-                out.append(
-                    RecordScan(self._finish(record, {name: raw[text] for name, text in record.items()}))
-                )
+        """Many records at once: distinct texts are searched once, the model runs in batches, and a record that the
+        cache knows whole is not looked at again. A record on which a recognizer fails comes back with ``error`` set
+        and the others go on."""
+        version = self.version if cache else ""
+        known = [cache.get_record(version, record) if cache else None for record in records]
+        new = [record for record, found in zip(records, known, strict=True) if found is None]
+        texts = list(dict.fromkeys(text for record in new for text in record.values()))
+        raw, failed = self._raw(texts, cache, version)
+        out, fresh = [], []
+        for record, found in zip(records, known, strict=True):
+            if found is None:
+                broken = [
+                    f"field {name!r}: {failed[text]}" for name, text in record.items() if text in failed
+                ]
+                if broken:
+                    out.append(RecordScan(error="; ".join(broken)))
+                    continue
+                found = self._finish(record, {name: raw[text] for name, text in record.items()})
+                fresh.append((record, found))
+            out.append(RecordScan(found))
+        if cache:
+            cache.put_records(version, fresh)
         return out
 
     def _raw(
-        self, texts: Sequence[str], cache: ScanCache | None
+        self, texts: Sequence[str], cache: ScanCache | None, version: str
     ) -> tuple[dict[str, list[Finding]], dict[str, str]]:
         """Raw findings (overlapping, any score) per text, and the texts on which something failed."""
-        version = self.version if cache else ""
         raw: dict[str, list[Finding]] = {}
         failed: dict[str, str] = {}
         for text in texts:

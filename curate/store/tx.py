@@ -67,10 +67,7 @@ class Shared:
         """Write out what a statement may look at, or everything."""
         if self.events and (sql is None or "events" in sql):
             events, self.events = self.events, []
-            if len(events) <= 64:
-                self._append("events", events)
-            else:
-                self.insert("events", pl.DataFrame(events, schema=log.EVENT_SCHEMA, orient="row"), "")
+            self._append("events", events)
         if self.states and (sql is None or "pair_state" in sql):
             states, self.states = list(self.states.values()), {}
             if len(states) == 1:
@@ -79,16 +76,19 @@ class Shared:
                 self.con.execute(f"UPDATE pair_state SET {sets} WHERE pair_id = ?", values)
             else:
                 sets = ", ".join(f"{name} = f.{name}" for name in _NAMES)
-                frame = pl.DataFrame(states, schema=log.STATE_SCHEMA)
-                update = f"UPDATE pair_state SET {sets} FROM {{frame}} f WHERE pair_state.pair_id = f.pair_id"
-                self.with_frame(update, frame)
+                columns = ", ".join(f"unnest(?) AS {name}" for name in log.STATE_SCHEMA)
+                update = f"UPDATE pair_state SET {sets} FROM (SELECT {columns}) f"
+                self.con.execute(
+                    f"{update} WHERE pair_state.pair_id = f.pair_id",
+                    [[state[name] for state in states] for name in log.STATE_SCHEMA],
+                )
         for table in [name for name in self.rows if sql is None or name in sql]:
             self._append(table, self.rows.pop(table))
 
     def _append(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        one = f"({', '.join('?' * len(rows[0]))})"
-        values = [value for row in rows for value in row]
-        self.con.execute(f"INSERT INTO {table} VALUES {', '.join([one] * len(rows))}", values)
+        """One list a column: a third of the time of a VALUES row each, of which the engine binds every value."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        self.con.execute(f"INSERT INTO {table} SELECT {', '.join(['unnest(?)'] * len(columns))}", columns)
 
     def insert(self, table: str, frame: pl.DataFrame, clause: str) -> int:
         done = self.with_frame(f"INSERT INTO {table} BY NAME SELECT * FROM {{frame}}{clause}", frame)

@@ -36,6 +36,14 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+// After the frame that shows the next item; soon, where no frame comes (a hidden tab).
+function afterFrame(act) {
+  let due = true;
+  const once = () => { if (due) { due = false; act(); } };
+  requestAnimationFrame(() => setTimeout(once));
+  setTimeout(once, 60);
+}
+
 const words = (code) => String(code ?? "").replaceAll("_", " ").toLowerCase();
 
 // Offsets from the server count code points; strings here count UTF-16 units.
@@ -107,6 +115,7 @@ function makeCard(root, data, identity, asked) {
   const checked = new Map();   // pair:rev -> answer of the live checks
   const letter = (action) => keys[action].toUpperCase();
   const fixed = (key) => Object.values(keys).includes(key);
+  let shell = null, offered = "";   // the parts of the card, kept from item to item; what its buttons were drawn for
   let overwriting = "";        // item whose own draft a suggestion may replace
   let filling = null, sending = false, undoing = false, dry = false, trouble = "", drawn = "";
 
@@ -171,8 +180,7 @@ function makeCard(root, data, identity, asked) {
     decided += 1;
     if (left !== null && verdict !== "skip") left = Math.max(0, left - 1);
     next(`${words(verdict)}: saved. `);
-    send();
-    if (items.length < LOW && !dry) fill();
+    afterFrame(() => { send(); if (items.length < LOW && !dry) fill(); });
   }
 
   function next(said) {
@@ -323,6 +331,7 @@ function makeCard(root, data, identity, asked) {
     const item = items[0];
     drawn = item ? `${item.pair_id}:${item.rev}` : "";
     if (!item) {
+      shell = null;
       view.replaceChildren(bar(), el("div", { class: "empty" },
         el("div", {}, el("b", {}, filling || left === null && !trouble ? "Fetching your queue" : "Nothing waits for you")),
         el("div", {}, trouble || (filling || left === null ? "One moment." :
@@ -357,11 +366,20 @@ function makeCard(root, data, identity, asked) {
     const source = editing && offers(item).find((one) => one.suggestion_id === saved?.suggestion);
     if (source) chips.push(el("span", { class: "chip gold" }, `begun as a suggestion of ${marks(source)}`));
     if (draft(item) && !editing) chips.push(el("span", { class: "chip gold" }, `your draft waits: ${letter("edit")}`));
-    view.replaceChildren(
-      bar(), el("div", { class: "chips", "data-pair": item.pair_id, "data-rev": item.rev }, ...chips),
-      el("div", { class: "problem", role: "alert", hidden: true }),
-      el("div", { class: "panes" }, pane("prompt", "Prompt"), pane("completion", "Completion")),
-      el("div", { class: "checks", role: "status", "aria-label": "Checks" }), el("div", { class: "labels" }), el("div", { class: "note", hidden: true }), el("div", { class: "actions" }), more(item));
+    if (!shell) {   // what stays from item to item is neither styled nor laid out again
+      shell = { bar: bar(), chips: el("div", { class: "chips" }), problem: el("div", { class: "problem", role: "alert" }), panes: el("div", { class: "panes" }),
+        checks: el("div", { class: "checks", role: "status", "aria-label": "Checks" }), labels: el("div", { class: "labels" }), note: el("div", { class: "note" }), actions: el("div", { class: "actions" }), more: el("div", { class: "more" }) };
+      offered = "";
+      view.replaceChildren(...Object.values(shell));
+    }
+    drawCounts();
+    drawSave();
+    Object.assign(shell.chips.dataset, { pair: item.pair_id, rev: item.rev });
+    shell.chips.replaceChildren(...chips);
+    shell.problem.hidden = shell.note.hidden = true;
+    shell.panes.replaceChildren(pane("prompt", "Prompt"), pane("completion", "Completion"));
+    for (const name of ["problem", "checks", "note"]) shell[name].replaceChildren();
+    shell.more.replaceChildren(...more(item));
     if (item.blockers.length) showTrouble("Cannot be approved yet:", item.blockers);
     drawLabels();
     drawActions();
@@ -519,6 +537,7 @@ function makeCard(root, data, identity, asked) {
   function drawActions() {
     const place = view.querySelector(".actions");
     if (!place) return;
+    if (mode !== "look") offered = "";
     const button = (title, key, act, kind = "", allowed = true) =>
       el("button", { class: kind, type: "button", onclick: act, disabled: !allowed, "data-key": key }, title, el("kbd", {}, key));
     if (mode === "edit") {
@@ -533,6 +552,9 @@ function makeCard(root, data, identity, asked) {
         ...data.reasons.slice(0, 9).map((reason, at) => button(words(reason), String(at + 1), () => decide(verdict, { reason }), "no")),
         button("Leave", "Esc", leave));
     } else {
+      const now = JSON.stringify([keys, offers(items[0]).length, open(items[0]).length]);
+      if (offered === now) return;
+      offered = now;
       place.replaceChildren(
         button("Approve", letter("approve"), () => decide("approve"), "yes", data.may.review), button("Reject", letter("reject"), () => pick("reject"), "no", data.may.review),
         button("Edit", letter("edit"), edit), button("Skip", letter("skip"), () => decide("skip")), button("Flag", letter("flag"), () => decide("flag")),
@@ -544,8 +566,8 @@ function makeCard(root, data, identity, asked) {
 
   function more(item) {
     const fold = (title, ...inside) => el("details", {}, el("summary", {}, title), ...inside);
-    const out = el("div", { class: "more" });
-    if (data.guidelines) out.append(fold(`Guidelines${data.guideline_version ? ` (version ${data.guideline_version})` : ""}`, el("div", { class: "body" }, data.guidelines)));
+    const out = [];
+    if (data.guidelines) out.push(fold(`Guidelines${data.guideline_version ? ` (version ${data.guideline_version})` : ""}`, el("div", { class: "body" }, data.guidelines)));
     const older = item.revisions.filter((row) => row.rev < item.rev).at(-1);
     if (older) {
       const changes = el("div", { class: "body" });
@@ -553,26 +575,26 @@ function makeCard(root, data, identity, asked) {
         if ((older[name] ?? "") !== item[name]) changes.append(el("b", {}, words(name) + "\n"), difference(older[name] ?? "", item[name]), "\n\n");
       const fresh = fold(`What revision ${item.rev} by ${item.author} changed`, changes);
       fresh.open = true;
-      out.append(fresh);
+      out.push(fresh);
     }
     for (const one of offers(item)) {
       const judged = one.scores.map((score) => `${words(score.metric)}: ${score.score == null ? `not scored (${score.note})` : Number(score.score).toFixed(2)}${score.critical ? `, ${score.critical} critical` : ""}`);
       const fresh = fold(`A model suggests: ${marks(one)}`, el("div", { class: "body", "data-suggestion": one.suggestion_id }, difference(item.completion, one.completion)),
         ...(judged.length ? [el("div", { class: "body" }, judged.join("\n"))] : []));
       fresh.open = one === offers(item)[0];
-      out.append(fresh);
+      out.push(fresh);
     }
     if (item.judgments.length && item.reason === "disputed") {
       const both = fold("What two people said, each without seeing the other", el("div", { class: "three" }, ...item.judgments.map((row) => el("div", {},
         el("b", {}, `${row.actor}: ${words(row.verdict)}${row.reason ? `, ${words(row.reason)}` : ""}`),
         el("div", { class: "body" }, Object.entries(row.labels).map(([name, value]) => `${words(name)}: ${value}`).join("\n"))))));
       both.open = true;
-      out.append(both);
+      out.push(both);
     }
     if (item.comments.length) {
       const said = fold(`Notes (${item.comments.length})`, ...item.comments.map((row) => el("div", { class: "body" }, el("b", {}, `${row.actor}: `), row.body)));
       said.open = true;
-      out.append(said);
+      out.push(said);
     }
     if (item.duplicates.length) {
       const place = el("div", {});
@@ -588,11 +610,11 @@ function makeCard(root, data, identity, asked) {
           } catch (error) { body.append(error.message); }
         }
       });
-      out.append(twins);
+      out.push(twins);
     }
-    if (item.system) out.append(fold("System message", el("div", { class: "body" }, item.system)));
+    if (item.system) out.push(fold("System message", el("div", { class: "body" }, item.system)));
     const steps = item.decisions.filter((row) => row.kind).map((row) => `${String(row.ts).slice(0, 16).replace("T", " ")}  ${words(row.kind)} by ${row.actor}, revision ${row.rev ?? "–"}`);
-    if (steps.length) out.append(fold(`History (${steps.length})`, el("div", { class: "body" }, steps.join("\n"))));
+    if (steps.length) out.push(fold(`History (${steps.length})`, el("div", { class: "body" }, steps.join("\n"))));
     return out;
   }
 
@@ -656,6 +678,7 @@ function makeCard(root, data, identity, asked) {
     call("preferences.set", { name: "card_keys", value: Object.keys(value).length ? value : null }, stopping.signal)
       .catch((error) => { if (error.name !== "AbortError") showTrouble(`The keys hold until you leave: ${error.message}`, []); });
     root.querySelector(".help")?.remove();
+    shell = null;
     draw();
     help();
   }
@@ -671,6 +694,7 @@ function makeCard(root, data, identity, asked) {
     if (event.key === "Escape" && (mode !== "look" || root.querySelector(".help"))) { done(); root.querySelector(".help") ? help() : leave(); return; }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && mode === "edit" && inside) { done(); saveEdit(); return; }
     if (event.key === "Escape" && typing && inside) { done(); target.blur(); return; }
+    if (event.repeat && inside && target.tagName === "BUTTON") { done(); return; }   // one press is one decision
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     const key = event.key.toLowerCase();
     if (changing && root.querySelector(".help")) {
