@@ -82,11 +82,12 @@ def _store(folder: Path, n: int) -> Store:
     """A store with an admin and ``n`` scanned pairs that wait for review."""
     store = Store.open(folder / "store.duckdb")
     users.ensure_owner(store, "admin")
-    _add(store, n)
+    add_pairs(store, n)
     return store
 
 
-def _add(store: Store, n: int) -> list[str]:
+def add_pairs(store: Store, n: int) -> list[str]:
+    """Pairs of task `TASK` that wait for a reviewer, scanned; their ids, in the order of the queue."""
     now = utcnow()
     ids = [f"p-{i:07}" for i in range(n)]
 
@@ -355,7 +356,7 @@ def _serving(folder: Path, pairs: int, people: int) -> Iterator[tuple[str, list[
         for i in range(people):
             users.create_user(store, admin, f"reviewer{i}", "reviewer")
             tokens.append(users.issue_token(store, admin, f"reviewer{i}"))
-        _add(store, pairs)
+        add_pairs(store, pairs)
     command = [
         sys.executable,
         "-u",

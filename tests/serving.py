@@ -197,9 +197,10 @@ class Running:
 
 
 @contextmanager
-def serving(workspace: Workspace) -> Iterator[Running]:
-    """``goldpair serve`` on a free port, ended at the end."""
-    command = [sys.executable, "-u", "-m", "curate.cli", "serve", "-w", str(workspace.root), "--port", "0"]
+def serving(workspace: Workspace, port: int = 0) -> Iterator[Running]:
+    """``goldpair serve`` on a free port or on this one, ended at the end."""
+    command = [sys.executable, "-u", "-m", "curate.cli", "serve", "-w", str(workspace.root)]
+    command += ["--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said: list[str] = []
     assert process.stdout is not None

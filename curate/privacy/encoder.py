@@ -217,7 +217,7 @@ def marks_of(tokenizer: Tokenizer) -> tuple[int, int]:
 
 @torch.inference_mode()
 def tag(
-    model: Tagger, tokenizer: Tokenizer, texts: Iterable[str], *, lean: float = 0.0, pieces: int = 2048
+    model: Tagger, tokenizer: Tokenizer, texts: Iterable[str], *, lean: float = 0.0, pieces: int = 1024
 ) -> Iterator[list[tuple[int, int, str, float]]]:
     """Spans of each text, in order. ``pieces``: about so many a batch; windows of like length go together."""
     given = list(texts)
