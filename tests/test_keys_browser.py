@@ -1,7 +1,7 @@
 """Keys on the review card in a real browser: n keys are n decisions, each on the item that was shown, whatever breaks
 in between (a reload, a dropped websocket, a server that dies and comes back).
 
-Does not cover: what each key does (`test_pages_browser.py`), how fast the next item is painted (`benchmarks/review.py`).
+Does not cover: what each key does (`test_pages_browser.py`), how fast the next item comes (`benchmarks/review.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.test_pages_browser import Tab, browser, pytestmark  # noqa: F401  the
 
 # Streamlit's sockets, so that a test can drop them.
 SOCKETS = """(() => { const Plain = WebSocket; window.sockets = [];
-  window.WebSocket = class extends Plain { constructor(...given) { super(...given); window.sockets.push(this); } } })()"""
+  window.WebSocket = class extends Plain { constructor(...a) { super(...a); window.sockets.push(this); } } })()"""
 
 
 def crowd(root: Path, pairs: int) -> Workspace:
