@@ -29,7 +29,7 @@ _TERMS = (
         r"\b[A-Za-z]+[ ]?\d+(?:\.\d+)?[ ]?(?:mg|mcg|µg|ug|ml|iu|units?|puffs?|drops?|tabs?|tablets?|capsules?|g|%)(?![\w])"
     ),
     re.compile(
-        r"\b(?:[A-Z][\w'’()&-]*,?[ ]+(?:(?:of|and|the|for|in|on|to)[ ]+){0,2}){1,10}(?:Act|Rules|Code|Regulations?|Ordinance|Order),?[ ]+(?:of[ ]+)?\d{4}\b"
+        r"\b(?:[A-Z][\w'’()&-]*,?[ ]+(?:(?:of|and|the|for|in|on|to)[ ]+){0,2}){1,10}(?:Act|Rules|Code|Regulations?|Ordinance|Order|Adhiniyam|Sanhita|Niyam(?:avali)?),?[ ]+(?:of[ ]+)?\d{4}\b"
         r"|\bCode[ ]+(?:on|of)[ ]+(?:[A-Z]\w+,?[ ]+){1,4}\d{4}\b"
     ),
     re.compile(
