@@ -370,7 +370,10 @@ class Detector:
         for finding in found:
             if self.policy.code and self._only_code(text, finding):
                 continue
-            if finding.entity_type not in ("PERSON", "ORG", "CITY", "DATE", "AGE"):
+            numberless = finding.entity_type == "ADDRESS" and not any(
+                map(str.isdigit, text[finding.start : finding.end])
+            )
+            if not numberless and finding.entity_type not in ("PERSON", "ORG", "CITY", "DATE", "AGE"):
                 out.append(finding)
                 continue
             person = finding.entity_type == "PERSON"
