@@ -126,7 +126,7 @@ KEPT = [
     "Section 27 of the Indian Contract Act, 1872 governs it; the notice period is 90 days.",
     "Gratuity and state insurance follow the Code on Social Security, 2020 throughout.",
     "The Payment of Gratuity Act, 1972 and the Employees' Provident Funds Act, 1952 shall apply.",
-    "Leave follows the Uttar Pradesh Dookan Aur Vanijya Adhishthan Adhiniyam, 1962, offences the Bharatiya Nyaya Sanhita, 2023.",
+    "Leave follows the Uttar Pradesh Dookan Aur Vanijya Adhishthan Adhiniyam, 1962, and the Bharatiya Nyaya Sanhita, 2023.",
     "The Employee shall not disclose to the Company's competitors; gross salary INR 58,879 per month.",
     "01 WS-EMP-NAME PIC X(30). PERFORM CALC-TAX-PARA UNTIL WS-EOF = 'Y'. TICKET CR-10442",
     "Under our 10-day replacement policy the Samsung Galaxy M34 6GB/128GB is eligible.",

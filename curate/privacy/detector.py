@@ -370,9 +370,8 @@ class Detector:
         for finding in found:
             if self.policy.code and self._only_code(text, finding):
                 continue
-            numberless = finding.entity_type == "ADDRESS" and not any(
-                map(str.isdigit, text[finding.start : finding.end])
-            )
+            words = text[finding.start : finding.end]
+            numberless = finding.entity_type == "ADDRESS" and not any(map(str.isdigit, words))
             if not numberless and finding.entity_type not in ("PERSON", "ORG", "CITY", "DATE", "AGE"):
                 out.append(finding)
                 continue

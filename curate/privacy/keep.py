@@ -70,6 +70,8 @@ def in_term(text: str, start: int, end: int) -> bool:
             return True
         if _AFTER_EPONYM.match(tail) or re.search(rf"(?:^|[ ]){_CLINICAL}$", text[start:end], re.I):
             return True
+    if text[start:end].casefold().startswith("the "):
+        start += 4  # a model may take the article along
     low, high = max(0, start - 2 * _NEAR), min(len(text), end + _NEAR)
     return any(
         match.start() <= start and end <= match.end()
