@@ -90,3 +90,8 @@ def test_any_text_gives_spans_inside_it(text: str) -> None:
     for body in (text, COBOL + text, PYTHON + text):
         for low, high in _prose(body) or ():
             assert 0 <= low <= high <= len(body)
+
+
+def test_a_table_of_number_words_is_no_number_of_anybody() -> None:
+    table = '05 FILLER PIC X(24) VALUE "SIX   SEVEN EIGHT NINE  ".\n'
+    assert found(Detector.from_policy({"code": True}), table) == set()

@@ -55,9 +55,13 @@ def _spoken(match: re.Match[str], text: str) -> float:
     if len(words) < 4:
         return 0.0
     # "one two three four five six" is counting, not a number of somebody's
-    plain = [w.lower() for w in re.findall(r"[a-z]+|\d", match.group().lower())]
-    counting = "one two three four five six seven eight nine".split()
-    return 0.0 if plain == counting[: len(plain)] else 0.85
+    return 0.0 if match.group().casefold().startswith("one") and counting(match.group()) else 0.85
+
+
+def counting(text: str) -> bool:
+    """True for three or more number words in their order and nothing else ("SIX   SEVEN EIGHT")."""
+    words = " ".join(re.findall(r"[^\W_]+", text.casefold()))
+    return words.count(" ") >= 2 and f" {words} " in " zero one two three four five six seven eight nine ten "
 
 
 def _spoken_code(match: re.Match[str], text: str) -> float:

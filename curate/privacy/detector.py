@@ -389,8 +389,10 @@ class Detector:
 
     @staticmethod
     def _only_code(text: str, finding: Finding) -> bool:
-        """Whether a finding is a name, a keyword or a figure of a program."""
+        """Whether a finding is a name, a keyword, a figure or a table of number words of a program."""
         words = text[finding.start : finding.end]
+        if codes.counting(words):
+            return True
         if finding.entity_type in code.EVERYWHERE or (finding.entity_type == "PHONE" and " " not in words):
             return False
         return code.outside_prose(text, finding.start, finding.end)
