@@ -142,8 +142,16 @@ def alarms(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, tuple[i
     return result
 
 
+def _home(row: dict[str, Any], error: dict[str, Any]) -> str:
+    """The text of a visit that an error is planted in."""
+    return str(error.get("in") or ("note" if error["old"] in row["note"] else "rephrased"))
+
+
 def natural(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, Any]:
-    """Natural notes: ``errors`` kind -> (caught, planted), ``flagged`` (clean and rephrased notes flagged, all)."""
+    """Natural notes: ``errors`` kind -> (caught, planted), ``flagged`` (clean and rephrased notes flagged, all).
+
+    An error stands in the note, or in the rephrased one where it says so or its words are found nowhere else.
+    """
     transcripts = [row["transcript"] for row in rows]
     given = [row["note"] for row in rows] if reference else None
     clean = judge([row["note"] for row in rows], transcripts, given)["evidence"]
@@ -152,12 +160,13 @@ def natural(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, Any]:
     missed, notes = [], []
     for index, row in enumerate(rows):
         notes += [(index, error) for error in row["errors"]]
-    texts = [rows[i]["note"].replace(error["old"], error["new"], 1) for i, error in notes]
+    homes = [_home(rows[i], error) for i, error in notes]
+    texts = [rows[i][home].replace(e["old"], e["new"], 1) for (i, e), home in zip(notes, homes, strict=True)]
     found = judge(
         texts, [transcripts[i] for i, _ in notes], [rows[i]["note"] for i, _ in notes] if reference else None
     )["evidence"]
-    for (index, error), text, hits in zip(notes, texts, found, strict=True):
-        at = rows[index]["note"].find(error["old"])
+    for (index, error), home, text, hits in zip(notes, homes, texts, found, strict=True):
+        at = rows[index][home].find(error["old"])
         begin = max(text.rfind(". ", 0, at), text.rfind("\n", 0, at)) + 1
         end = min(
             (i for i in (text.find(". ", at + len(error["new"])), text.find("\n", at)) if i >= 0),
@@ -165,7 +174,7 @@ def natural(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, Any]:
         )
         good = any(
             hit["kind"] in CONTENT and hit["start"] <= end and begin <= hit["end"]
-            for hit in _new(clean[index], hits)
+            for hit in _new((clean if home == "note" else other)[index], hits)
         )
         tally = errors.setdefault(error["kind"], [0, 0])
         tally[0] += good
