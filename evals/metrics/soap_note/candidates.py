@@ -154,6 +154,7 @@ def _side(m: re.Match[str]) -> str:
 
 
 def sides_in(note: str) -> list[tuple[str, int, int]]:
+    """``(left, right or both; start, end)`` of every side, in words and letters."""
     found = []
     for m in _SIDE_ANY.finditer(note):
         word = m.group()

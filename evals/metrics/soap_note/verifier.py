@@ -122,6 +122,7 @@ def placement(chance: np.ndarray, owner: np.ndarray, agree: np.ndarray, count: i
 
 
 def logit(chance: np.ndarray) -> np.ndarray:
+    """Log-odds, kept within bounds."""
     kept = np.clip(chance, 1e-4, 1 - 1e-4)
     return np.log(kept / (1 - kept))
 
