@@ -49,6 +49,7 @@ NATURAL = {
     "sealed_2": "open, by another author",
     "sealed_3": "sealed",
 }
+STRICT = 0.8  # the certainty at which the learned judge flagged 13 % of the clean notes of authors held out
 Hits = list[dict[str, Any]]
 
 
@@ -57,12 +58,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def judge(
-    notes: Sequence[str], transcripts: Sequence[str], references: Sequence[str] | None = None
+    notes: Sequence[str],
+    transcripts: Sequence[str],
+    references: Sequence[str] | None = None,
+    certainty: float = 0.0,
 ) -> dict[str, Any]:
     return evals.metric("soap_note").compute(
         predictions=list(notes),
         transcripts=list(transcripts),
         references=list(references) if references else None,
+        certainty=certainty,
     )
 
 
@@ -142,22 +147,34 @@ def alarms(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, tuple[i
     return result
 
 
-def natural(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, Any]:
-    """Natural notes: ``errors`` kind -> (caught, planted), ``flagged`` (clean and rephrased notes flagged, all)."""
+def _home(row: dict[str, Any], error: dict[str, Any]) -> str:
+    """The text of a visit that an error is planted in."""
+    return str(error.get("in") or ("note" if error["old"] in row["note"] else "rephrased"))
+
+
+def natural(rows: Sequence[dict[str, Any]], reference: bool, certainty: float = 0.0) -> dict[str, Any]:
+    """Natural notes: ``errors`` kind -> (caught, planted), ``flagged`` (clean and rephrased notes flagged, all).
+
+    An error stands in the note, or in the rephrased one where it says so or its words are found nowhere else.
+    """
     transcripts = [row["transcript"] for row in rows]
     given = [row["note"] for row in rows] if reference else None
-    clean = judge([row["note"] for row in rows], transcripts, given)["evidence"]
-    other = judge([row["rephrased"] for row in rows], transcripts, given)["evidence"]
+    clean = judge([row["note"] for row in rows], transcripts, given, certainty)["evidence"]
+    other = judge([row["rephrased"] for row in rows], transcripts, given, certainty)["evidence"]
     errors: dict[str, list[int]] = {}
     missed, notes = [], []
     for index, row in enumerate(rows):
         notes += [(index, error) for error in row["errors"]]
-    texts = [rows[i]["note"].replace(error["old"], error["new"], 1) for i, error in notes]
+    homes = [_home(rows[i], error) for i, error in notes]
+    texts = [rows[i][home].replace(e["old"], e["new"], 1) for (i, e), home in zip(notes, homes, strict=True)]
     found = judge(
-        texts, [transcripts[i] for i, _ in notes], [rows[i]["note"] for i, _ in notes] if reference else None
+        texts,
+        [transcripts[i] for i, _ in notes],
+        [rows[i]["note"] for i, _ in notes] if reference else None,
+        certainty,
     )["evidence"]
-    for (index, error), text, hits in zip(notes, texts, found, strict=True):
-        at = rows[index]["note"].find(error["old"])
+    for (index, error), home, text, hits in zip(notes, homes, texts, found, strict=True):
+        at = rows[index][home].find(error["old"])
         begin = max(text.rfind(". ", 0, at), text.rfind("\n", 0, at)) + 1
         end = min(
             (i for i in (text.find(". ", at + len(error["new"])), text.find("\n", at)) if i >= 0),
@@ -165,7 +182,7 @@ def natural(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, Any]:
         )
         good = any(
             hit["kind"] in CONTENT and hit["start"] <= end and begin <= hit["end"]
-            for hit in _new(clean[index], hits)
+            for hit in _new((clean if home == "note" else other)[index], hits)
         )
         tally = errors.setdefault(error["kind"], [0, 0])
         tally[0] += good
@@ -225,9 +242,10 @@ def _aci_rows(quick: bool) -> Iterable[dict[str, Any]]:
 def _natural_rows(quick: bool) -> Iterable[dict[str, Any]]:
     for file, name in NATURAL.items():
         rows = lines(HERE / "data" / f"soap_notes_{file}.jsonl")[: 4 if quick else None]
-        for reference in (False, True):
+        for reference, certainty in ((False, 0.0), (False, STRICT), (True, 0.0)):
             seen = f"natural notes ({name}), {'with reference' if reference else 'transcript only'}"
-            result = natural(rows, reference)
+            seen += f", certainty {certainty}" if certainty else ""
+            result = natural(rows, reference, certainty)
             for kind, (caught, total) in sorted(result["errors"].items()):
                 yield _row(f"{seen}: {kind} caught", _share(caught, total, None))
             caught = sum(good for good, _ in result["errors"].values())

