@@ -387,7 +387,10 @@ def list_findings(
     limit: int = 50,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Findings in current revisions with their text and field text, for people to decide."""
+    """Findings in current revisions with their text and field text, for people to decide.
+
+    ``alike``: how many others are open with the same string and type.
+    """
     users.require(actor, "read")
     rows = store.rows(
         "SELECT f.finding_id, f.pair_id, f.rev, f.field, f.start, f.stop, f.entity_type, f.score, f.recognizer,"
@@ -404,6 +407,10 @@ def list_findings(
             del row[name]
         row["context"] = texts.get(row["field"], "")
         row["text"] = row["context"][row["start"] : row["stop"]]
+    open_ = lists.alike(store, task) if any(row["status"] == "open" for row in rows) else {}
+    for row in rows:
+        here = row["status"] == "open"
+        row["alike"] = max(0, open_.get((lists.fold(row["text"]), row["entity_type"]), 0) - here)
     return rows
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from curate import rules
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.texts import fields_of, finding_id, occurrences
+from curate.users import Actor, may
 
 if TYPE_CHECKING:
     from curate.privacy import Finding
@@ -35,6 +37,7 @@ KINDS = ("allow", "deny", "pattern")
 LISTED = "list."  # what the recognizer of a list's finding begins with
 SHORTEST = 2  # characters; one letter is in every text
 LONGEST = 200
+COUNTED = 20_000  # open findings among which those alike are counted for a page
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,11 @@ def version(where: Store | Tx, task: str) -> int:
     return int(row["n"]) if row else 0
 
 
-def show(store: Store, task: str) -> dict[str, Any]:
-    """Version, the terms that count, and how many were taken off again."""
+def show(store: Store, actor: Actor, task: str) -> dict[str, Any]:
+    """Version, the terms that count, and how many were taken off again.
+
+    A denied string is an original: who may not see originals, and did not put it there, reads its shape alone.
+    """
     rows = store.rows(
         "SELECT term_id, kind, term AS text, entity_type, actor, ts FROM privacy_terms"
         " WHERE task = ? AND removed_ts IS NULL AND term IS NOT NULL ORDER BY kind, lower(term), term_id",
@@ -98,9 +104,13 @@ def show(store: Store, task: str) -> dict[str, Any]:
     gone = store.one(
         "SELECT count(*) AS n FROM privacy_terms WHERE task = ? AND removed_ts IS NOT NULL", [task]
     )
+    for row in rows:
+        row["ts"] = row["ts"].isoformat(timespec="seconds")
+        if row["kind"] == "deny" and row["actor"] != actor.user and not may(actor, "see_originals"):
+            row["text"] = re.sub(r"\w", "*", row["text"])
     return {
         "version": version(store, task),
-        "terms": [row | {"ts": row["ts"].isoformat(timespec="seconds")} for row in rows],
+        "terms": rows,
         "removed": gone["n"] if gone else 0,
     }
 
@@ -413,19 +423,31 @@ def _strings(tx: Tx, ids: Sequence[str], select: str) -> dict[str, list[str]]:
 
 
 def same_string(where: Store | Tx, task: str, text: str, entity_type: str | None) -> list[dict[str, Any]]:
-    """Open findings in current revisions of a task whose text is this string: rows of ``findings``, with text."""
-    rows = where.rows(
-        "SELECT f.*, t.system, t.history, t.prompt, t.completion, t.metadata FROM findings f"
-        " JOIN pair_state s ON s.pair_id = f.pair_id AND s.rev = f.rev"
-        " JOIN revision_text t ON t.pair_id = f.pair_id AND t.rev = f.rev"
-        " WHERE s.task = ? AND f.status = 'open' AND (?::VARCHAR IS NULL OR f.entity_type = ?)"
-        " ORDER BY f.pair_id, f.field, f.start",
-        [task, entity_type, entity_type],
-    )
+    """Open findings in current revisions of a task whose text is this string: rows of ``findings``."""
     wanted = fold(text)
-    for row in rows:
-        row["text"] = fields_of(row).get(row["field"], "")[row["start"] : row["stop"]]
-    return [row for row in rows if fold(row["text"]) == wanted]
+    rows = where.rows(_OPEN, {"task": task, "kind": entity_type})
+    return [row for row in rows if fold(_said(row)) == wanted]
+
+
+def alike(store: Store, task: str) -> Counter[tuple[str, str]]:
+    """How often each (folded string, type) is open in current revisions of a task; empty when `COUNTED` are open."""
+    rows = store.rows(_OPEN + f" LIMIT {COUNTED}", {"task": task, "kind": None})
+    if len(rows) == COUNTED:
+        return Counter()
+    return Counter((fold(_said(row)), row["entity_type"]) for row in rows)
+
+
+_OPEN = """
+SELECT f.*, t.system, t.history, t.prompt, t.completion, t.metadata FROM findings f
+JOIN pair_state s ON s.pair_id = f.pair_id AND s.rev = f.rev
+JOIN revision_text t ON t.pair_id = f.pair_id AND t.rev = f.rev
+WHERE s.task = $task AND f.status = 'open' AND ($kind::VARCHAR IS NULL OR f.entity_type = $kind)
+ORDER BY f.pair_id, f.field, f.start
+"""
+
+
+def _said(row: Mapping[str, Any]) -> str:
+    return fields_of(row).get(row["field"], "")[row["start"] : row["stop"]]
 
 
 def _close(tx: Tx, task: str, actor: str, term: Term, change: Change) -> None:

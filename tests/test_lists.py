@@ -97,6 +97,9 @@ def test_a_list_change_re_opens_only_the_rows_that_contain_the_string(call: Any)
     assert [f["recognizer"] for f in open_of(call, "r2")] == ["list.deny"]
     assert open_of(call, "r2")[0]["text"] == "zorblat\nQUINCE"
 
+    assert call("vic", "privacy.lists", task=TASK)["terms"][0]["text"] == "******* ******", "an original"
+    assert call("lea", "privacy.lists", task=TASK)["terms"][0]["text"] == "Zorblat Quince"
+
     # the other list: the newest word counts, and again nobody else is looked at
     before = state(call)
     done = call("lea", "privacy.allow", task=TASK, text="zorblat quince")

@@ -82,7 +82,7 @@ def privacy_lists(context: Context, request: TaskRequest) -> dict[str, Any]:
     """What is never and what is always personal in a task, by string, and the version of these lists."""
     from curate import lists
 
-    return lists.show(context.store, request.task)
+    return lists.show(context.store, context.actor, request.task)
 
 
 class AllowRequest(TaskRequest):
@@ -224,3 +224,63 @@ def secondlook_summary(context: Context, request: TaskRequest) -> dict[str, Any]
     from curate import secondlook
 
     return secondlook.summary(context.store, request.task)
+
+
+# --- proposed recognizers -----------------------------------------------------------------------------------
+
+
+@operation("privacy.proposals", "read")
+def privacy_proposals(context: Context, request: TaskRequest) -> dict[str, Any]:
+    """Shapes that several denied or marked strings share, as recognizers that could be switched on."""
+    from curate import proposals
+
+    return {"proposals": proposals.proposals(context.store, request.task)}
+
+
+class SwitchRequest(TaskRequest):
+    shape: str = Field(description="as proposed, e.g. A-9")
+    entity_type: str
+
+
+@operation("privacy.switch_on", "scan")
+def privacy_switch_on(context: Context, request: SwitchRequest) -> dict[str, Any]:
+    """Switch a proposed recognizer on, unless it would be wrong on the open documents of the written corpus."""
+    from curate import proposals
+
+    kind = _known_type(context, request.task, request.entity_type)
+    return proposals.switch_on(context.store, context.actor, request.task, request.shape, kind)
+
+
+# --- what stands for whom -----------------------------------------------------------------------------------
+
+
+class OriginalRequest(Request):
+    pair_id: str
+
+
+@operation("findings.original", "see_originals")
+def findings_original(context: Context, request: OriginalRequest) -> dict[str, Any]:
+    """What stood where the surrogates of a pair stand; each look is logged."""
+    from curate import standins
+
+    return standins.originals(context.store, context.actor, request.pair_id)
+
+
+class LinkRequest(Request):
+    pair_id: str
+    rev: int = Field(description="the revision that was looked at")
+    surrogate: str = Field(description="a surrogate of the pair")
+    same_as: str = Field(description="the surrogate that takes its place: the two are one person")
+
+
+@operation("findings.link", "review")
+def findings_link(context: Context, request: LinkRequest) -> dict[str, Any]:
+    """Say that two surrogates of a pair are one person; one of them stands for both from then on."""
+    from curate import standins
+
+    done = standins.link(
+        context.store, context.actor, context.workspace, request.pair_id, request.rev, request.surrogate,
+        request.same_as,
+    )  # fmt: skip
+    _saved(context, [request.pair_id])
+    return done
