@@ -77,7 +77,7 @@ def _export(store: Store, task: str, sql: str, params: Sequence[Any]) -> pl.Data
         pair: [(row["text"], row["ts"]) for row in rows if row["recognizer"].startswith(lists.LISTED)]
         for pair, rows in kept.items()
     }
-    listed = lists.column(store, task, frame.to_dicts(), ours, excused)
+    listed = lists.column(store, task, frame.iter_rows(named=True), ours, excused)
     return (
         frame.with_columns(
             pl.Series("known", known, dtype=pl.String), pl.Series("lists", listed, dtype=pl.String)

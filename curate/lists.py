@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -188,7 +188,7 @@ def denied_places(
 def column(
     where: Store | Tx,
     task: str,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Iterable[Mapping[str, Any]],
     ours: Mapping[str, Sequence[str]],
     excused: Mapping[str, Sequence[tuple[str, datetime]]],
 ) -> list[str]:
@@ -199,18 +199,27 @@ def column(
     terms, now = active(where, task), _last_change(where, task)
     out = []
     for row in rows:
-        texts = list(fields_of(row).values()) if terms else []
         kept = {(fold(said), ts) for said, ts in excused.get(row["pair_id"], ())}
         here = [
             term
-            for term in terms
-            if any(term.places(text) for text in texts)
-            and (term.kind == "allow" or not any(fold(term.text) == s and term.ts <= ts for s, ts in kept))
+            for term in (_occurring(terms, fields_of(row).values()) if terms else ())
+            if (term.kind == "allow" or not any(fold(term.text) == s and term.ts <= ts for s, ts in kept))
         ]
         listed = [[term.kind, term.text, term.entity_type] for term in here]
         names = list(ours.get(row["pair_id"], ())) if here else []
         out.append(json.dumps({"upto": now, "terms": listed, "ours": names}, ensure_ascii=False))
     return out
+
+
+def _occurring(terms: Sequence[Term], texts: Iterable[str]) -> list[Term]:
+    """The terms that stand in one of the texts; most are ruled out by one word, without their expression."""
+    held = list(texts)
+    low = "\n".join(held).lower()
+    return [
+        term
+        for term in terms
+        if ((word := _certain(term)) is None or word in low) and any(term.places(text) for text in held)
+    ]
 
 
 def _last_change(where: Store | Tx, task: str) -> str:
@@ -360,13 +369,14 @@ def _containing(
         sql, bound = f"{sql} AND ({_HOLDS})", bound | {"word": word}
     for row in tx.rows(sql + " ORDER BY s.pair_id", bound):
         texts = fields_of(row)
-        if any(term.places(text) for text in texts.values() for term in terms):
+        if _occurring(terms, texts.values()):
             change.looked_at += 1
             yield row | {"fields": texts}
 
 
+@lru_cache(maxsize=4096)
 def _certain(term: Term) -> str | None:
-    """A word that a row must hold, so that the engine finds the rows; None where case is not that simple."""
+    """A lower-case word that a row must hold; None where case is not that simple."""
     if term.kind == "pattern" or not term.text.isascii():
         return None
     return max(re.findall(r"\w+", term.text.lower()), key=len)

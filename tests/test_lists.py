@@ -273,6 +273,13 @@ def test_places_of_a_term_are_whole_words_and_say_the_string(text: str, said: st
         assert not (start and text[start - 1].isalnum() and text[start].isalnum() and said[0].isalnum())
 
 
+@given(words, words)
+def test_the_short_cut_past_most_terms_hides_no_place(text: str, said: str) -> None:
+    if any(ch.isalnum() for ch in said):
+        one = term("deny", " ".join(said.split()))
+        assert bool(lists._occurring([one], [text])) == bool(one.places(text))
+
+
 def test_two_allowed_strings_do_not_make_a_third() -> None:
     text = "Grace Mark came, and Grace."
     found = {"p": [Finding(0, 10, "PERSON", 0.9, "x"), Finding(21, 26, "PERSON", 0.9, "x")]}

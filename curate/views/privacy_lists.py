@@ -107,7 +107,9 @@ def lists(task: str) -> None:
         return
     st.header("Lists of strings", anchor=False)
     terms = told["terms"]
-    words = f"Version {told['version']}. A string counts in every row that holds it, at once and in later scans."
+    words = (
+        f"Version {told['version']}. A string counts in every row that holds it, at once and in later scans."
+    )
     parts.block(f'<p class="gp-soft">{parts.escape(words)}</p>')
     change = parts.allowed("privacy.unlist")
     for term in terms[:SHOWN]:
