@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -49,6 +49,13 @@ class Term:
     text: str
     entity_type: str | None
     ts: datetime
+
+    @cached_property
+    def word(self) -> str | None:
+        """A lower-case word that a text which says it must hold; None where case is not that simple."""
+        if self.kind == "pattern" or not self.text.isascii():
+            return None
+        return max(re.findall(r"\w+", self.text.lower()), key=len)
 
     def fits(self, entity_type: str | None) -> bool:
         """Whether it speaks of this type."""
@@ -218,7 +225,7 @@ def _occurring(terms: Sequence[Term], texts: Iterable[str]) -> list[Term]:
     return [
         term
         for term in terms
-        if ((word := _certain(term)) is None or word in low) and any(term.places(text) for text in held)
+        if (term.word is None or term.word in low) and any(term.places(text) for text in held)
     ]
 
 
@@ -365,21 +372,13 @@ def _containing(
     bound: dict[str, Any] = {"task": task}
     if among is not None:
         sql, bound = sql + " AND s.pair_id IN (SELECT unnest($ids::VARCHAR[]))", bound | {"ids": list(among)}
-    elif len(terms) == 1 and (word := _certain(terms[0])):
+    elif len(terms) == 1 and (word := terms[0].word):
         sql, bound = f"{sql} AND ({_HOLDS})", bound | {"word": word}
     for row in tx.rows(sql + " ORDER BY s.pair_id", bound):
         texts = fields_of(row)
         if _occurring(terms, texts.values()):
             change.looked_at += 1
             yield row | {"fields": texts}
-
-
-@lru_cache(maxsize=4096)
-def _certain(term: Term) -> str | None:
-    """A lower-case word that a row must hold; None where case is not that simple."""
-    if term.kind == "pattern" or not term.text.isascii():
-        return None
-    return max(re.findall(r"\w+", term.text.lower()), key=len)
 
 
 def open_places(
