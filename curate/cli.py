@@ -16,7 +16,19 @@ from curate.cli_base import app
 from curate.errors import EXIT_ERROR, GoldpairError, RefusedError
 
 #: they register their verbs, in the order of the help
-for _verbs in ("start", "data", "pairs", "people", "facts", "keep", "packs", "proof", "suggest", "team"):
+for _verbs in (
+    "start",
+    "data",
+    "privacy",
+    "pairs",
+    "people",
+    "facts",
+    "keep",
+    "packs",
+    "proof",
+    "suggest",
+    "team",
+):
     importlib.import_module(f"curate.cli_{_verbs}")
 
 

@@ -30,6 +30,9 @@ snapshot_app = typer.Typer(
 models_app = typer.Typer(help="Model versions.", no_args_is_help=True)
 jobs_app = typer.Typer(help="Long-running work.", no_args_is_help=True)
 findings_app = typer.Typer(help="Personal data that waits for a person.", no_args_is_help=True)
+privacy_app = typer.Typer(
+    help="Lists of strings, the second look, proposed recognizers.", no_args_is_help=True
+)
 clusters_app = typer.Typer(help="Near-duplicates that wait for a person.", no_args_is_help=True)
 users_app = typer.Typer(help="People and roles.", no_args_is_help=True)
 audit_app = typer.Typer(help="The event log.", no_args_is_help=True)
@@ -39,6 +42,7 @@ for sub, name in (
     (models_app, "models"),
     (jobs_app, "jobs"),
     (findings_app, "findings"),
+    (privacy_app, "privacy"),
     (clusters_app, "clusters"),
     (users_app, "users"),
     (audit_app, "audit"),

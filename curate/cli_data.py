@@ -28,7 +28,6 @@ from curate.cli_base import (
     clusters_app,
     connect,
     example,
-    findings_app,
     run_job,
     show_result,
     show_table,
@@ -185,35 +184,6 @@ def _standing(client: Any, task: str) -> dict[str, Any]:
     """Where the pairs of a task stand now."""
     overview = client.call("overview", task=task)
     return {name: overview[name] for name in ("pairs", "open_findings", "open_clusters")}
-
-
-@findings_app.command("list", epilog=example("goldpair findings list sarcastic-bot"))
-def findings_list(
-    task: TaskArgument,
-    status: Annotated[str, typer.Option(help="open, confirmed, rejected or replaced.")] = "open",
-    limit: LimitOption = 50,
-    workspace: WorkspaceOption = None,
-    user: UserOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Findings of personal data."""
-    result = connect(workspace, user).call("findings.list", task=task, status=status, limit=limit)
-    columns = ["finding_id", "field", "entity_type", "score", "recognizer", "text"]
-    show_result(result, as_json, lambda r: show_table(r["findings"], columns))
-
-
-@findings_app.command("decide", epilog=example("goldpair findings decide f-12ab confirm"))
-def findings_decide(
-    finding: Annotated[str, typer.Argument(help="Finding id; goldpair findings list shows it.")],
-    decision: Annotated[str, typer.Argument(help="confirm or reject")],
-    workspace: WorkspaceOption = None,
-    user: UserOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Confirm (replace the text) or reject (keep it and remember) one finding."""
-    show_result(
-        connect(workspace, user).call("findings.decide", finding_id=finding, decision=decision), as_json
-    )
 
 
 @clusters_app.command("list", epilog=example("goldpair clusters list sarcastic-bot"))

@@ -21,10 +21,11 @@ import polars as pl
 from curate import rules, users
 from curate.contract import canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
-from curate.findings import known_strings, occurrences
+from curate.findings import known_strings
 from curate.labels import STANDING_LABELS
 from curate.store import Store, Tx, utcnow
 from curate.tasks import Paraphrases
+from curate.texts import occurrences
 
 EXPORT_SCHEMA: dict[str, Any] = {
     "pair_id": pl.String,

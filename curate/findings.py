@@ -11,29 +11,29 @@ personal and is not one of our own surrogates; while one is open, the pair is he
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from curate import groups, rules, users
+from curate import groups, lists, rules, users
 from curate.contract import canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
 from curate.tasks import find_pack, load_pack
+from curate.texts import TEXT_COLUMNS, fields_of, finding_id, occurrences, with_fields
 from curate.workspace import Workspace
 
 if TYPE_CHECKING:
     from curate.privacy import Detector, ScanCache
-
-TEXT_COLUMNS = ("system", "history", "prompt", "completion", "metadata")
 
 EXPORT_SCHEMA: dict[str, Any] = {
     "pair_id": pl.String,
     "rev": pl.Int32,  # 0: the record as imported
     "last_detector": pl.String,
     "known": pl.String,  # JSON list: our own surrogates in this pair, and what people called not personal
+    "lists": pl.String,  # JSON: the terms of the task's lists that occur here (`curate.lists.column`)
     **dict.fromkeys(TEXT_COLUMNS, pl.String),
 }
 RESULT_SCHEMA: dict[str, Any] = {
@@ -44,47 +44,9 @@ RESULT_SCHEMA: dict[str, Any] = {
     "problem": pl.String,  # why this pair could not be scanned
     "findings": pl.String,  # JSON list of {field, start, stop, entity_type, score, recognizer}
     "surrogates": pl.String,  # JSON list of {field, start, stop, entity_type, surrogate}
+    "lists_upto": pl.String,  # the last change of the lists that the scan knew
     **dict.fromkeys(TEXT_COLUMNS, pl.String),
 }
-
-
-# --- texts as named fields ----------------------------------------------------------------------------------
-
-
-def fields_of(row: Mapping[str, Any]) -> dict[str, str]:
-    """Every text of a pair by name: ``prompt``, ``completion``, ``system``, ``history.0``, ``metadata.key``.
-
-    Empty texts are left out. Numbers in metadata hold no text; nested values are scanned in their JSON form.
-    """
-    fields = {name: row[name] for name in ("system", "prompt", "completion") if row[name]}
-    for number, turn in enumerate(json.loads(row["history"] or "[]")):
-        if turn["content"]:
-            fields[f"history.{number}"] = turn["content"]
-    for key, value in json.loads(row["metadata"] or "{}").items():
-        if isinstance(value, str) and value:
-            fields[f"metadata.{key}"] = value
-        elif isinstance(value, list | dict) and value:
-            fields[f"metadata.{key}"] = json.dumps(value, ensure_ascii=False)
-    return fields
-
-
-def with_fields(row: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, str]:
-    """The row's text columns with the given field texts put in. A changed nested value stays JSON text."""
-    history = json.loads(row["history"] or "[]")
-    metadata = json.loads(row["metadata"] or "{}")
-    for number, turn in enumerate(history):
-        turn["content"] = fields.get(f"history.{number}", turn["content"])
-    for key, value in metadata.items():
-        text = fields.get(f"metadata.{key}")
-        if text is not None and (isinstance(value, str) or text != json.dumps(value, ensure_ascii=False)):
-            metadata[key] = text
-    return {
-        "system": fields.get("system", row["system"] or ""),
-        "history": canonical_json(history).decode(),
-        "prompt": fields.get("prompt", row["prompt"] or ""),
-        "completion": fields.get("completion", row["completion"] or ""),
-        "metadata": canonical_json(metadata).decode(),
-    }
 
 
 # --- the scan job: export, work, take in --------------------------------------------------------------------
@@ -104,13 +66,22 @@ LEFT JOIN sc ON sc.pair_id = st.pair_id AND sc.rev = st.rev ORDER BY st.pair_id
 """
 
 
-def _export(store: Store, sql: str, params: Sequence[Any]) -> pl.DataFrame:
+def _export(store: Store, task: str, sql: str, params: Sequence[Any]) -> pl.DataFrame:
     """Rows of a query with the strings that a scan of them must not report again, columns EXPORT_SCHEMA."""
     frame = store.frame(sql, params)
-    known = known_strings(store, frame["pair_id"].to_list())
-    lists = [json.dumps(known.get(pair, []), ensure_ascii=False) for pair in frame["pair_id"]]
+    ids = frame["pair_id"].to_list()
+    ours, kept = _surrogates(store, ids), _rejected(store, ids)
+    known = [json.dumps(_known(pair, ours, kept), ensure_ascii=False) for pair in ids]
+    # A string of a list that somebody kept in this very pair is no finding there again.
+    excused = {
+        pair: [(row["text"], row["ts"]) for row in rows if row["recognizer"].startswith(lists.LISTED)]
+        for pair, rows in kept.items()
+    }
+    listed = lists.column(store, task, frame.iter_rows(named=True), ours, excused)
     return (
-        frame.with_columns(pl.Series("known", lists, dtype=pl.String))
+        frame.with_columns(
+            pl.Series("known", known, dtype=pl.String), pl.Series("lists", listed, dtype=pl.String)
+        )
         .select(list(EXPORT_SCHEMA))
         .cast(pl.Schema(EXPORT_SCHEMA))
     )
@@ -118,35 +89,57 @@ def _export(store: Store, sql: str, params: Sequence[Any]) -> pl.DataFrame:
 
 def known_strings(store: Store, pair_ids: Sequence[str]) -> dict[str, list[str]]:
     """Pair id -> our own surrogates in it, and what a person has called not personal."""
-    ids = [list(pair_ids)]
-    found: dict[str, set[str]] = {}
+    ours, kept = _surrogates(store, pair_ids), _rejected(store, pair_ids)
+    return {pair: _known(pair, ours, kept) for pair in {*ours, *kept}}
+
+
+def _known(
+    pair: str, ours: Mapping[str, Sequence[str]], kept: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[str]:
+    return sorted({*ours.get(pair, ()), *(row["text"] for row in kept.get(pair, ()))})
+
+
+def _surrogates(store: Store, pair_ids: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
     for row in store.rows(
-        "SELECT pair_id, surrogate FROM surrogates WHERE pair_id IN (SELECT unnest(?::VARCHAR[]))", ids
+        "SELECT pair_id, surrogate FROM surrogates WHERE pair_id IN (SELECT unnest(?::VARCHAR[]))",
+        [list(pair_ids)],
     ):
-        found.setdefault(row["pair_id"], set()).add(row["surrogate"])
-    rejected = store.rows(
-        "SELECT f.pair_id, f.field, f.start, f.stop, t.system, t.history, t.prompt, t.completion, t.metadata"
+        found.setdefault(row["pair_id"], []).append(row["surrogate"])
+    return found
+
+
+def _rejected(store: Store, pair_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Pair id -> {text, recognizer, ts} of what a person or a list called not personal in any of its revisions."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in store.rows(
+        "SELECT f.pair_id, f.field, f.start, f.stop, f.recognizer, f.ts,"
+        " t.system, t.history, t.prompt, t.completion, t.metadata"
         " FROM findings f JOIN revision_text t ON t.pair_id = f.pair_id AND t.rev = f.rev"
         " WHERE f.status = 'rejected' AND f.pair_id IN (SELECT unnest(?::VARCHAR[]))",
-        ids,
-    )
-    for row in rejected:
-        text = fields_of(row).get(row["field"], "")
-        found.setdefault(row["pair_id"], set()).add(text[row["start"] : row["stop"]])
-    return {pair: sorted(strings) for pair, strings in found.items()}
+        [list(pair_ids)],
+    ):
+        text = fields_of(row).get(row["field"], "")[row["start"] : row["stop"]]
+        found.setdefault(row["pair_id"], []).append(
+            {"text": text, "recognizer": row["recognizer"] or "", "ts": row["ts"]}
+        )
+    return found
 
 
 def export_for_scan(store: Store, task: str) -> pl.DataFrame:
     """Everything a scan has to look at, columns EXPORT_SCHEMA: raw records, and current revisions."""
     which = "task = ? AND status NOT IN ('raw', 'duplicate', 'rejected', 'erased')"
     return pl.concat(
-        [_export(store, _RECORDS, [task]), _export(store, _REVISIONS.replace("{which}", which), [task])]
+        [
+            _export(store, task, _RECORDS, [task]),
+            _export(store, task, _REVISIONS.replace("{which}", which), [task]),
+        ]
     )
 
 
 def export_approved(store: Store, task: str) -> pl.DataFrame:
     """Current revisions of approved pairs, columns EXPORT_SCHEMA: what freezing scans again."""
-    return _export(store, _REVISIONS.replace("{which}", "task = ? AND status = 'approved'"), [task])
+    return _export(store, task, _REVISIONS.replace("{which}", "task = ? AND status = 'approved'"), [task])
 
 
 def scan_chunk(
@@ -183,9 +176,11 @@ def scan_chunk(
         }
         out.append(result)
         fields = fields_of(row)
+        listed = lists.Listed.load(row.get("lists"))
+        result["lists_upto"] = listed.upto
         try:
             if row["rev"] == 0:
-                found = detector.scan_record(fields, cache=cache)
+                found = listed.apply(detector.scan_record(fields, cache=cache), fields)
                 certain = {
                     name: [f for f in spans if not detector.policy.is_open(f.entity_type, f.score)]
                     for name, spans in found.items()
@@ -208,7 +203,9 @@ def scan_chunk(
                 known = [s["surrogate"] for s in surrogates]
             else:
                 known = json.loads(row["known"])
-            spans = open_spans(detector, fields, known, cache)
+            spans = open_spans(
+                detector, fields, known, cache, listed if row["rev"] else listed.with_ours(known)
+            )
             result["findings"] = json.dumps(spans, ensure_ascii=False)
         except ScanFailed as error:
             result["problem"] = str(error)
@@ -216,17 +213,23 @@ def scan_chunk(
 
 
 def open_spans(
-    detector: Detector, fields: Mapping[str, str], known: Sequence[str], cache: ScanCache | None = None
+    detector: Detector,
+    fields: Mapping[str, str],
+    known: Sequence[str],
+    cache: ScanCache | None = None,
+    listed: lists.Listed = lists.NOTHING,
 ) -> list[dict[str, Any]]:
-    """What still looks personal and lies in no known string (a surrogate, or called not personal)."""
+    """What still looks personal or is denied, and lies in no known string (a surrogate, or called not personal)."""
     spans = []
-    for name, found in detector.scan_record(fields, cache=cache).items():
+    for name, found in listed.apply(detector.scan_record(fields, cache=cache), fields).items():
         text = fields[name]
         covered = occurrences(text, known)
         for finding in found:
             if detector.policy.action(finding.entity_type) == "keep":
                 continue
-            if not any(start <= finding.start and finding.end <= stop for start, stop in covered):
+            if finding.recognizer.startswith(lists.LISTED) or not any(
+                start <= finding.start and finding.end <= stop for start, stop in covered
+            ):
                 spans.append(
                     {
                         "field": name,
@@ -240,30 +243,17 @@ def open_spans(
     return spans
 
 
-def occurrences(text: str, strings: Sequence[str]) -> list[tuple[int, int]]:
-    """Places of the given strings in a text, case ignored; neighbours with only blanks between are joined."""
-    folded = text.lower() if len(text.lower()) == len(text) else text
-    places: list[tuple[int, int]] = []
-    for string in {s for s in strings if s}:
-        needle, at = string.lower() if folded is not text else string, 0
-        while (at := folded.find(needle, at)) >= 0:
-            places.append((at, at + len(needle)))
-            at += 1
-    joined: list[tuple[int, int]] = []
-    for start, stop in sorted(places):
-        if joined and (start <= joined[-1][1] or not text[joined[-1][1] : start].strip(" ,.'-")):
-            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
-        else:
-            joined.append((start, stop))
-    return joined
-
-
 def ingest_scan(tx: Tx, task: str, frame: pl.DataFrame, guideline_version: str) -> None:
     """Take one chunk of scan results in: revision 1 for records, findings, surrogates, holds. Idempotent."""
     if frame.is_empty():
         return
     now = utcnow()
     rows = frame.to_dicts()
+    added, lifted = lists.since(tx, task, rows[0].get("lists_upto") or "")
+    # What was let through by a term that went meanwhile is scanned again the next time.
+    rows = [row for row in rows if not any(t.places(v) for t in lifted for v in fields_of(row).values())]
+    if not rows:
+        return
     tx.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [f"detector:{task}", rows[0]["detector_version"]])
     ids = [[r["pair_id"] for r in rows]]
     shas = {
@@ -309,7 +299,7 @@ def ingest_scan(tx: Tx, task: str, frame: pl.DataFrame, guideline_version: str) 
         )
         found += [
             {
-                "finding_id": _finding_id(pair_id, rev, span),
+                "finding_id": finding_id(pair_id, rev, span),
                 "pair_id": pair_id,
                 "rev": rev,
                 **span,
@@ -331,16 +321,8 @@ def ingest_scan(tx: Tx, task: str, frame: pl.DataFrame, guideline_version: str) 
         "system",
         [{"pair_id": r["pair_id"], "reason": "scan_failed"} for r in rows if r["problem"] is not None],
     )
+    lists.catch_up(tx, task, added, [s["pair_id"] for s in scans])
     rules.settle(tx, "system", [s["pair_id"] for s in scans], kind="scanned")
-
-
-def _finding_id(pair_id: str, rev: int, span: Mapping[str, Any]) -> str:
-    return (
-        "f-"
-        + sha256_hex(
-            canonical_json([pair_id, rev, span["field"], span["start"], span["stop"], span["entity_type"]])
-        )[:16]
-    )
 
 
 # --- single pairs -------------------------------------------------------------------------------------------
@@ -368,15 +350,22 @@ def scans_of(workspace: Workspace) -> ScanCache:
 
 def rescan(store: Store, workspace: Workspace, pair_id: str, rev: int) -> int:
     """Scan one revision now (after an edit). Returns the number of open findings."""
-    frame = _export(store, _REVISIONS.replace("{which}", "pair_id = ?"), [pair_id])
-    if frame.is_empty() or frame["rev"][0] != rev:
+    row = store.one("SELECT task, rev FROM pair_state WHERE pair_id = ?", [pair_id])
+    if row is None or row["rev"] != rev:
         raise NotFound(f"Pair {pair_id} has no current revision {rev}.")
-    task = (store.one("SELECT task FROM pairs WHERE pair_id = ?", [pair_id]) or {})["task"]
-    result = scan_chunk(
-        frame, detector_for(workspace, task), workspace.key, again=True, cache=scans_of(workspace)
-    )
+    return rescan_pairs(store, workspace, row["task"], [pair_id])
+
+
+def rescan_pairs(store: Store, workspace: Workspace, task: str, pair_ids: Sequence[str]) -> int:
+    """Scan the current revisions of these pairs of a task now. Returns the number of open findings."""
+    which = _REVISIONS.replace("{which}", "pair_id IN (SELECT unnest(?::VARCHAR[])) AND status <> 'erased'")
+    frame = _export(store, task, which, [list(pair_ids)])
+    if frame.is_empty():
+        return 0
+    detector = detector_for(workspace, task)
+    result = scan_chunk(frame, detector, workspace.key, again=True, cache=scans_of(workspace))
     store.write(lambda tx: ingest_scan(tx, task, result, ""))
-    return len(json.loads(result["findings"][0]))
+    return sum(len(json.loads(text)) for text in result["findings"])
 
 
 def count_open(store: Store, task: str) -> int:
@@ -398,7 +387,10 @@ def list_findings(
     limit: int = 50,
     offset: int = 0,
 ) -> list[dict[str, Any]]:
-    """Findings in current revisions with their text and field text, for people to decide."""
+    """Findings in current revisions with their text and field text, for people to decide.
+
+    ``alike``: how many others are open with the same string and type.
+    """
     users.require(actor, "read")
     rows = store.rows(
         "SELECT f.finding_id, f.pair_id, f.rev, f.field, f.start, f.stop, f.entity_type, f.score, f.recognizer,"
@@ -415,15 +407,28 @@ def list_findings(
             del row[name]
         row["context"] = texts.get(row["field"], "")
         row["text"] = row["context"][row["start"] : row["stop"]]
+    open_ = lists.alike(store, task) if any(row["status"] == "open" for row in rows) else {}
+    for row in rows:
+        here = row["status"] == "open"
+        row["alike"] = max(0, open_.get((lists.fold(row["text"]), row["entity_type"]), 0) - here)
     return rows
 
 
 def decide_finding(
-    store: Store, actor: users.Actor, workspace: Workspace, finding_id: str, decision: str
+    store: Store,
+    actor: users.Actor,
+    workspace: Workspace,
+    finding_id: str,
+    decision: str,
+    *,
+    same: bool = False,
 ) -> dict[str, Any]:
     """Confirm an open finding (a new revision carries a surrogate) or reject it (the text stays).
 
-    Raises `NotFound`, and `UsageError` when the finding is not open any more.
+    ``same``: decide every open finding of the task with this string and type, and put the string on the task's list,
+    denied when confirmed and allowed when rejected. Returns finding_id, status, pair_id, rev, decided (how many),
+    pairs (that got a new revision), and with ``same`` the change of the list. Raises `NotFound`, and `UsageError` when
+    the finding is not open any more.
     """
     users.require(actor, "review")
     row = store.one(
@@ -437,32 +442,107 @@ def decide_finding(
         raise UsageError(
             f"Finding {finding_id} is not open any more: it is {row['status']}, or the pair was edited since."
         )
-    pair_id, rev = row["pair_id"], row["rev"]
+    pair_id, task, kind = row["pair_id"], row["task"], row["entity_type"]
+    text = _text_of(store, row)
+    rows = lists.same_string(store, task, text, kind) if same else [row]
+    told = {"finding_id": finding_id, "pair_id": pair_id, "rev": row["rev"], "decided": len(rows)}
     if decision == "reject":
 
-        def reject(tx: Tx) -> None:
+        def reject(tx: Tx) -> dict[str, Any]:
+            if same:
+                return {"list": lists.put(tx, task, actor.user, "allow", text, kind, pair_id)}
             tx.execute(
                 "UPDATE findings SET status = 'rejected', decided_by = ? WHERE finding_id = ?",
                 [actor.user, finding_id],
             )
-            tx.event("finding_rejected", actor.user, pair_id=pair_id, rev=rev, finding=finding_id)
+            tx.event("finding_rejected", actor.user, pair_id=pair_id, rev=row["rev"], finding=finding_id)
             rules.settle(tx, actor.user, [pair_id])
+            return {}
 
-        store.write(reject)
-        return {"finding_id": finding_id, "status": "rejected", "pair_id": pair_id, "rev": rev}
-    return {
-        "finding_id": finding_id,
-        "status": "replaced",
-        "pair_id": pair_id,
-        "rev": _replace(store, actor, workspace, row),
-    }
+        done = store.write(reject)
+        return told | {"status": "rejected", "pairs": []} | done
+    done = {}
+
+    def deny(tx: Tx) -> None:
+        done["list"] = lists.put(tx, task, actor.user, "deny", text, kind, pair_id)
+
+    revs = replace_spans(store, actor, workspace, task, rows, then=deny if same else None)
+    return told | {"status": "replaced", "rev": revs[pair_id], "pairs": sorted(revs)} | done
 
 
-def _replace(store: Store, actor: users.Actor, workspace: Workspace, row: Mapping[str, Any]) -> int:
-    """Write a revision in which the found span is a surrogate, and scan it. Returns its number."""
+def _text_of(store: Store, row: Mapping[str, Any]) -> str:
+    """The string of a finding."""
+    text = store.one(
+        "SELECT system, history, prompt, completion, metadata FROM revision_text WHERE pair_id = ? AND rev = ?",
+        [row["pair_id"], row["rev"]],
+    )
+    return fields_of(text).get(row["field"], "")[row["start"] : row["stop"]] if text else ""
+
+
+def replace_spans(
+    store: Store,
+    actor: users.Actor,
+    workspace: Workspace,
+    task: str,
+    rows: Sequence[Mapping[str, Any]],
+    then: Callable[[Tx], None] | None = None,
+) -> dict[str, int]:
+    """Write, in one transaction, a revision of each pair in which its spans are surrogates; then scan them.
+
+    ``rows``: finding_id, pair_id, rev, field, start, stop, entity_type, score, recognizer. ``then`` runs in the same
+    transaction. Returns the new revision by pair id. Raises `UsageError` when a pair has a newer revision, or when the
+    policy keeps the type.
+    """
+    made = [
+        _with_surrogates(store, workspace, task, pair_id, [row for row in rows if row["pair_id"] == pair_id])
+        for pair_id in dict.fromkeys(row["pair_id"] for row in rows)
+    ]
+
+    def write(tx: Tx) -> dict[str, int]:
+        now = tx.states([one["pair_id"] for one in made])
+        revs: dict[str, int] = {}
+        for one in made:
+            state = now.get(one["pair_id"])
+            if state is None or state["rev"] != one["rev"]:
+                raise UsageError(f"Pair {one['pair_id']} has a newer revision. Look at it again.")
+            revision = rules.add_revisions(
+                tx,
+                "intake",
+                [rules.decoded({"pair_id": one["pair_id"], **one["texts"]})],
+                kind="anonymized",
+                guideline_version=one["guideline_version"],
+            )[0]
+            revs[one["pair_id"]] = int(revision["rev"])
+            tx.insert("surrogates", pl.DataFrame([s | {"rev": revision["rev"]} for s in one["surrogates"]]))
+        tx.execute(
+            "UPDATE findings SET status = 'replaced', decided_by = ? WHERE list_contains(?, finding_id)",
+            [actor.user, [row["finding_id"] for row in rows]],
+        )
+        for row in rows:
+            tx.event(
+                "finding_replaced",
+                actor.user,
+                pair_id=row["pair_id"],
+                rev=revs[row["pair_id"]],
+                finding=row["finding_id"],
+            )
+        if then:
+            then(tx)
+        return revs
+
+    revs = store.write(write)
+    rescan_pairs(store, workspace, task, list(revs))
+    return revs
+
+
+def _with_surrogates(
+    store: Store, workspace: Workspace, task: str, pair_id: str, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The texts of a pair with surrogates in these places: pair_id, rev, texts, surrogates, guideline_version."""
     from curate.privacy import Finding, pseudonymize
+    from curate.privacy.findings import merge
 
-    pair_id, rev = row["pair_id"], row["rev"]
+    rev = rows[0]["rev"]
     text = store.one(
         "SELECT t.*, r.guideline_version FROM revision_text t JOIN revisions r USING (pair_id, rev)"
         " WHERE pair_id = ? AND rev = ?",
@@ -470,55 +550,36 @@ def _replace(store: Store, actor: users.Actor, workspace: Workspace, row: Mappin
     )
     if text is None:
         raise NotFound(f"Revision {rev} of pair {pair_id} has no text any more.")
-    span = Finding(row["start"], row["stop"], row["entity_type"], row["score"], row["recognizer"])
-    policy = detector_for(workspace, row["task"]).policy
-    fields, mapping = pseudonymize(
-        fields_of(text), {row["field"]: [span]}, workspace.key, record_id=pair_id, policy=policy
-    )
-    if not mapping:  # the pack changed since the scan
+    fields = fields_of(text)
+    spans: dict[str, list[Finding]] = {}
+    for row in rows:
+        found = Finding(row["start"], row["stop"], row["entity_type"], row["score"], row["recognizer"])
+        spans.setdefault(row["field"], []).append(found)
+    policy = detector_for(workspace, task).policy
+    kept = sorted({row["entity_type"] for row in rows if policy.action(row["entity_type"]) == "keep"})
+    if kept:  # the pack changed since the scan
         raise UsageError(
-            f"The privacy policy of {row['task']} keeps {row['entity_type']}. Reject the finding, or edit the text."
+            f"The privacy policy of {task} keeps {', '.join(kept)}. Reject the finding, or edit the text."
         )
-    texts = with_fields(text, fields)
-
-    def write(tx: Tx) -> int:
-        current = tx.one("SELECT rev FROM pair_state WHERE pair_id = ?", [pair_id])
-        if current is None or current["rev"] != rev:
-            raise UsageError(f"Pair {pair_id} has a newer revision. Look at it again.")
-        made = rules.add_revisions(
-            tx,
-            "intake",
-            [rules.decoded({"pair_id": pair_id, **texts})],
-            kind="anonymized",
-            guideline_version=text["guideline_version"],
-        )[0]
-        tx.insert(
-            "surrogates",
-            pl.DataFrame(
-                [
-                    {
-                        "pair_id": pair_id,
-                        "rev": made["rev"],
-                        "field": m["field"],
-                        "start": m["surrogate_start"],
-                        "stop": m["surrogate_end"],
-                        "entity_type": m["entity_type"],
-                        "surrogate": m["surrogate"],
-                    }
-                    for m in mapping
-                ]
-            ),
-        )
-        tx.execute(
-            "UPDATE findings SET status = 'replaced', decided_by = ? WHERE finding_id = ?",
-            [actor.user, row["finding_id"]],
-        )
-        tx.event("finding_replaced", actor.user, pair_id=pair_id, rev=made["rev"], finding=row["finding_id"])
-        return int(made["rev"])
-
-    new = store.write(write)
-    rescan(store, workspace, pair_id, new)
-    return new
+    merged = {name: merge(found, fields[name]) for name, found in spans.items()}
+    fields, mapping = pseudonymize(fields, merged, workspace.key, record_id=pair_id, policy=policy)
+    return {
+        "pair_id": pair_id,
+        "rev": rev,
+        "texts": with_fields(text, fields),
+        "guideline_version": text["guideline_version"],
+        "surrogates": [
+            {
+                "pair_id": pair_id,
+                "field": m["field"],
+                "start": m["surrogate_start"],
+                "stop": m["surrogate_end"],
+                "entity_type": m["entity_type"],
+                "surrogate": m["surrogate"],
+            }
+            for m in mapping
+        ],
+    }
 
 
 def residual_of(results: Sequence[pl.DataFrame]) -> dict[tuple[str, int], list[dict[str, Any]]]:

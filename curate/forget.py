@@ -1,7 +1,7 @@
 """Forgetting a person: finding where they are, deleting it, and saying in writing what was done.
 
-Covers: records, pairs, quarantine, comments, suggestions, snapshots, models, exports, failed jobs and eval runs of one
-workspace; the certificate. Deleting in the store itself is `curate.store.erasure`.
+Covers: records, pairs, quarantine, comments, suggestions, lists of strings, snapshots, models, exports, failed jobs and
+eval runs of one workspace; the certificate. Deleting in the store itself is `curate.store.erasure`.
 Does not cover: copies that left the workspace (exports are named so that people can ask for them), nor taking anything
 out of a trained model: models are listed for retraining.
 """
@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from curate import contract, groups, learning
+from curate import contract, groups, learning, lists
 from curate.contract import SPLITS, canonical_json, sha256_hex
 from curate.errors import NotFound, UsageError
 from curate.store import Store, Tx, utcnow
@@ -40,6 +40,7 @@ class Found:
     quarantined: int = 0
     comments: int = 0
     suggestions: int = 0
+    terms: int = 0  # on the lists of strings
     snapshots: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
     evals: list[str] = field(default_factory=list)
@@ -49,7 +50,8 @@ class Found:
 
     @property
     def nothing(self) -> bool:
-        return not (self.records or self.pairs or self.quarantined or self.comments or self.suggestions)
+        places = (self.quarantined, self.comments, self.suggestions, self.terms)
+        return not (self.records or self.pairs or any(places))
 
 
 def find(
@@ -90,6 +92,7 @@ def find(
     found.quarantined = len(_quarantined(store, patterns))
     found.comments = len(_comments(store, patterns))
     found.suggestions = len(_suggestions(store, patterns))
+    found.terms = len(_terms(store, patterns))
     found.snapshots = [folder.name for folder in _snapshots(workspace, pairs)]
     ids = {contract.load_manifest(workspace.snapshots / name).id for name in found.snapshots}
     for run_file in sorted(workspace.models.glob("*/run.json")):
@@ -135,9 +138,12 @@ def forget(
     if found.records or found.pairs:
         store.erase(actor.user, pair_ids=found.pairs, record_ids=found.records, reason=reason)
     patterns = [_pattern(word) for word in words]
-    store.write(
-        lambda tx: _scrub(tx, _quarantined(tx, patterns), _comments(tx, patterns), _suggestions(tx, patterns))
-    )
+
+    def scrub(tx: Tx) -> None:
+        _scrub(tx, _quarantined(tx, patterns), _comments(tx, patterns), _suggestions(tx, patterns))
+        lists.forget(tx, _terms(tx, patterns), actor.user)
+
+    store.write(scrub)
     identity = uuid4().hex[:12]
     for name in found.snapshots:
         _withdraw(workspace.snapshots / name, identity)
@@ -240,6 +246,10 @@ def _comments(reader: Store | Tx, patterns: Sequence[re.Pattern[str]]) -> list[i
 def _suggestions(reader: Store | Tx, patterns: Sequence[re.Pattern[str]]) -> list[str]:
     rows = reader.rows("SELECT suggestion_id AS id, completion FROM suggestions")
     return [row["id"] for row in rows if _says(patterns, [row["completion"]])]
+
+
+def _terms(reader: Store | Tx, patterns: Sequence[re.Pattern[str]]) -> list[str]:
+    return lists.saying(reader, lambda texts: _says(patterns, texts))
 
 
 def _scrub(tx: Tx, quarantined: Sequence[int], comments: Sequence[int], suggestions: Sequence[str]) -> None:

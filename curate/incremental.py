@@ -25,9 +25,9 @@ import polars as pl
 
 from curate import clusters
 from curate.contract import canonical_json
-from curate.findings import occurrences
 from curate.store import Store, Tx
 from curate.tasks import find_pack, load_pack
+from curate.texts import occurrences
 
 if TYPE_CHECKING:
     from curate.dedupe import DuplicateIndex

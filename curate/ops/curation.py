@@ -1,6 +1,6 @@
-"""Operations on records and pairs: import, privacy, near-duplicates, review.
+"""Operations on records and pairs: import, near-duplicates, review.
 
-Does not cover: the rules, which `curate.records`, `findings`, `clusters` and `review` own.
+Does not cover: the rules, which `curate.records`, `clusters` and `review` own; privacy (`curate.ops.privacy`).
 """
 
 from __future__ import annotations
@@ -83,54 +83,6 @@ def quarantine_list(context: Context, request: PageRequest) -> dict[str, Any]:
         [request.task, request.limit, request.offset],
     )
     return {"rows": rows}
-
-
-# --- privacy ------------------------------------------------------------------------------------------------
-
-
-@operation("scan", "scan")
-def scan(context: Context, request: TaskRequest) -> dict[str, Any]:
-    """Find personal data in everything not yet scanned by the current detector and replace it."""
-    return start(context, "scan", request.task, {})
-
-
-class FindingsRequest(PageRequest):
-    status: str | None = Field("open", description="open, confirmed, rejected, replaced; null for all")
-
-
-@operation("findings.list", "read")
-def findings_list(context: Context, request: FindingsRequest) -> dict[str, Any]:
-    """Findings of personal data in current revisions, with their text in context."""
-    from curate import findings
-
-    return {
-        "findings": findings.list_findings(
-            context.store,
-            context.actor,
-            request.task,
-            status=request.status,
-            limit=request.limit,
-            offset=request.offset,
-        )
-    }
-
-
-class FindingDecision(Request):
-    finding_id: str
-    decision: Literal["confirm", "reject"]
-
-
-@operation("findings.decide", "review")
-def findings_decide(context: Context, request: FindingDecision) -> dict[str, Any]:
-    """Confirm a finding (its text is replaced by a surrogate) or reject it (it stays, and is remembered)."""
-    from curate import findings, incremental
-
-    done = findings.decide_finding(
-        context.store, context.actor, context.workspace, request.finding_id, request.decision
-    )
-    if done["status"] == "replaced":
-        incremental.saved(context.store, context.workspace, done["pair_id"])
-    return done
 
 
 # --- duplicates ---------------------------------------------------------------------------------------------

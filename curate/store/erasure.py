@@ -91,6 +91,11 @@ def _apply(tx: Tx, entry: dict[str, Any]) -> None:
     pairs, records = entry["pairs"], entry["records"]
     for table in ("revision_text", "surrogates", "comments", "suggestions", "pair_salts", "facts"):
         tx.execute(f"DELETE FROM {table} WHERE list_contains(?, pair_id)", [pairs])
+    tx.execute(
+        "UPDATE privacy_terms SET term = NULL, removed_by = coalesce(removed_by, ?),"
+        " removed_ts = coalesce(removed_ts, ?) WHERE list_contains(?, pair_id)",
+        [entry["actor"], utcnow(), pairs],
+    )
     tx.execute("DELETE FROM record_text WHERE list_contains(?, record_id)", [records])
     for table in ("revisions", "scans", "approvals"):
         tx.execute(f"UPDATE {table} SET sha256 = NULL WHERE list_contains(?, pair_id)", [pairs])

@@ -5,8 +5,9 @@ named beside each table does), nor how they are written (`curate.store`).
 
 Rules of the schema:
 
-* Text lives apart (`record_text`, `revision_text`, `surrogates`, `comments`, `suggestions`), is written once and never
-  updated; erasing a person deletes it there and nowhere else. `events` hold ids and salted digests only.
+* Text lives apart (`record_text`, `revision_text`, `surrogates`, `comments`, `suggestions`, `privacy_terms`), is
+  written once and never updated; erasing a person deletes it there and nowhere else. `events` hold ids and salted
+  digests only.
 * `pair_state` is narrow, because DuckDB rewrites wide rows on update. It is a cache: replaying `events` gives
   it again. It is written by `Tx.transition` alone. Its status column has no index: updating an indexed column
   is a delete and an insert.
@@ -213,6 +214,20 @@ CREATE TABLE identities (
 -- curate.listing: the key (pair_id, rev) does not help to find a page's pairs by their ids alone
 CREATE INDEX revisions_pair ON revisions (pair_id);
 CREATE INDEX revision_text_pair ON revision_text (pair_id);
+""",
+    ),
+    (
+        8,
+        "lists of strings that are or are not personal, and the second look",
+        """
+-- curate.lists: term is text and NULL once erased; pair_id: where somebody read it, erased with that pair
+CREATE TABLE privacy_terms (
+    term_id VARCHAR PRIMARY KEY, task VARCHAR NOT NULL, kind VARCHAR NOT NULL, term VARCHAR, entity_type VARCHAR,
+    pair_id VARCHAR, actor VARCHAR NOT NULL, ts TIMESTAMP NOT NULL, removed_by VARCHAR, removed_ts TIMESTAMP);
+-- curate.secondlook: missed is NULL until the person has answered; detector: whose leavings were looked at
+CREATE TABLE second_looks (
+    task VARCHAR NOT NULL, pair_id VARCHAR, rev INTEGER NOT NULL, actor VARCHAR, detector VARCHAR NOT NULL,
+    drawn TIMESTAMP NOT NULL, missed INTEGER, answered TIMESTAMP, PRIMARY KEY (pair_id, actor));
 """,
     ),
 ]

@@ -44,6 +44,40 @@ function afterFrame(act) {
   setTimeout(once, 60);
 }
 
+// What is marked in one of the panes, in code points of the shown text: {field, start, stop, said}, else null.
+// The labels of marks and the turns before the prompt stand among the text and are no part of it.
+function selected(view) {
+  const root = view.getRootNode(), shadow = root instanceof ShadowRoot;   // browsers differ in how they tell of a selection in one
+  const chosen = shadow && root.getSelection ? root.getSelection() : document.getSelection();
+  const composed = shadow && document.getSelection()?.getComposedRanges?.({ shadowRoots: [root] })?.[0];
+  const range = composed || (chosen?.rangeCount ? chosen.getRangeAt(0) : null);
+  if (!range) return null;
+  const live = document.createRange();
+  live.setStart(range.startContainer, range.startOffset);
+  live.setEnd(range.endContainer, range.endOffset);
+  if (live.collapsed) return null;
+  const pane = [...view.querySelectorAll("[data-text]")].find((one) => one.contains(live.startContainer) && (one.contains(live.endContainer) || live.endOffset === 0));
+  if (!pane) return null;
+  const walk = document.createTreeWalker(pane, NodeFilter.SHOW_TEXT);
+  let at = 0, start = null, stop = null, text = "";
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    if (node.parentElement.closest("mark > i, .turn")) continue;
+    const from = node === live.startContainer ? live.startOffset : live.comparePoint(node, 0) < 0 ? null : 0;
+    const to = node === live.endContainer ? live.endOffset : live.comparePoint(node, node.length) > 0 ? null : node.length;
+    if (from !== null && to !== null && from < to) {
+      start ??= at + [...node.data.slice(0, from)].length;
+      stop = at + [...node.data.slice(0, to)].length;
+    }
+    at += [...node.data].length;
+    text += node.data;
+  }
+  if (start === null) return null;
+  const points = [...text];
+  while (start < stop && !points[start].trim()) start++;
+  while (stop > start && !points[stop - 1].trim()) stop--;
+  return start < stop ? { field: pane.dataset.text, start, stop, said: points.slice(start, stop).join("") } : null;
+}
+
 const words = (code) => String(code ?? "").replaceAll("_", " ").toLowerCase();
 
 // Offsets from the server count code points; strings here count UTF-16 units.
@@ -111,7 +145,7 @@ function makeCard(root, data, identity, asked) {
   let past = [];             // items decided here, newest last, for undo
   let decided = 0, left = null, mode = "look", labels = {}, focused = 0;
   let first = data.first;
-  let keys = { ...KEYS, ...data.keys }, changing = null, found = 0;
+  let keys = { ...KEYS, ...data.keys }, changing = null, found = 0, chosen = null;
   const checked = new Map();   // pair:rev -> answer of the live checks
   const letter = (action) => keys[action].toUpperCase();
   const fixed = (key) => Object.values(keys).includes(key);
@@ -458,7 +492,9 @@ function makeCard(root, data, identity, asked) {
   const open = (item) => (item?.spans ?? []).filter((span) => span.status === "open");
 
   function findings() {
-    if (!open(items[0]).length) { showTrouble("No finding of personal data is open here.", []); return; }
+    chosen = selected(view);
+    if (chosen) { mode = "mark"; drawActions(); live.textContent = `Marked: ${chosen.said}`; return; }
+    if (!open(items[0]).length) { showTrouble(`No finding of personal data is open here. Select what is personal, then ${letter("findings")}.`, []); return; }
     found = mode === "findings" ? (found + 1) % open(items[0]).length : 0;
     mode = "findings";
     drawActions();
@@ -472,17 +508,27 @@ function makeCard(root, data, identity, asked) {
     if (one) live.textContent = `${words(one.entity_type)} ${found + 1} of ${open(items[0]).length}`;
   }
 
-  async function decideFinding(decision) {
-    const item = items[0], one = open(item)[found];
-    if (!one || undoing) return;
+  function decideFinding(decision) {
+    const one = open(items[0])[found];
+    if (one) settleFinding("findings.decide", { finding_id: one.finding_id, decision }, decision === "confirm" ? "Replaced." : "Kept.");
+  }
+
+  function markAs(kind) {
+    const { field, start, stop } = chosen;
+    settleFinding("findings.add", { pair_id: items[0].pair_id, rev: items[0].rev, field, start, stop, entity_type: kind }, "Replaced.");
+  }
+
+  async function settleFinding(operation, fields, said) {
+    const item = items[0];
+    if (undoing) return;
     undoing = true;   // no key decides until the item is here as it is now
     try {
-      await call("findings.decide", { finding_id: one.finding_id, decision }, stopping.signal);
+      await call(operation, fields, stopping.signal);
       const now = await call("review.item", { pair_id: item.pair_id }, stopping.signal);
       items = [now, ...items.filter((other) => other.pair_id !== item.pair_id)];
       mode = "look";
       draw();
-      live.textContent = decision === "confirm" ? "Replaced." : "Kept.";
+      live.textContent = said;
       if (open(now).length) findings();
     } catch (error) { if (error.name !== "AbortError") showTrouble(error.message, error.reasons ?? []); } finally { undoing = false; }
   }
@@ -546,6 +592,9 @@ function makeCard(root, data, identity, asked) {
       const one = open(items[0])[found];
       place.replaceChildren(el("span", {}, `Is this personal data (${words(one?.entity_type)})?`), button("Yes, replace it", "Y", () => decideFinding("confirm"), "yes"),
         button("No, keep it", "N", () => decideFinding("reject"), "no"), button("Next", letter("findings"), findings), button("Leave", "Esc", leave));
+    } else if (mode === "mark") {
+      place.replaceChildren(el("span", {}, `Replace “${chosen.said.length > 40 ? chosen.said.slice(0, 40) + "…" : chosen.said}” as:`),
+        ...data.types.map((kind, at) => button(words(kind), String(at + 1), () => markAs(kind), "yes")), button("Leave", "Esc", leave));
     } else if (mode === "reject" || mode === "return") {
       const verdict = mode;
       place.replaceChildren(el("span", {}, mode === "reject" ? "Reject because:" : "Send back because:"),
@@ -644,7 +693,7 @@ function makeCard(root, data, identity, asked) {
     if (shown) { changing = null; shown.remove(); return; }
     const told = { approve: "approve", reject: "reject, then 1–9 for the reason", edit: "edit", skip: "skip: it comes back last", flag: "flag for an adjudicator",
       return: "send back, then 1–9 for the reason", undo: "undo, up to your last ten", note: "write a note", guidelines: "guidelines",
-      findings: "personal data: then Y replaces it, N keeps it", take: "edit from a model's suggestion; again for its next one", help: "this list" };
+      findings: "personal data: then Y replaces it, N keeps it; with text selected, 1–9 says what it is and replaces it", take: "edit from a model's suggestion; again for its next one", help: "this list" };
     const rows = Object.entries(told).flatMap(([action, what]) => [
       el("dt", {}, el("button", { type: "button", "data-change": action, "aria-label": `${what}: change the key ${letter(action)}`, onclick: () => change(action) }, el("kbd", {}, changing === action ? "press a key" : letter(action)))), el("dd", {}, what)]);
     for (const [key, what] of [["Ctrl+Enter", "save the edit; another reviewer approves it"], ["Esc", "leave the editor or a choice"], ["1–9", "rate the outlined label"],
@@ -711,6 +760,7 @@ function makeCard(root, data, identity, asked) {
       if (reason) decide(mode, { reason });
       return;
     }
+    if (mode === "mark" && digit) { done(); if (data.types[digit - 1]) markAs(data.types[digit - 1]); return; }
     if (mode === "edit") return;
     if (mode === "findings" && (key === "y" || key === "n")) { done(); decideFinding(key === "y" ? "confirm" : "reject"); return; }
     const label = data.labels.findIndex((one) => one.key === key && !fixed(key));

@@ -1,7 +1,8 @@
 """Privacy: scanning for personal data, and a yes or no for what the machine was not sure of.
 
-Covers: starting and following the scan, open findings in their context, counts by type. Does not cover: finding
-(`curate.privacy`) nor replacing (`curate.findings`).
+Covers: starting and following the scan, open findings in their context, one answer for all that are alike, originals
+for those who may, counts by type. Does not cover: finding (`curate.privacy`) nor replacing (`curate.findings`); lists,
+proposals and the second look (`curate.views.privacy_lists`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from curate.views import parts
+from curate.views import parts, privacy_lists
 
 SIZE = 10
 
@@ -35,6 +36,10 @@ def render() -> None:
         )
         parts.block(f'<div class="gp-row">{chips}</div>')
     _findings(task, found)
+    if found["records"]:
+        privacy_lists.second_look(task)
+        privacy_lists.lists(task)
+        privacy_lists.proposals(task)
     if counts:
         st.header("By type", anchor=False)
         shown = [{**row, "entity_type": parts.readable(row["entity_type"])} for row in counts]
@@ -136,3 +141,43 @@ def _finding(row: dict[str, Any], decide: bool) -> None:
                     args=("findings.decide",),
                     kwargs={"finding_id": row["finding_id"], "decision": decision},
                 )
+            if row["alike"]:
+                _alike(row, decide)
+        if parts.allowed("findings.original"):
+            _original(row)
+
+
+def _alike(row: dict[str, Any], decide: bool) -> None:
+    """One answer for every open finding with this string."""
+    every = row["alike"] + 1
+    others = f"{row['alike']:,} other{'s' if row['alike'] > 1 else ''}"
+    parts.block(f'<p class="gp-soft">This and {others} alike:</p>')
+    one, two = st.columns(2)
+    for place, words, decision, said in (
+        (one, f"Replace all {every:,}", "confirm", "replaced; the string is on the deny list"),
+        (two, f"Keep all {every:,}", "reject", "kept; the string is on the allow list"),
+    ):
+        place.button(
+            words,
+            key=f"same-{decision}-{row['finding_id']}",
+            width="stretch",
+            disabled=not decide,
+            on_click=parts.press,
+            args=("findings.decide", lambda r, said=said: f"{r['decided']:,} {said}."),
+            kwargs={"finding_id": row["finding_id"], "decision": decision, "same": True},
+        )
+
+
+def _original(row: dict[str, Any]) -> None:
+    """What stood behind the surrogates of the finding's pair; asked for by a button, since each look is logged."""
+    if not st.button("Show the originals of this pair", key=f"original-{row['finding_id']}"):
+        return
+    told = parts.ask("findings.original", pair_id=row["pair_id"])
+    if told is None:
+        return
+    if not told["originals"]:
+        parts.block('<p class="gp-soft">Nothing was replaced in this pair yet.</p>')
+        return
+    shown = [{**one, "entity_type": parts.readable(one["entity_type"])} for one in told["originals"]]
+    columns = {"field": "Field", "entity_type": "Type", "surrogate": "Surrogate", "original": "Original"}
+    parts.table(shown, columns)

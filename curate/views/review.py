@@ -18,6 +18,8 @@ from curate.views import parts
 
 HERE = Path(__file__).parent
 ORDERS = {"queue": "as it comes", "score": "lowest score first", "score_high": "highest score first"}
+# What a person may mark as personal by a digit; other types by `goldpair findings add`.
+MARKED_TYPES = ["PERSON", "PHONE", "EMAIL", "ADDRESS", "CITY", "DATE", "ORG", "ID", "URL"]
 SHOWN_STAGES = {"annotate": "annotate", "review": "review", "adjudicate": "adjudicate"}
 
 
@@ -92,6 +94,7 @@ def card_data(actor: Actor, task: str, folder: Path, pack: Any) -> dict[str, Any
         "task": task,
         "may": {"review": may(actor, "review")},
         "reasons": pack.reject_reasons,
+        "types": MARKED_TYPES,
         "labels": [
             {
                 "name": one.name,
