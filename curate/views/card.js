@@ -145,6 +145,7 @@ function makeCard(root, data, identity, asked) {
   let past = [];             // items decided here, newest last, for undo
   let decided = 0, left = null, mode = "look", labels = {}, focused = 0;
   let first = data.first;
+  let gone = new Set();      // decided since items were last asked for: the answer may still hold them
   let keys = { ...KEYS, ...data.keys }, changing = null, found = 0, chosen = null;
   const checked = new Map();   // pair:rev -> answer of the live checks
   const letter = (action) => keys[action].toUpperCase();
@@ -178,12 +179,12 @@ function makeCard(root, data, identity, asked) {
           history.replaceState(null, "", location.pathname);
           items = [await call("review.item", { pair_id: wanted }, stopping.signal)];
         }
+        gone = new Set(outbox.map((entry) => entry.pair_id));
         const found = await call("review.next", { task: data.task, n: AHEAD, ...data.queue }, stopping.signal);
-        const waiting = new Set(outbox.map((entry) => entry.pair_id));
         const known = new Set(items.map((item) => item.pair_id));
-        const fresh = found.items.filter((item) => !waiting.has(item.pair_id) && !known.has(item.pair_id));
+        const fresh = found.items.filter((item) => !gone.has(item.pair_id) && !known.has(item.pair_id));
         items.push(...fresh);
-        dry = fresh.length === 0;
+        dry = fresh.length === 0 && !found.items.some((item) => gone.has(item.pair_id));
         trouble = "";
         const counts = await call("review.counts", { task: data.task, ...data.queue }, stopping.signal);
         left = counts.for_me;
@@ -208,6 +209,7 @@ function makeCard(root, data, identity, asked) {
     if (Object.keys(labels).length) entry.labels = labels;
     if (note) entry.comment = note;
     outbox.push(entry);
+    gone.add(item.pair_id);
     keep();
     past = [...past, item].slice(-10);
     items.shift();
