@@ -10,8 +10,8 @@ the scorer sees note and transcript, as at labelling time; "with reference" it s
 alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since part of its claims truly stand in no
 transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
 not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
-Spread: Wilson 95 % interval. The sets in `NATURAL` have been read by the author of the rules, but for `sealed_3`: a
-third author's, scored when the rules were done.
+Spread: Wilson 95 % interval. The sets in `NATURAL` have been read by the author of the rules, but for `sealed_3`
+and `sealed_4`: two more authors', scored when the rules were done. `sealed_5` has not been scored.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ NATURAL = {
     "sealed": "once sealed, open",
     "sealed_2": "open, by another author",
     "sealed_3": "sealed",
+    "sealed_4": "sealed, second",
 }
 STRICT = 0.8  # the certainty at which the learned judge flagged 13 % of the clean notes of authors held out
 Hits = list[dict[str, Any]]
