@@ -47,7 +47,9 @@ class Keys(Tab):
     def press(self, times: int, pause_ms: int = 100) -> None:
         for _ in range(times):
             pair = self.shown()
-            assert pair, "no item is shown"
+            while pair is None:  # faster than items can be fetched
+                self.until(lambda: self.shown() is not None)
+                pair = self.shown()
             self.seen.append(pair)
             self.page.keyboard.press("a")
             self.page.wait_for_timeout(pause_ms)
