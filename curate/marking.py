@@ -8,7 +8,7 @@ The same string elsewhere in the pair goes with a marked one: what is personal i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -33,13 +33,14 @@ def add(
     spans: Sequence[Mapping[str, Any]],
     *,
     everywhere: bool = False,
+    then: Callable[[Tx], None] | None = None,
 ) -> dict[str, Any]:
     """Replace marked spans {field, start, stop, entity_type} of the current revision by surrogates.
 
     Offsets count code points. ``everywhere``: the strings go on the deny list too, so that rows that contain them are
-    held. Returns pair_id, rev (the new one), replaced (places), and with ``everywhere`` the changes of the list.
-    Raises `NotFound`, and `UsageError` for a revision that is not current, a span outside its text or without a letter
-    or digit, or a type that the policy keeps.
+    held. ``then`` runs in the same transaction. Returns pair_id, rev (the new one), replaced (places), and with
+    ``everywhere`` the changes of the list. Raises `NotFound`, and `UsageError` for a revision that is not current, a
+    span outside its text or without a letter or digit, or a type that the policy keeps.
     """
     require(actor, "review")
     state = store.one("SELECT task, rev FROM pair_state WHERE pair_id = ?", [pair_id])
@@ -72,6 +73,8 @@ def add(
         if everywhere:
             for said, kind in sorted(strings):
                 changes.append(lists.put(tx, state["task"], actor.user, "deny", said, kind, pair_id))
+        if then:
+            then(tx)
 
     revs = findings.replace_spans(store, actor, workspace, state["task"], rows, then=keep)
     told = {"pair_id": pair_id, "rev": revs[pair_id], "replaced": len(rows)}
