@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.planted import _frozen
+from benchmarks.planted import frozen
 from curate import leak
 from curate.contract import canonical_json, sha256_hex
 from evals.generate import LocalModel
@@ -62,7 +62,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     """Rows by number of plantings and, for eight, by kind; quick plants a tenth."""
     planted = canaries({8: 2, 1: 1} if quick else TIMES)
     base = resolve(DEFAULT)
-    background = _frozen(PACK)[: BACKGROUND // 10 if quick else BACKGROUND]
+    background = frozen(PACK)[: BACKGROUND // 10 if quick else BACKGROUND]
     secrets = [_secret(canary) for canary in planted]
     plain = LocalModel(base, precision="auto")
     found: dict[str, list[Probe]] = {}

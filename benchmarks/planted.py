@@ -25,6 +25,7 @@ from typing import Any
 import evals
 from benchmarks import documents
 from benchmarks._plant import PLANTERS
+from benchmarks._shipped import at_snapshot
 from benchmarks.scorers import lines
 from curate import contract
 from curate.preflight import Judged, decide_gold, judge_gold
@@ -349,7 +350,7 @@ def sarcastic_bot(quick: bool) -> Bed:
     """The shipped pack, frozen through every rule from its records and recorded decisions."""
     folder = find_pack("sarcastic-bot")
     pack = load_pack(folder)
-    rows = _frozen(pack.name)
+    rows = frozen(pack.name)
     if quick:
         rows = random.Random("quick").sample(rows, len(rows) // 4)
     for row in rows:
@@ -369,21 +370,10 @@ def sarcastic_bot(quick: bool) -> Bed:
     return Bed("sarcastic bot", pack, folder, rows, wrong, drawn=False)
 
 
-def _frozen(task: str) -> list[dict[str, Any]]:
-    """Training rows of a shipped pack: imported, scanned, deduplicated, decided and frozen as `goldpair demo` does."""
-    from curate import demo, users
-    from curate.store import Store
-    from curate.workspace import Workspace
-
+def frozen(task: str) -> list[dict[str, Any]]:
+    """Training rows of a shipped pack, as `goldpair demo` freezes them."""
     with tempfile.TemporaryDirectory(prefix="goldpair-planted-") as scratch:
-        workspace = Workspace.create(Path(scratch) / "ws")
-        with Store.open(workspace.store) as store:
-            users.ensure_owner(store, demo.LEAD)
-        steps = demo._Demo(task, workspace, quiet=True, full=True)
-        for step in (demo._import, demo._scan, demo._dedupe, demo._decisions):
-            step(steps)
-        name = steps.job("freeze", "snapshot.create", task=task)["snapshot"]
-        [snapshot] = workspace.snapshots.glob(f"*{name[:12]}")
+        _, snapshot = at_snapshot(Path(scratch), task)
         return contract.load_rows(snapshot).to_dicts()
 
 

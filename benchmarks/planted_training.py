@@ -28,10 +28,10 @@ from typing import Any
 import polars as pl
 
 import evals
+from benchmarks._shipped import at_snapshot
 from benchmarks.planted import _helpful, swapped
-from curate import contract, demo, suspects, users
+from curate import contract, demo, suspects
 from curate.contract import ROW_SCHEMA, canonical_json, file_sha256, full_row_hash, row_sha256, sha256_hex
-from curate.store import Store
 from curate.tasks import load_pack
 from curate.workspace import Workspace
 from evals.blame import TOP, blame, broken_rows
@@ -79,15 +79,9 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
 def _retrained(plans: Sequence[tuple[str, float, int]], bounded: Mapping[str, Any]) -> Iterator[Outcome]:
     """One outcome for every (kind, share, seed), against a clean version released in a workspace made for it."""
     with tempfile.TemporaryDirectory(prefix="goldpair-retrained-") as scratch:
-        workspace = Workspace.create(Path(scratch) / "ws")
-        with Store.open(workspace.store) as store:
-            users.ensure_owner(store, demo.LEAD)
-        steps = demo._Demo(TASK, workspace, quiet=True, full=True)
-        for step in (demo._import, demo._scan, demo._dedupe, demo._decisions):
-            step(steps)
-        name = steps.job("freeze", "snapshot.create", task=TASK)["snapshot"]
-        [clean] = workspace.snapshots.glob(f"*{name[:12]}")
-        steps.job("baselines", "eval", task=TASK, snapshot=name)
+        steps, clean = at_snapshot(Path(scratch), TASK)
+        workspace = steps.workspace
+        steps.job("baselines", "eval", task=TASK, snapshot=contract.load_manifest(clean).id)
         first = _trained(steps, clean, 100, bounded)
         reason = "the clean version that others are held against"
         steps.client.call("promote", model=first["model"], override=reason)
