@@ -48,7 +48,7 @@ def demo(
 ) -> None:
     """The whole loop on a task pack, from raw records to a verdict. Resumes where it stopped.
 
-    A pack with [demo] runs short under that declared override, and its verdict is INCONCLUSIVE.
+    A pack that declares a demo override runs short under it, and its verdict is INCONCLUSIVE.
     """
     from curate import demo as script
 
