@@ -1,8 +1,9 @@
 """Dose and response of preflight: wrong labels planted into a snapshot, how often is training stopped?
 
-Covers: the shipped sarcastic bot as frozen by its recorded decisions, visit notes written by hand and from phrases,
-support answers and employment agreements (``documents_data``); wrong labels of kinds that the scorers claim to see and
-of kinds that they do not, in 2, 5, 10 and 25 % of the pairs, scattered, and on the sarcastic bot also as one
+Covers: the shipped sarcastic bot as frozen by its recorded decisions, visit notes from phrases, visit notes written by
+hand (the rules of their scorer were written beside some, and know nothing of others), support answers and employment
+agreements (``documents_data``), COBOL programs with a trap each; wrong labels of kinds that the scorers claim to see
+and of kinds that they do not, in 2, 5, 10 and 25 % of the pairs, scattered, and on the sarcastic bot also as one
 annotator's batch. Every text is judged once by the real scorer as preflight judges it (`curate.preflight.judge_gold`);
 a run is a draw of which pairs are wrong, decided by the real rule (`curate.preflight.decide_gold`). The share of runs
 stopped has its Clopper-Pearson interval over draws; it says nothing about texts other than these.
@@ -30,6 +31,7 @@ from benchmarks.scorers import lines
 from curate import contract
 from curate.preflight import Judged, decide_gold, judge_gold
 from curate.tasks import Suite, TaskPack, find_pack, load_pack
+from evals.cobol.traps import pitfalls
 from evals.stats import clopper_pearson
 
 HERE = Path(__file__).parent
@@ -57,8 +59,10 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
     for make in (
         notes_from_phrases,
         notes_by_hand,
+        notes_of_strangers,
         support_answers,
         agreements,
+        programs,
         lambda: sarcastic_bot(quick),
     ):
         yield from _measured(make(), rounds)
@@ -269,24 +273,52 @@ def notes_from_phrases() -> Bed:
 
 def notes_by_hand() -> Bed:
     """Forty visits and notes written by hand, with the mistakes listed beside each and those of `_plant`."""
-    found = [row for half in ("dev", "sealed") for row in lines(HERE / "data" / f"soap_notes_{half}.jsonl")]
+    return _visits("visit notes by hand", "dev", "sealed")
+
+
+def notes_of_strangers() -> Bed:
+    """Thirty-two visits by an author who knew nothing of the scorer, and whose mistakes hide among what was said."""
+    return _visits("visit notes of an author who knew no rules", "sealed_4")
+
+
+def _visits(name: str, *parts: str) -> Bed:
+    found = [row for part in parts for row in lines(HERE / "data" / f"soap_notes_{part}.jsonl")]
     rows = [_pair(n, row["transcript"], row["note"]) for n, row in enumerate(found)]
     wrong: dict[str, tuple[bool, list[str | None]]] = {}
     for kind in sorted({error["kind"] for row in found for error in row["errors"]}):
         texts = []
         for row in found:
-            mine = [error for error in row["errors"] if error["kind"] == kind]
+            mine = [error for error in row["errors"] if error["kind"] == kind and "in" not in error]
             texts.append(row["note"].replace(mine[0]["old"], mine[0]["new"], 1) if mine else None)
         wrong[f"{kind.replace('_', ' ')}, by hand"] = (True, texts)
-    for name in ("invented medication", "swapped medication"):
+    for kind in ("invented medication", "swapped medication"):
         planted = [
-            PLANTERS[name](row["note"], row["transcript"], random.Random(f"{name}/{n}"))
+            PLANTERS[kind](row["note"], row["transcript"], random.Random(f"{kind}/{n}"))
             for n, row in enumerate(found)
         ]
-        wrong[f"{name}, by rule"] = (True, [one.text if one else None for one in planted])
+        wrong[f"{kind}, by rule"] = (True, [one.text if one else None for one in planted])
     wrong["note of another visit"] = (True, swapped(rows))
     wrong["a sentence left out"] = (False, [_without_a_sentence(row["note"]) for row in found])
-    return Bed("visit notes by hand", _pack("soap_note", SOAP), HERE, rows, wrong)
+    return Bed(name, _pack("soap_note", SOAP), HERE, rows, wrong)
+
+
+def programs() -> Bed:
+    """Programs that each hold one trap of COBOL, with a right translation and one that falls into it."""
+    found = [item for item in pitfalls() if item.domain is None]
+    rows = [_pair(n, item.cobol, item.right) for n, item in enumerate(found)]
+    wrong = {
+        "translation that falls into the trap": (True, [item.wrong for item in found]),
+        "translation of another program": (True, swapped(rows)),
+        "behaves alike, reads like COBOL": (False, [_globals_first(item.right) for item in found]),
+    }
+    pack = _pack("code_equivalence", ["violation"], mutants=0, search=40, fresh=40)
+    pack.suites[0].gold.min = 1.0  # a program that is not equal has no other fault to be told by
+    return Bed("COBOL programs", pack, HERE, rows, wrong)
+
+
+def _globals_first(program: str) -> str:
+    """The same program, its working storage mirrored in globals that nobody reads."""
+    return f"WS_COUNTER_1 = 0\nWS_FILLER_2 = ' '\n{program}"
 
 
 def support_answers() -> Bed:
