@@ -16,6 +16,7 @@ from rapidfuzz.distance import LCSseq
 from rouge_score.tokenizers import DefaultTokenizer
 
 from .allergies import allergies
+from .beside import changed_values, denials, left_out, moved
 from .claims import find_claims, judge
 from .dates import dates
 from .findings import flips, in_note
@@ -131,6 +132,12 @@ def _judge(note, transcript, reference, extra, required, certainty=0.0):
     subscores["structure"] = structure
     foreign, placed, signed = misplaced(note, sections)
     subscores["placement"] = _share(placed, signed)
+    if reference:
+        foreign += [
+            item
+            for item in moved(note, reference, sections)
+            if all(item[1] <= start or end <= item[0] for start, end, _ in foreign)
+        ]
     evidence += [_hit("wrong_section", note, start, end, why) for start, end, why in foreign]
     evidence += [
         _hit("several_notes", note, s.start, s.head_end, "another note begins") for s in restarts(sections)
@@ -139,6 +146,13 @@ def _judge(note, transcript, reference, extra, required, certainty=0.0):
     hits, counts = by_rules(note, transcript, reference, source)
     if source is not None and certainty:
         hits = _verified(note, source.text, reference, hits, certainty)
+    if reference:
+        flipped = [("flipped_negation", *item) for item in denials(note, reference)]
+        hits += [
+            _hit(kind, note, start, end, f"the reference: {text}")
+            for kind, start, end, text in [*changed_values(note, reference), *flipped]
+            if all(end <= hit["start"] or hit["end"] <= start for hit in hits)
+        ]
     _shares(note, hits, counts, subscores, source is not None)
     evidence += hits
     if transcript and not reference:
@@ -150,10 +164,8 @@ def _judge(note, transcript, reference, extra, required, certainty=0.0):
         subscores["completeness"] = _completeness(note, reference, source)
         subscores["brevity"] = min(1.0, 1.25 * len(reference.split()) / max(1, len(note.split())))
         subscores["rougeL"] = _rouge_l(reference, note)
-        evidence += [
-            _hit("dropped_section", note, 0, 0, f"{name}: {words}")
-            for name, words in dropped(note, reference, sections)
-        ]
+        gone = dict([*dropped(note, reference, sections), *left_out(note, reference, sections)])
+        evidence += [_hit("dropped_section", note, 0, 0, f"{name}: {words}") for name, words in gone.items()]
     known = {name: weight for name, weight in WEIGHTS.items() if subscores[name] is not None}
     weighted = [float(subscores[name] or 0.0) * weight for name, weight in known.items()]
     score = sum(weighted) / sum(known.values())
