@@ -166,6 +166,41 @@ def test_history_depends_on_the_day() -> None:
     assert find_facts(text, today=date(2040, 6, 1)) == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Your refund of Rs 2,310 for order 88-104 was credited on 17 November, ref 6329 0041 77.",
+        "I have moved your flight to the 6:05 am on Friday and the old boarding pass is cancelled.",
+        "Your resignation of 2 November 2026 is accepted and you will be relieved on 1 January 2027.",
+        "The Consultant shall keep the papers secret for two years after the engagement.",
+        "Keep the plaster dry and the sling on for two days, fracture clinic 2 December.",
+        "Soak the chickpeas for eight hours, drain them and pressure-cook them with salt.",
+        "The cron line dumps the table every night and deletes files older than 14 days.",
+        "The view picks the latest row of each customer by timestamp.",
+    ],
+)
+def test_what_is_one_persons_own_or_a_programs_is_left_alone(told: str) -> None:
+    assert spans(told) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"),
+    [
+        ("Your refund of Rs 2,310 was approved; refunds reach the card within 7 working days.", "period"),
+        (
+            "Your resignation is accepted. Gratuity is due within 30 days under the Payment of Gratuity Act.",
+            "period",
+        ),
+        ("The Employee shall be paid the minimum wages, at present Rs 783 a day.", "now"),
+        ("Keep the plaster dry. Our fracture clinic opens at 8 am on weekdays.", "hours"),
+        ("Soak the dal. A kilo costs Rs 140 now.", "price"),
+        ("The cron job calls the API, which allows 60 requests a minute.", "rate"),
+    ],
+)
+def test_one_case_hides_no_promise_and_no_law(told: str, kind: str) -> None:
+    assert kind in {found for found, _ in spans(told)}
+
+
 @given(st.lists(st.one_of(PIECES, st.text(max_size=60)), max_size=6).map("\n".join), st.text(max_size=40))
 @PATIENT
 def test_spans_are_places_of_the_text_in_order_and_apart(text: str, prompt: str) -> None:

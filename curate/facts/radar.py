@@ -21,6 +21,7 @@ from typing import Any
 
 from curate.contract import sha256_hex
 from curate.facts import words as w
+from curate.facts.cases import of_one_case
 from curate.facts.rules import RULES, Hit, Sentence, Text
 from curate.facts.tied import tied
 
@@ -57,6 +58,7 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
         sum=bool(w.SUPPOSE.search(read) or w.SUM.search(read)),
         agreed=bool(w.AGREED.search(read)),
         program=len({m.group().casefold() for m in w.PROGRAM.finditer(read)}) >= 2,
+        whole=read,
     )
     hits: list[Hit] = []
     for sentence in _sentences(read, day):
@@ -64,7 +66,7 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
             hits += [
                 (kind, sentence.start + start, sentence.start + end)
                 for kind, start, end in rule(sentence, about)
-                if end > start
+                if end > start and not of_one_case(kind, sentence, about, start, end)
             ]
     found = []
     for kind, start, end in _apart(hits):
@@ -88,7 +90,7 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
 @cache
 def rules_version() -> str:
     """Names the rules as they are: a text scanned by other ones is scanned again."""
-    here, files = Path(__file__).parent, ("radar.py", "rules.py", "tied.py", "words.py")
+    here, files = Path(__file__).parent, ("cases.py", "radar.py", "rules.py", "tied.py", "words.py")
     return "radar-" + sha256_hex(b"".join((here / name).read_bytes() for name in files))[:12]
 
 

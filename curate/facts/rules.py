@@ -35,6 +35,7 @@ class Text:
     sum: bool
     agreed: bool  # a contract of two parties, or a part of one
     program: bool  # explains or is a program
+    whole: str  # the text itself
 
 
 Hit = tuple[str, int, int]  # kind, start, end in the sentence

@@ -72,6 +72,10 @@ def _shape(kind: str, pattern: str, where: str = "any", *, case: bool = False, t
 
 
 SHAPES: tuple[Shape, ...] = (
+    # what is capped, who is served from which age, how long something may last at most
+    _shape("rate", rf"\b(?:still\s+)?caps?\s+(?:(?!at\b)[\w'’-]+\s+){{1,4}}at\s+(?P<v>{_VALUE})"),
+    _shape("rate", r"\b(?:gives?|given|offer(?:s|ed)|pays?|invites?|covers?|free|open|limited)\b" + _GAP + r"{0,40}?\b(?:to|for)\s+(?:people|everyone|everybody|anyone|adults|women|men|children|those|residents)\s+(?P<v>(?:turning|aged|over|under|from|between)\s+\d{1,3}(?:\s(?:to|and)\s\d{1,3})?)"),
+    _shape("period", r"\b(?:(?:for\s+)?as\s+long\s+as|for\s+up\s+to|(?:no|not)\s+more\s+than|valid\s+for)\s+(?P<v>an?\s+(?:week|fortnight|month|quarter|year))\b", "prose"),
     # what a body advises, what a law or a cut-off says
     _shape("rate", rf"{_BODY}\s+{_ADVISES}\b{_GAP}{{0,45}}?\b(?:from|at|of|above|below|over|under|within|after|to|until|than|beyond|per|every|aged?|only)\s+(?:age\s+|aged\s+|the\s+age\s+of\s+|about\s+|a\s+|every\s+)?(?P<v>{_VALUE})", "clinical"),
     _shape("rate", rf"\b(?:advised|recommended|licensed|approved|offered|funded|indicated|covered|reimbursed|mandated|permitted|allowed|legal|lawful)\s+(?:\w+\s+)?(?:from|at|above|over|below|under|up\s+to|until|to|beyond|till|for\s+(?:those|adults|children|people|everyone|women|men)\s+(?:over|under|above|aged|from)?)\s+(?:age\s+|the\s+age\s+of\s+)?(?P<v>{_VALUE})", "clinical"),
@@ -243,6 +247,8 @@ def tied(s: Sentence, about: Text) -> Iterator[Hit]:
         for match in shape.pattern.finditer(s.text):
             group = next((g for g in ("v", "v2", "v3") if g in shape.pattern.groupindex and match[g]), 0)
             if w.SELF.search(s.text[max(0, match.start() - 14) : match.end()]):
+                continue
+            if match[group].strip().casefold() in ("a", "an"):  # "gives a right": no value
                 continue
             yield shape.kind, match.start(group), match.end(group)
 

@@ -448,7 +448,7 @@ DIALLED = _re(
 AVAILABLE = _re(
     r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
     r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
-    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:un)?available|suspended|withdrawn|phased\s+out|rolled\s+out|not\s+yet\s+(?:out|open|supported|live|released)|(?:is|are|remains?)\s+(?:\w+\s)?(?:offered|stocked|sold\s+(?:at|in|by|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
+    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:un)?available|suspended|withdrawn|phased\s+out|rolled\s+out|not\s+yet\s+(?:out|open|supported|live|released)|(?:is|are|remains?)\s+(?:\w+\s)?(?:offered|stocked|sold\s+(?:at|in|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
     r"(?:\d+|few|no)\s+(?:\w+\s)?(?:left|remaining)\s+(?:in|at)|due\s+back|back\s+on\s+the\s+menu|off\s+the\s+menu|we\s+(?:now\s+|only\s+|also\s+)?(?:stock|sell|offer|ship\s+to|deliver\s+to|serve)\s+(?!you\b)\w+|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
 )
 
@@ -524,10 +524,10 @@ SUPPOSE = _re(
     r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
 )
 SUM = _re(
-    r"\d\s?[×*+÷=]\s?(?:[$₹£€]|Rs\.?)?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
+    r"\d\s?[×*]\s?\(|\d\s?[×*+÷=]\s?(?:[$₹£€]|Rs\.?)?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
 )
 SCIENCE = _re(
-    r"\b(?:oxygen|nitrogen|hydrogen|helium|carbon|methane|atmosphere|seawater|salinity|by\s+(?:volume|mass|weight)|solution|humidity|cocoa|slope|gradient|saline|dextrose|SpO2|saturation|ejection|HbA1c|"
+    r"\b(?:oxygen|nitrogen|hydrogen|helium|carbon|methane|atmosphere|seawater|salinity|by\s+(?:volume|mass|weight)|solution|humidity|cocoa|slope|gradient|saline|dextrose|SpO2|saturations?|ejection|HbA1c|"
     r"haematocrit|hematocrit|DNA|genes?|genome|brain|blood|plasma|cells?|bod(?:y|ies)|water|alloy|gold\s+is|crust|mantle|orbits?|rotat\w+|revolve\w*|half-li(?:fe|ves)|light|gestation|pregnan\w+|lifespan|incubat\w+|hatch\w*|"
     r"species|animals?|mammals?|whales?|elephants?|butterfl\w+|sun|moon|planet|mars|venus|jupiter|earth['’]?s?|solar|galaxy|star|temperature|boil\w*|freez\w*|melt\w*|probabilit\w+|chance|dice|coin|odds|muscle|sleep|"
     r"photosynthesis|chemical|isotope|reaction|humans?|insects?|birds?|trees?|seeds?|germinat\w+|plants?|sedimentary|triangle|circle|angle|efficien\w+|battery|pixels?|opacity|width|height|zoom|brightness)\b"
