@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (patterns read better in one piece)
 """What belongs to one case and is over with it: an order, a ticket, a letter to one person, a visit, a recipe, a job.
 
 Covers: which shapes of `curate.facts.rules` are no facts that go stale because the sentence tells of one customer's,
@@ -24,13 +25,13 @@ _DONE = _re(
     r"\b(?:was|were|(?:has|have|had)(?:\s+(?:just|now|already|also|only))?(?:\s+been)?|['’]ve|['’]s|is\s+being|(?:are|is)\s+for|got|gets)\s+(?:\w+ly\s+|been\s+|twice\s+|since\s+|all\s+|safely\s+)?(?:handed|delivered|dropped|reversed|debited|credited|refunded|charged|billed|taken|"
     r"deducted|waived|booked|cancell?ed|dispatched|shipped|raised|posted|moved|closed|received|paid|issued|logged|marked|added|applied|split|popped|placed|collected|scanned|returned|sent|settled|upgraded|attached|rescheduled|approved|resent|"
     r"re-?issued|reopened|arranged|fixed|sorted|checked|seen|put|placed|swapped|cleared|for\s+(?:the|your|a)\b)"
-    r"|\b(?:left|reached|landed|went\s+(?:out|twice|back|to|through)|came\s+(?:back|in|through|from)|got\s+(?:paid|approved|stuck)|waited|arrived|vanish\w*|failed\s+on|goes\s+out\s+again|comes\s+off|you\s+(?:paid|ordered|added|bought|wrote|sent|returned|used|opened|asked|skipped|spent))\b"
+    r"|\b(?:left|reached|landed|went\s+(?:out|twice|back|to|through)|came\s+(?:back|in|through|from)|got\s+(?:paid|approved|stuck)|waited|arrived|vanish\w*|failed\s+on|bounced|(?:going|went|gone)\s+(?:twice|through\s+twice)|I\s+can\s+see|you\s+see\s+on\s+your|goes\s+out\s+again|comes\s+off|you\s+(?:paid|ordered|added|bought|wrote|sent|returned|used|opened|asked|skipped|spent))\b"
 )
 _YOURS = _re(
     r"\b(?:your|you|you['’]d|you['’]ll|yours|madam|sir|order|orders|parcel|package|ticket|docket|invoice|ref|reference|booking|slip|statement|transaction|refund\s+of|charge\s+of|credit\s+of|receipt|basket|payslip|seat|coach|flight|account)\b"
 )
 _POLICY = _re(
-    r"\b(?:always|usually|normally|generally|every|each|any\s+(?:order|purchase|card|customer|plan)|all\s+(?:orders|customers|cards|plans|members)|per|policy|within|charges|takes|goes\s+to|stays\s+at|up\s+to|at\s+least|we\s+(?:charge|refund|ship|deliver|offer|accept)|orders?\s+(?:above|over|below|under)|"
+    r"\b(?:always|usually|normally|generally|every|each|any\s+(?:order|purchase|card|customer|plan)|all\s+(?:orders|customers|cards|plans|members)|per|remains?|stays|policy|within|charges|takes|goes\s+to|stays\s+at|up\s+to|at\s+least|we\s+(?:charge|refund|ship|deliver|offer|accept)|orders?\s+(?:above|over|below|under)|"
     r"costs?|until|valid|expir\w+|deadline|last\s+date|closes|ends?|renew\w*|due|limit|maximum|minimum|rates?|plan|now\s+costs|goes\s+up|rise[sn]?|changes?|new\s+(?:fee|price|charge|plan|tariff))\b|%"
 )
 
@@ -38,7 +39,7 @@ _POLICY = _re(
 _STAFF = _re(
     r"\b(?:your\s+(?:resignation|transfer|increment|promotion|revised|salary|CTC|balance|payslip|slip|relieving|appraisal|request|application\s+for\s+leave|last\s+(?:working\s+day|salary)|"
     r"arrears|confirmation|probation|full\s+and\s+final|file|query|October|November|September)|you\s+(?:have\s+been|are|will\s+be|stand)\s+(?:promoted|relieved|transferred|confirmed|released|redesignated)|you['’]ll\s+be\s+relieved|"
-    r"(?:stands?|is|was)\s+accepted|accept\s+(?:the|your)|the\s+undersigned|arrears|relieved\s+(?:at|on|from)|with\s+effect\s+from|increment\s+letter|designat\w+|outcome|shifting\s+allowance|this\s+letter|on\s+your\s+file)\b"
+    r"(?:stands?|is|was)\s+accepted|accept\s+(?:the|your)|the\s+undersigned|arrears|relieved\s+(?:at|on|from)|with\s+effect\s+from|increment\s+letter|designat\w+|outcome|shifting\s+allowance|encashed|recovered\s+for|relieving\s+letter|stands?\s+as\s+approved|your\s+leave\s+(?:from|without|of)|overtime\s+you|next\s+(?:pay\s*)?check|payslip|this\s+is\s+to\s+certify|worked\s+with\s+us|this\s+letter|on\s+your\s+file)\b"
 )
 #: the parties of an agreement by their roles, as in "the Executive agrees", "the Consultant shall"
 _PARTY = _re(
@@ -48,22 +49,24 @@ _PARTY = _re(
 #: a visit, its plan and its advice
 _VISIT = _re(
     r"\b(?:reviewed|discharge|clinic\s+(?:reply|review)|cataract|plaster|splint|brace|drops|one\s+drop|stitch(?:es)?|sutures?|wound|dressing|knee|wrist|ankle|contact\s+lens(?:es)?|INR|warfarin|pill|bilirubin|BCG|OPV|chest\s+(?:film|clear|clinic)|saturations?|puffs?|"
-    r"on\s+air|fracture|nerve\s+conduction|Tinel|fundus|tablets?|physio\w*|sling|bandage|ulcer|cough|fever|swelling|numb|leg\s+raises|mg|mcg|patient|denies|omit)\b"
+    r"on\s+air|fracture|nerve\s+conduction|Tinel|fundus|tablets?|physio\w*|sling|bandage|ulcer|cough|fever|swelling|numb|post-op|afebrile|port\s+sites|flatus|VA|IOP|discs|maculae|sclerosis|[oqtb]\.?d\.?|tds|HbA1c|creatinine|FBS|T2DM|follow[- ]?up|leg\s+raises|mg|mcg|patient|denies|omit)\b"
 )
 #: words of a hospital that speak of itself and not of a patient
 _HOUSE = _re(
     r"\b(?:we|our|waiting|wait|queue|list|machine|rota|opens?|closes?|OPD|visit(?:ors?|ing)|pharmacy|costs?|package|guidelines?|NHS|CDC|WHO|NICE|scheme|vaccin\w+|lab|insur\w+|helpline|stock|price|fee)\b"
 )
 _SEEN_AGAIN = _re(
-    r"\b(?:appointment\s+(?:is\s+)?(?:booked|made|fixed)|booked\s+for|clinic\s+(?:on\s+)?\d|review\s+(?:on|by)|see\s+you|home\s+by|recheck|if\s+no\s+better)\b"
+    r"\b(?:appointment\s+(?:is\s+)?(?:booked|made|fixed)|booked\s+for|clinic\s+(?:on\s+)?\d+|home\s+tomorrow|review\s+(?:on|by)|see\s+you|home\s+by|recheck|if\s+no\s+better)\b"
 )
 _RECIPE = _re(
-    r"\b(?:soak\w*|drain|rinse|pressure-?cook\w*|whistles?|salt|brine|sourdough|starter|dough|flour|knead\w*|oven|bake|litre\s+of\s+water|kitchen|marinat\w+|simmer\w*|pickle\w*|cucumbers?|prove|proof|ferment\w*|compost|prune|sow|seedlings?|water\s+(?:it|them)|"
+    r"\b(?:soak\w*|drain|rinse|ginger|honey|milk|mL\s+of\s+water|spoons?|boil(?:ed|s)?|cups|pressure-?cook\w*|whistles?|salt|brine|sourdough|starter|dough|flour|knead\w*|oven|bake|litre\s+of\s+water|kitchen|marinat\w+|simmer\w*|pickle\w*|cucumbers?|prove|proof|ferment\w*|compost|prune|sow|seedlings?|water\s+(?:it|them)|"
     r"training|runs?\s+in\s+each|beginners?|reps|stretch\w*|marathon|jog\w*|rehears\w+|revis(?:e|ion)|yoga|knit\w*|dye|glue|varnish|paint|coat)\b"
 )
 #: what a job of a machine does, and when
 _JOB = _re(
-    r"\b(?:cron|crontab|scheduler|timer|fires?|dump(?:s|ed)?|query|view|index|join|row(?:s|_number)?|column|table|timestamp|script|macro|lambda|handler|regex|pipe|awk|grep|sed|loop|function|branch|commit|merge|log|retry|cache|queue|batch|WHERE|ORDER\s+BY|GROUP\s+BY|SELECT|JOIN|IF|ELSE|UTC|server\s+time|para(?:graph)?s?\s+\d{3,4})\b"
+    r"\b(?:cron|crontab|scheduler|timer|fires?|dump(?:s|ed)?|query|index|rows?|column|timestamp|script|macro|lambda|handler|regex|awk|grep|sed|loop|commit|retry|cache|queue|divisor|literal|"
+    r"(?-i:WHERE|ORDER\s+BY|GROUP\s+BY|SELECT|JOIN|IF|ELSE|UTC)|server\s+time|para(?:graph)?s?\s+\d{3,4}|\w+\(\)|[A-Z]\w*-[A-Z]\w*-[A-Z]\w*)"
+    r"|`[^`\n]{2,80}`"
 )
 _CRON = _re(r"\bcron\w*\b")
 _LATEST_OF_ROWS = _re(
@@ -76,6 +79,10 @@ _REFERENCE = _re(
     r"\b(?:ref|reference|order|docket|ticket|txn|transaction|invoice|UTR|AWB|tracking|no)\b[.:#\s]*(?:(?:no|number|id)\b[.:#\s]*)?$"
 )
 _DAY_OF_TICKET = _re(r"\b(?:this\s+(?:morning|afternoon|evening)|today|tomorrow|tonight)\b")
+_TRY = _re(
+    r"\b(?:unplug|plug\s+it|hold\s+(?:down\s+)?the|restart|reboot|press\s+and\s+hold)\b|\bstill\s+amber\b"
+)
+_VISIT_AT = _re(r"[\s-]+(?:baby\s+)?(?:visit|check)\b")
 _THING = _re(r"\byour\s+(?:\w+\s+)?(?:tag|card|pass|link|code|ticket|voucher|password|key)\b")
 
 
@@ -98,9 +105,11 @@ class Case(NamedTuple):
 def _done_for_a_customer(case: Case) -> bool:
     if not _YOURS.search(case.whole):
         return False
+    if w.PER.search(case.span):  # "₹3,500 a year" goes on
+        return False
     if _DONE.search(case.sentence) and not _POLICY.search(case.sentence):
         return True
-    if case.kind == "hours":
+    if case.kind == "hours" or (case.kind == "now" and _DAY_OF_TICKET.fullmatch(case.span)):
         return bool(_DAY_OF_TICKET.search(case.sentence) and _DONE.search(case.whole))
     return case.kind == "availability" and bool(_THING.search(case.sentence))
 
@@ -116,8 +125,16 @@ def _between_parties(case: Case) -> bool:
 def _of_a_visit(case: Case) -> bool:
     if _many(_VISIT, case.whole) < 2:
         return False
-    again = case.kind == "date" and _SEEN_AGAIN.search(case.sentence)
-    return bool(again) or not _HOUSE.search(case.sentence)
+    if case.kind in ("date", "office") and _SEEN_AGAIN.search(case.sentence):
+        return True
+    return case.kind != "office" and not _HOUSE.search(case.sentence)
+
+
+def _of_a_try(case: Case) -> bool:
+    """What somebody is told to try out, and how old a child was at its visit."""
+    return bool(
+        _TRY.search(case.sentence) or _VISIT_AT.match(case.sentence, len(case.before) + len(case.span))
+    )
 
 
 def _of_a_recipe(case: Case) -> bool:
@@ -127,7 +144,7 @@ def _of_a_recipe(case: Case) -> bool:
 def _of_a_job(case: Case) -> bool:
     if _many(_JOB, case.whole) < 2:
         return False
-    return bool(_CRON.search(case.whole)) or not w.OF_THE_WORLD.search(case.sentence)
+    return bool(_CRON.search(case.sentence)) or not w.OF_THE_WORLD.search(case.sentence)
 
 
 def _of_rows(case: Case) -> bool:
@@ -139,7 +156,8 @@ def _of_a_program(case: Case) -> bool:
     """``$7`` is a column, and what a program worked out is its own."""
     jobs = _many(_JOB, case.whole)
     column = re.fullmatch(r"\$\d{1,2}", case.span)
-    return (jobs >= 2 and bool(column)) or (jobs >= 3 and not w.OF_THE_WORLD.search(case.sentence))
+    own = jobs >= 4 or (jobs >= 3 and not w.OF_THE_WORLD.search(case.sentence))
+    return own or (jobs >= 2 and bool(column))
 
 
 def _ratio_of_clotting(case: Case) -> bool:
@@ -155,7 +173,8 @@ CASES: tuple[tuple[frozenset[str], Callable[[Case], bool]], ...] = (
     (frozenset({"price", "fee", "date", "now", "availability", "hours"}), _done_for_a_customer),
     (frozenset({"price", "fee", "date", "now", "period", "hours"}), _of_one_employee),
     (frozenset({"price", "fee", "date", "now", "period", "hours", "rate"}), _between_parties),
-    (frozenset({"date", "now", "period", "hours"}), _of_a_visit),
+    (frozenset({"date", "now", "period", "hours", "office"}), _of_a_visit),
+    (frozenset({"period"}), _of_a_try),
     (frozenset({"period", "hours"}), _of_a_recipe),
     (frozenset({"period", "hours", "date"}), _of_a_job),
     (frozenset({"now"}), _of_rows),

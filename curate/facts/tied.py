@@ -75,6 +75,9 @@ SHAPES: tuple[Shape, ...] = (
     # what is capped, who is served from which age, how long something may last at most
     _shape("rate", rf"\b(?:still\s+)?caps?\s+(?:(?!at\b)[\w'’-]+\s+){{1,4}}at\s+(?P<v>{_VALUE})"),
     _shape("rate", r"\b(?:gives?|given|offer(?:s|ed)|pays?|invites?|covers?|free|open|limited)\b" + _GAP + r"{0,40}?\b(?:to|for)\s+(?:people|everyone|everybody|anyone|adults|women|men|children|those|residents)\s+(?P<v>(?:turning|aged|over|under|from|between)\s+\d{1,3}(?:\s(?:to|and)\s\d{1,3})?)"),
+    _shape("rate", r"\b(?:includes?|allows?|allowance\s+(?:is|of)|limit\s+(?:is|of)|up\s+to|maximum\s+(?:is|of))\s+(?P<v>\d+(?:\.\d+)?\s?(?:kgs?|kilos?|lbs?|GB|MB|TB|litres?)\b)(?!\s+of\s+(?:water|rice|flour|milk))", "prose"),
+    _shape("period", rf"\b(?:set|good|covered|valid|clear)\s+for\s+(?P<v>{_TIME})(?={_GAP}*\b(?:recommendations?|guidelines?|guidance|rules?|programme|schedule)\b)"),
+    _shape("period", rf"\b(?P<v>every\s+(?:{_NUMBER}|other)\s+(?:months?|years?))(?={_GAP}*\b(?:rules?|law|Act|RBI|SEBI|regulation|norms|requirement)\b)", "prose"),
     _shape("period", r"\b(?:(?:for\s+)?as\s+long\s+as|for\s+up\s+to|(?:no|not)\s+more\s+than|valid\s+for)\s+(?P<v>an?\s+(?:week|fortnight|month|quarter|year))\b", "prose"),
     # what a body advises, what a law or a cut-off says
     _shape("rate", rf"{_BODY}\s+{_ADVISES}\b{_GAP}{{0,45}}?\b(?:from|at|of|above|below|over|under|within|after|to|until|than|beyond|per|every|aged?|only)\s+(?:age\s+|aged\s+|the\s+age\s+of\s+|about\s+|a\s+|every\s+)?(?P<v>{_VALUE})", "clinical"),

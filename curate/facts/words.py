@@ -66,7 +66,7 @@ FREE = _re(
     r"tier|plan|shuttle)\b"
     r"|\b(?:delivery|shipping|parking|pick-?up|entry|admission|cancellations?|cancelling|returns?|exchanges?|installation|"
     r"registration|replacements?|membership|wi-?fi|entrance)\s+(?:is|are|remains?|stays?)\s+(?:\w+\s){0,2}?free\b"
-    r"|\bcosts?\s+you\s+nothing\b|\b(?:at\s+our\s+(?:cost|expense))\b|\bwe\s+pay\s+(?:for\s+)?(?:the\s+)?(?:pickup|return|shipping|postage|delivery)"
+    r"|\b(?:ride|travel|enter|visit)\b[^.!?\n]{0,40}?\b(?:for\s+)?free\b|\bcosts?\s+you\s+nothing\b|\b(?:at\s+our\s+(?:cost|expense))\b|\bwe\s+pay\s+(?:for\s+)?(?:the\s+)?(?:pickup|return|shipping|postage|delivery)"
     r"|\bfree\s+(?:for|on|above|over)\s+(?:orders?|members?|children|students?|seniors?|prime|all\s+orders?)\b"
     r"|\bwaive[sd]?\b(?=[^.!?\n]{0,40}\b(?:fees?|charges?)\b)|\b(?:fees?|charges?)\b[^.!?\n]{0,30}\bwaived\b"
 )
@@ -116,7 +116,7 @@ TERMS = _re(
     r"tenure|polic(?:y|ies)|moratorium|quarantine|check-?(?:in|out)|book(?:ed|ing|ings)?|points|vouchers?|gift\s+cards?|coupons?|"
     r"passwords?|sessions?|loans?|EMIs?|repay\w*|deposit\w*|hold|pick(?:ed)?[- ]?up|collect(?:ed|ion)?|install\w*|servic(?:e|ed|ing)|booster|"
     r"submit\w*|submission|pay(?:ment|ments|able|s)?|paid|offers?|stored|kept|keep|backups?|logs?|verif\w+|answer\w*|activat\w+|entitle\w*|eligib\w+|"
-    r"contract|term|stay|overtime|working\s+(?:hours|week)|shift|cool(?:ing)?-?off|rollover|memberships?|plan|turnaround|lead\s+time|takes?|"
+    r"contract|term|stay|overtime|working\s+(?:hours|week)|shift|cool(?:ing)?(?:-?off)?|rollover|memberships?|plan|turnaround|lead\s+time|takes?|"
     r"reach(?:es)?|clear(?:s|ed)?|transfer\w*|update[sd]?|release[sd]?|cycle|review(?:ed)?|course|sentence|imprison\w*|mandat\w+|must|bill(?:ed|ing)?)\b"
 )
 WITHIN = _re(
@@ -436,7 +436,7 @@ SET_BY = _re(
 CHANNEL = _re(
     r"\b[\w.+-]{1,40}@[\w-]{1,40}(?:\.[\w-]{1,20}){1,3}"
     r"|(?:https?://|\bwww\.)[^\s<>()\"']{3,120}|(?<![\w@./])[a-z0-9-]{2,40}(?:\.[a-z0-9-]{2,30})?\.(?:com|org|net|example|gov\.in|nic\.in|co\.in|co\.uk|gov|in|io)(?:/[^\s<>()\"',]{0,80})?(?=[\s.,;:)!?]|$)"
-    r"|(?<![\w.,$₹£€-])(?:\+\d{1,3}[\s-]?)?(?:\(?\d{2,5}\)?[\s-]){1,3}\d{3,6}(?![\w%,]|\.\d)"
+    r"|(?<![\w.,$₹£€-])(?:\+\d{1,3}[\s-]?)?(?:\(?\d{2,5}\)?[\s-]){1,3}\d{3,6}(?![\w%]|[.,]\d)"
     r"|(?<![\w.,$₹£€+-])(?:\+\d{8,13}|1800\d{6,7}|[6-9]\d{9})(?![\w%])"
     r"|(?<![\w@.])@[a-z][\w.]{2,30}"
     r"|\b(?:live|app|web|in-app|online|support)\s+chat\b|\bchat\s+(?:with\s+us|in\s+the\s+app|on\s+(?:our|the)\s+(?:site|website|app))\b|\bWhatsApp(?!\s+(?:is\s+owned|was))\b|\b(?:help|contact|feedback|complaint)\s+form\b"
@@ -448,7 +448,7 @@ DIALLED = _re(
 AVAILABLE = _re(
     r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
     r"no\s+longer\s+(?!than\b)\w+|not\s+(?:offered|sold|stocked|shipped|serviced|accepted|supported)|no\s+(?:vacancies|slots|beds|rooms|appointments|tickets)\s+(?:left|free|available)|"
-    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:un)?available|suspended|withdrawn|phased\s+out|rolled\s+out|not\s+yet\s+(?:out|open|supported|live|released)|(?:is|are|remains?)\s+(?:\w+\s)?(?:offered|stocked|sold\s+(?:at|in|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
+    r"we\s+(?:do\s+not|don['’]t|cannot|can['’]t|no\s+longer)\s+(?:currently\s+)?(?:ship|deliver|accept|sell|stock|offer|serve|carry|support|take)|(?:is|are)(?:n['’]t|\s+not)\s+(?:accepting|taking)|(?:is|are|runs?|running)\s+short(?:\s+of|\s+all|\s+in|\s+at)|in\s+short\s+supply|(?:cards?|claims?|insurance)\s+(?:is|are)\s+(?:not\s+)?accepted|(?:un)?available|suspended|withdrawn|phased\s+out|rolled\s+out|not\s+yet\s+(?:out|open|supported|live|released)|(?:is|are|remains?)\s+(?:\w+\s)?(?:offered|stocked|sold\s+(?:at|in|only))|restock\w*|(?:have|has|had)\s+(?:run|sold)\s+out|ran\s+out|only\s+\w+\s+(?:left|remain\w*)|"
     r"(?:\d+|few|no)\s+(?:\w+\s)?(?:left|remaining)\s+(?:in|at)|due\s+back|back\s+on\s+the\s+menu|off\s+the\s+menu|we\s+(?:now\s+|only\s+|also\s+)?(?:stock|sell|offer|ship\s+to|deliver\s+to|serve)\s+(?!you\b)\w+|waiting\s+list|waitlist|pre-?orders?|on\s+back-?order|while\s+(?:stocks?|supplies)\s+lasts?)\b"
 )
 
@@ -495,7 +495,7 @@ NOW_WEAK = frozenset(
     }
 )
 NOW_IDIOM = _re(
-    r"\b(?:half\s+a\s+(?:cent|paisa|penny)|(?:nearest|to\s+the)\s+(?:cent|rupee|paisa|penny|dollar)|now\s+(?:and|or)\s+(?:then|again|never)|one\s+of\s+these\s+days|no\s+tomorrow|tomorrow\s+is\s+another\s+day|until\s+tomorrow\s+what|put\s+off\s+till|here\s+today,?\s+gone|rome\s+wasn|"
+    r"\b(?:off\s+by\s+an?\s+(?:rupee|cent|penny|dollar)|half\s+a\s+(?:cent|paisa|penny)|(?:nearest|to\s+the)\s+(?:cent|rupee|paisa|penny|dollar)|now\s+(?:and|or)\s+(?:then|again|never)|one\s+of\s+these\s+days|no\s+tomorrow|tomorrow\s+is\s+another\s+day|until\s+tomorrow\s+what|put\s+off\s+till|here\s+today,?\s+gone|rome\s+wasn|"
     r"tomorrow\s+never|today\s+or\s+never|latest\s+(?:gossip|craze|fashion\s+in)|at\s+the\s+latest|better\s+late|up\s+until\s+now|every\s+now|just\s+now|today,?\s+tomorrow|"
     r"(?:stop|leave|go|sleep|breathe|drink|put|try|start|do|call|close|open)\s+(?:\w+\s+){0,3}right\s+now)\b"
 )
@@ -521,7 +521,7 @@ DEFINITION = _re(
 )
 SUPPOSE = _re(
     r"\b(?:suppose|imagine|let['’]s\s+say|let\s+us\s+say|say\s+you|for\s+example,?\s+if|hypothetical\w*|word\s+problem|once\s+upon|in\s+a\s+story|pretend|"
-    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|altogether|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
+    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
 )
 SUM = _re(
     r"\d\s?[×*]\s?\(|\d\s?[×*+÷=]\s?(?:[$₹£€]|Rs\.?)?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
@@ -548,7 +548,7 @@ AGREED = _re(
     r"(?:promised|said|written|named)\s+in\s+(?:the|your|her|his)\s+(?:appointment\s+|offer\s+)?letter|terms?\s+of\s+the\s+contract|agreed\s+(?:with\s+you\s+)?in\s+writing|(?:in|under)\s+the\s+agreement)\b"
 )
 BY_STATUTE = _re(
-    r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|ESI|EPF|PF|provident|gratuity|GST|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
+    r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|ESI|EPF|PF|provident|gratuity|GST|professional\s+tax|income\s+tax|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
 )
 PROGRAM = _re(
     r"\b(?:PIC(?:TURE)?|WORKING-STORAGE|PROCEDURE\s+DIVISION|PERFORM|COMPUTE|MOVE|COBOL|paragraph|def\s+\w+|import\s+\w+|return\s+\w+|loop|variable|function|array|list\s+comprehension|decimal\.?\w*|f-string|constant|"
