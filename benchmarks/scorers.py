@@ -7,11 +7,12 @@ policies).
 
 *Caught*: a planted error makes a hit of its kind at its place that the clean note does not have. Without a reference
 the scorer sees note and transcript, as at labelling time; "with reference" it sees the clean note as well. *False
-alarm*: a hit on a clean note. On ACI-Bench gold this is an upper bound, since part of its claims truly stand in no
-transcript (ages come from elsewhere). Natural notes: an error is caught when a hit of content that the clean note does
-not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of content.
-Spread: Wilson 95 % interval. The sets in `NATURAL` have been read by the author of the rules, but for `sealed_3`
-and `sealed_4`: two more authors', scored when the rules were done. `sealed_5` has not been scored.
+alarm*: a hit on a clean note. Part of what ACI-Bench gold claims truly stands in no transcript (ages come from
+elsewhere): two adjudicators read every accusation against the transcript, each alone, and agreed on all 58; claims that
+they found unsupported count neither as alarms nor as claims. Natural notes: an error is caught when a hit of content
+that the clean note does not have overlaps its sentence; a clean or rephrased note is flagged when it has any hit of
+content. Spread: Wilson 95 % interval. The sets in `NATURAL` have been read by the author of the rules, but for
+`sealed_3` and `sealed_4`: two more authors', scored when the rules were done. `sealed_5` has not been scored.
 """
 
 from __future__ import annotations
@@ -35,10 +36,12 @@ from benchmarks._pythonic_rank import correlate
 HERE = Path(__file__).parent
 DATA = HERE.parents[1] / "shared" / "data"
 ACI = DATA / "aci-bench"
+ADJUDICATED = HERE / "data" / "aci_bench_test1_adjudicated.jsonl"
 CONTENT = frozenset(
     "unsupported_medication wrong_dose wrong_allergy wrong_laterality unsupported_number wrong_number wrong_date "
     "flipped_negation".split()
 )
+CLAIMS = CONTENT - {"unsupported_number", "wrong_number"} | {"number"}
 SYSTEMS = (
     "gpt4 chatgpt davinci003 davinci002 bart_large biobart_division led retrieval_umls copy_12_turns".split()
 )
@@ -123,29 +126,47 @@ def detection(
 
 
 def alarms(rows: Sequence[dict[str, Any]], reference: bool) -> dict[str, tuple[int, int]]:
-    """``kind -> (hits, claims of that kind)`` on clean notes; sections count one claim a note."""
+    """``kind -> (false alarms, claims of that kind that are supported)`` on clean notes; sections count one a note.
+
+    A claim that both adjudicators found unsupported is neither (`ADJUDICATED`); a hit that they have not seen counts
+    as false.
+    """
     from evals.metrics.soap_note import allergies, claims, dates, findings, sides
     from evals.metrics.soap_note import source as sources
 
     references = [row["completion"] for row in rows] if reference else None
     evidence = judge([r["completion"] for r in rows], [r["prompt"] for r in rows], references)["evidence"]
-    hits = Counter(hit["kind"] for item in evidence for hit in item)
+    unsupported = {
+        (one["id"], one["kind"], one["start"], one["end"])
+        for one in lines(ADJUDICATED)
+        if set(one["verdicts"]) == {"unsupported"}
+    }
+    hits: Counter[str] = Counter()
     total: Counter[str] = Counter()
-    for row in rows:
+    for row, found in zip(rows, evidence, strict=True):
+        for hit in found:
+            if (row["source_id"], hit["kind"], hit["start"], hit["end"]) in unsupported:
+                total[_sort(hit["kind"])] -= 1
+            else:
+                hits[_sort(hit["kind"])] += 1
         source = sources.Source(row["prompt"])
-        found = Counter(claim.kind for claim in claims.find_claims(row["completion"]))
-        total["unsupported_medication"] += found["medication"]
-        total["wrong_dose"] += found["dose"]
-        total["number"] += found["number"]
+        named = Counter(claim.kind for claim in claims.find_claims(row["completion"]))
+        total["unsupported_medication"] += named["medication"]
+        total["wrong_dose"] += named["dose"]
+        total["number"] += named["number"]
         total["wrong_laterality"] += sides.sides(row["completion"], source)[1]
         total["wrong_allergy"] += allergies.allergies(row["completion"], row["prompt"], "")[1]
         total["wrong_date"] += dates.dates(row["completion"], source)[1]
         total["flipped_negation"] += findings.flips(row["completion"], row["prompt"])[1]
         for kind in ("wrong_section", "several_notes", "missing_section", "dropped_section"):
             total[kind] += 1
-    result = {kind: (hits[kind], n) for kind, n in total.items() if kind != "number" and n}
-    result["number"] = (hits["unsupported_number"] + hits["wrong_number"], total["number"])
-    return result
+    result = {kind: (hits[kind], n) for kind, n in total.items() if n > 0}
+    everything = [n for kind, n in result.items() if kind in CLAIMS]
+    return result | {"any": (sum(n for n, _ in everything), sum(n for _, n in everything))}
+
+
+def _sort(kind: str) -> str:
+    return "number" if kind in ("unsupported_number", "wrong_number") else kind
 
 
 def _home(row: dict[str, Any], error: dict[str, Any]) -> str:
@@ -236,7 +257,7 @@ def _aci_rows(quick: bool) -> Iterable[dict[str, Any]]:
         for error, (caught, total) in detection(rows, 1 if quick else 3, reference).items():
             yield _row(f"ACI-Bench test1, {seen}: {error} caught", _share(caught, total, 0.95))
         for kind, (hits, total) in alarms(rows, reference).items():
-            figure = f"ACI-Bench test1 gold, {seen}: {kind} per claim, unadjudicated"
+            figure = f"ACI-Bench test1 gold, {seen}: {kind} accused, per supported claim"
             yield _row(figure, _share(hits, total, 0.02, at_least=False))
 
 
