@@ -22,13 +22,14 @@ def _re(pattern: str, *, case: bool = False) -> re.Pattern[str]:
 
 #: something that happened to one order, bill or account, or was done for one customer
 _DONE = _re(
-    r"\b(?:was|were|(?:has|have|had)(?:\s+(?:just|now|already|also|only))?(?:\s+been)?|['’]ve|['’]s|is\s+being|(?:are|is)\s+for|got|gets)\s+(?:\w+ly\s+|been\s+|twice\s+|since\s+|all\s+|safely\s+)?(?:handed|delivered|dropped|reversed|debited|credited|refunded|charged|billed|taken|"
+    r"\b(?:was|were|(?:has|have|had)(?:\s+(?:just|now|already|also|only))?(?:\s+been)?|['’]ve|is\s+being|got|gets)\s+(?:\w+ly\s+|been\s+|twice\s+|since\s+|all\s+|safely\s+)?(?:handed|delivered|dropped|reversed|debited|credited|refunded|charged|billed|taken|"
     r"deducted|waived|booked|cancell?ed|dispatched|shipped|raised|posted|moved|closed|received|paid|issued|logged|marked|added|applied|split|popped|placed|collected|scanned|returned|sent|settled|upgraded|attached|rescheduled|approved|resent|"
-    r"re-?issued|reopened|arranged|fixed|sorted|checked|seen|put|placed|swapped|cleared|for\s+(?:the|your|a)\b)"
+    r"re-?issued|reopened|arranged|fixed|sorted|checked|seen|put|placed|swapped|cleared|ordered)"
+    r"|\b(?:is|are)\s+(?:arranged|booked|packed|scheduled)\b|\b(?:driver|rider|courier|seller)\s+(?:\w+ed|left|took)\b"
     r"|\b(?:left|reached|landed|went\s+(?:out|twice|back|to|through)|came\s+(?:back|in|through|from)|got\s+(?:paid|approved|stuck)|waited|arrived|vanish\w*|failed\s+on|bounced|(?:going|went|gone)\s+(?:twice|through\s+twice)|I\s+can\s+see|you\s+see\s+on\s+your|goes\s+out\s+again|comes\s+off|you\s+(?:paid|ordered|added|bought|wrote|sent|returned|used|opened|asked|skipped|spent))\b"
 )
 _YOURS = _re(
-    r"\b(?:your|you|you['’]d|you['’]ll|yours|madam|sir|order|orders|parcel|package|ticket|docket|invoice|ref|reference|booking|slip|statement|transaction|refund\s+of|charge\s+of|credit\s+of|receipt|basket|payslip|seat|coach|flight|account)\b"
+    r"\b(?:your|yours|madam|sir|order|orders|parcel|package|ticket|docket|invoice|ref|reference|booking|slip|statement|transaction|refund\s+of|charge\s+of|credit\s+of|receipt|basket|payslip|seat|coach|flight|account)\b"
 )
 _POLICY = _re(
     r"\b(?:always|usually|normally|generally|every|each|any\s+(?:order|purchase|card|customer|plan)|all\s+(?:orders|customers|cards|plans|members)|per|remains?|stays|policy|within|charges|takes|goes\s+to|stays\s+at|up\s+to|at\s+least|we\s+(?:charge|refund|ship|deliver|offer|accept)|orders?\s+(?:above|over|below|under)|"
@@ -39,12 +40,12 @@ _POLICY = _re(
 _STAFF = _re(
     r"\b(?:your\s+(?:resignation|transfer|increment|promotion|revised|salary|CTC|balance|payslip|slip|relieving|appraisal|request|application\s+for\s+leave|last\s+(?:working\s+day|salary)|"
     r"arrears|confirmation|probation|full\s+and\s+final|file|query|October|November|September)|you\s+(?:have\s+been|are|will\s+be|stand)\s+(?:promoted|relieved|transferred|confirmed|released|redesignated)|you['’]ll\s+be\s+relieved|"
-    r"(?:stands?|is|was)\s+accepted|accept\s+(?:the|your)|the\s+undersigned|arrears|relieved\s+(?:at|on|from)|with\s+effect\s+from|increment\s+letter|designat\w+|outcome|shifting\s+allowance|encashed|recovered\s+for|relieving\s+letter|stands?\s+as\s+approved|your\s+leave\s+(?:from|without|of)|overtime\s+you|next\s+(?:pay\s*)?check|payslip|this\s+is\s+to\s+certify|worked\s+with\s+us|this\s+letter|on\s+your\s+file)\b"
+    r"(?:stands?|is|was)\s+accepted|accept\s+(?:the|your)|the\s+undersigned|arrears|relieved\s+(?:at|on|from)|with\s+effect\s+from|increment\s+letter|designat\w+|outcome|shifting\s+allowance|your\s+(?:flexible\s+working\s+request|notice|confirmation)|we['’]ve\s+agreed|as\s+written\s+in\s+your\s+offer|encashed|recovered\s+for|relieving\s+letter|stands?\s+as\s+approved|your\s+leave\s+(?:from|without|of)|overtime\s+you|next\s+(?:pay\s*)?check|payslip|this\s+is\s+to\s+certify|worked\s+with\s+us|this\s+letter|on\s+your\s+file)\b"
 )
 #: the parties of an agreement by their roles, as in "the Executive agrees", "the Consultant shall"
 _PARTY = _re(
     r"\b(?:the|an?)\s+(?-i:Employee|Employer|Consultant|Executive|Company|Contractor|Intern|Trainee|Associate|Manager|Director|Apprentice|Teacher|Doctor|Firm|Institution|Organisation|Organization|Bank|Trust|School|Hospital|Worker|Client|Candidate|Resident)\b[^.;]{0,60}?\b(?:shall|agrees?|undertakes?|covenants?|will\s+not|acknowledges)\b"
-    r"|\bherein\b|\bhereby\b|\bsurvives?\s+termination\b|\bfollowing\s+Termination\b"
+    r"|\bYour\s+(?:basic|gross|CTC)\s+shall\b|\beither\s+side\s+may\b|\bherein\b|\bhereby\b|\bsurvives?\s+termination\b|\bfollowing\s+Termination\b"
 )
 #: a visit, its plan and its advice
 _VISIT = _re(
@@ -53,7 +54,7 @@ _VISIT = _re(
 )
 #: words of a hospital that speak of itself and not of a patient
 _HOUSE = _re(
-    r"\b(?:we|our|waiting|wait|queue|list|machine|rota|opens?|closes?|OPD|visit(?:ors?|ing)|pharmacy|costs?|package|guidelines?|NHS|CDC|WHO|NICE|scheme|vaccin\w+|lab|insur\w+|helpline|stock|price|fee)\b"
+    r"\b(?:we|our|waiting|wait|queue|list|machine|rooms?|walk-in|team|rota|opens?|closes?|OPD|visit(?:ors?|ing)|pharmacy|costs?|package|guidelines?|NHS|CDC|WHO|NICE|scheme|vaccin\w+|lab|insur\w+|helpline|stock|price|fee)\b"
 )
 _SEEN_AGAIN = _re(
     r"\b(?:appointment\s+(?:is\s+)?(?:booked|made|fixed)|booked\s+for|clinic\s+(?:on\s+)?\d+|home\s+tomorrow|review\s+(?:on|by)|see\s+you|home\s+by|recheck|if\s+no\s+better)\b"

@@ -550,7 +550,10 @@ def _now(s: Sentence, about: Text) -> Iterator[Hit]:
         if s.past and word not in ("currently", "as of now", "at present"):
             continue
         yield "now", match.start(), match.end()
-    for match in w.CURRENT.finditer("" if s.past or w.SELF.search(s.text) else s.text):
+    flows = re.search(
+        r"\b(?:volts?|ohms?|amps?|circuit|conductor|river|sea|electric\w*)\b", about.whole, re.I
+    )
+    for match in w.CURRENT.finditer("" if s.past or flows or w.SELF.search(s.text) else s.text):
         yield "now", match.start("now"), match.end("now")
     if not (s.past or about.program):
         for pattern in (w.NOW_DOES, w.IS_NOW):

@@ -68,7 +68,7 @@ FREE = _re(
     r"registration|replacements?|membership|wi-?fi|entrance)\s+(?:is|are|remains?|stays?)\s+(?:\w+\s){0,2}?free\b"
     r"|\b(?:ride|travel|enter|visit)\b[^.!?\n]{0,40}?\b(?:for\s+)?free\b|\bcosts?\s+you\s+nothing\b|\b(?:at\s+our\s+(?:cost|expense))\b|\bwe\s+pay\s+(?:for\s+)?(?:the\s+)?(?:pickup|return|shipping|postage|delivery)"
     r"|\bfree\s+(?:for|on|above|over)\s+(?:orders?|members?|children|students?|seniors?|prime|all\s+orders?)\b"
-    r"|\bwaive[sd]?\b(?=[^.!?\n]{0,40}\b(?:fees?|charges?)\b)|\b(?:fees?|charges?)\b[^.!?\n]{0,30}\bwaived\b"
+    r"|\bfree\s+at\s+(?:the|any|our|all)\b|\bwaive[sd]?\b(?=[^.!?\n]{0,40}\b(?:fees?|charges?)\b)|\b(?:fees?|charges?)\b[^.!?\n]{0,30}\bwaived\b"
 )
 
 # --- shares and rates ---------------------------------------------------------------------------------------
@@ -438,12 +438,12 @@ CHANNEL = _re(
     r"|(?:https?://|\bwww\.)[^\s<>()\"']{3,120}|(?<![\w@./])[a-z0-9-]{2,40}(?:\.[a-z0-9-]{2,30})?\.(?:com|org|net|example|gov\.in|nic\.in|co\.in|co\.uk|gov|in|io)(?:/[^\s<>()\"',]{0,80})?(?=[\s.,;:)!?]|$)"
     r"|(?<![\w.,$₹£€-])(?:\+\d{1,3}[\s-]?)?(?:\(?\d{2,5}\)?[\s-]){1,3}\d{3,6}(?![\w%]|[.,]\d)"
     r"|(?<![\w.,$₹£€+-])(?:\+\d{8,13}|1800\d{6,7}|[6-9]\d{9})(?![\w%])"
-    r"|(?<![\w@.])@[a-z][\w.]{2,30}"
+    r"|(?<![\w@.`])@[a-z][\w.]{2,30}"
     r"|\b(?:live|app|web|in-app|online|support)\s+chat\b|\bchat\s+(?:with\s+us|in\s+the\s+app|on\s+(?:our|the)\s+(?:site|website|app))\b|\bWhatsApp(?!\s+(?:is\s+owned|was))\b|\b(?:help|contact|feedback|complaint)\s+form\b"
-    r"|\b(?:extension|ext\.?)\s?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b|(?<!\w)#[a-z][\w-]{2,30}(?=[^.\n]{0,40}\b(?:Slack|Teams|channel|Discord)\b)|\b(?:on|in|via|through|our|the)\s+(?:Slack|Discord|Telegram|Teams|Signal|Messenger)\b|\b(?:DM|message|email|text|ring|phone|call)\s+us\b|\bDMs\b|\bmailing\s+list\b|\b(?:self-service|employee|patient|customer|HR|member)\s+portal\b|\b(?:room|counter|desk|window)\s+(?:no\.?\s+)?\d{1,4}[A-Z]?\b"
+    r"|\b(?:extension|ext\.?)\s?(?:is\s+|no\.?\s*)?\d{2,5}\b|\b(?:toll-free|help)\s?(?:line|number)\b|(?<!\w)#[a-z][\w-]{2,30}(?=[^.\n]{0,40}\b(?:Slack|Teams|channel|Discord)\b)|\b(?:on|in|via|through|our|the)\s+(?:Slack|Discord|Telegram|Teams|Signal|Messenger)\b|\b(?:DM|message|email|text|ring|phone|call)\s+us\b|\bDMs\b|\bmailing\s+list\b|\b(?:self-service|employee|patient|customer|HR|member)\s+portal\b|\b(?:room|counter|desk|window)\s+(?:no\.?\s+)?\d{1,4}[A-Z]?\b"
 )
 DIALLED = _re(
-    r"\b(?:call|dial|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code|ambulance|bleep|pager|page|fax|switchboard|phone\s+line)\b[^.!?\n\d]{0,40}(?P<number>\d{3,6})(?![\w%,]|\.\d)"
+    r"\b(?:call|dial|report\s+(?:it|this|them)\s+(?:on|to|at)|ring|phone|text|SMS|helpline|hotline|toll-free|short\s?code|ambulance|bleep|pager|page|fax|switchboard|phone\s+line)\b[^.!?\n\d]{0,40}(?P<number>\d{3,6})(?![\w%,]|\.\d)"
 )
 AVAILABLE = _re(
     r"\b(?:(?:in|out\s+of|back\s+in(?:to)?|low\s+on)\s+stock|out\s+of\s+(?:service|order|print)|sold\s+out|discontinued|fully\s+booked|unavailable|(?:not|only|now|currently|no\s+longer|still|also)\s+available|available\s+(?:in|at|only|from|on|until|now|online|again)|"
@@ -456,7 +456,7 @@ AVAILABLE = _re(
 
 _UNIT = r"(?:week|month|quarter|year|season|semester|term|weekend|fortnight|summer|winter|spring|autumn|monsoon|fiscal|festive\s+season|Diwali|Christmas|Eid|Holi|morning|evening)"
 NOW = _re(
-    rf"\b(?:currently|at\s+present|at\s+the\s+time\s+of\s+writing|lately|in\s+recent\s+(?:weeks|months|years)|as\s+we\s+speak|for\s+the\s+moment|(?:earlier|later)\s+this\s+\w+|from\s+(?:today|now\s+on)|as\s+it\s+stands|at\s+the\s+moment|presently|nowadays|these\s+days|right\s+now|to\s+date|until\s+further\s+notice|for\s+the\s+time\s+being|for\s+now|still\s+(?:in|on)\s+(?:beta|development|progress|testing|draft|trial|waitlist)|"
+    rf"\b(?:currently|at\s+present|at\s+the\s+time\s+of\s+writing|lately|in\s+recent\s+(?:weeks|months|years)|as\s+we\s+speak|for\s+the\s+moment|(?:earlier|later)\s+this\s+\w+|from\s+(?:today|now\s+on)|as\s+it\s+stands|at\s+the\s+moment(?!\s+(?:you|it|he|she|they|we|I|when|of|that)\b)|presently|nowadays|these\s+days|right\s+now|to\s+date|until\s+further\s+notice|for\s+the\s+time\s+being|for\s+now|still\s+(?:in|on)\s+(?:beta|development|progress|testing|draft|trial|waitlist)|"
     rf"as\s+of\s+(?:now|today|this\s+\w+|writing|the\s+(?:time\s+of\s+writing|latest\s+\w+)|(?:early\s+|late\s+|mid-?)?(?:{_MONTH}|20\d\d|v?\d+\.\d+)|last\s+\w+)|as\s+(?:at|on)\s+(?:date|today)|as\s+things\s+stand|"
     rf"this\s+{_UNIT}(?:['’]s)?|(?:next|coming)\s+{_UNIT}(?:['’]s)?|last\s+(?:week|month|quarter|year)(?:['’]s)?|"
     rf"latest|newest|most\s+recent(?:ly)?|up[- ]to[- ]date|so\s+far\s+this\s+\w+|ongoing|upcoming|limited[- ]time|while\s+(?:stocks?|supplies)\s+lasts?|"
@@ -473,7 +473,7 @@ CURRENT = _re(
 )
 NOW_DOES = _re(
     r"\bnow\s+(?:open|available|costs?|is|are|includes?|requires?|offers?|have|has|accepts?|supports?|ships?|delivers?|live|in\s+(?:its|beta|stock|force|effect)|at|stands?|takes?|charges?|"
-    r"ends?|starts?|free|part|called|known|owned|led|runs?|lets?|allows?|pays?|gets?|covers?|works?|down|up|closed|running|mandatory|use|uses|sells?|provides?|lasts?|priced|valid|limited|closes|opens)\b"
+    r"ends?|starts?|free|part|called|known|owned|led|runs|lets?|allows?|pays?|gets?|covers?|works|down|up|closed|running|mandatory|use|uses|sells?|provides?|lasts?|priced|valid|limited|closes|opens)\b"
 )
 IS_NOW = re.compile(
     r"\b(?:is|are|has|have|was|were)\s+now\s+(?:[A-Z0-9₹$€£]|(?:been|part|called|known|run|owned|led|offering|accepting|open|available|closed|mandatory|free|based|under|over|about|above|below|at|in|more|less|the|one|two|three|"
@@ -521,7 +521,7 @@ DEFINITION = _re(
 )
 SUPPOSE = _re(
     r"\b(?:suppose|imagine|let['’]s\s+say|let\s+us\s+say|say\s+you|for\s+example,?\s+if|hypothetical\w*|word\s+problem|once\s+upon|in\s+a\s+story|pretend|"
-    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
+    r"how\s+(?:many|much)\s+(?:is|are|will|would|does|do|did)|what\s+is\s+\d|equation|solve\s+for|in\s+total,?\s+(?:she|he|they|you)|each\s+(?:apple|pen|pencil|book|marble)s?\s+costs?|if\s+(?:you|she|he|they|I|we|a|one)\s+(?:buy|bought|have|has|had|spend|save|earn|invest)\w*\b[^.\n]{0,80}\b(?:in\s+total|left|each|altogether))\b"
 )
 SUM = _re(
     r"\d\s?[×*]\s?\(|\d\s?[×*+÷=]\s?(?:[$₹£€]|Rs\.?)?\s?\d|\d\s?%\s?of\s?[$₹£€]?\s?\d|\d\s+(?:times|divided\s+by|plus|minus|multiplied\s+by)\s+\d|(?:per\s?cent)\s+of\s+\d"
