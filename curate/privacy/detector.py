@@ -339,7 +339,10 @@ class Detector:
                     for s, e in people.sign_off(text)
                 ]
                 spread += [f for f in alone if self._backed(f, touched[name])]
+                spread = [f for f in spread if not places.ends_as_firm(text, f.end)]
                 kept[name] = kept[name] + self._surviving(text, spread)
+        if "ORG" in self.policy.entities:
+            kept = _firms_again(record, kept)
         out: dict[str, list[Finding]] = {}
         for name, text in record.items():
             denied = [
@@ -417,6 +420,27 @@ def _region(finding: Finding, text: str) -> bool:
     return finding.entity_type == "PERSON" and " " in found and found in lexicon.regions()
 
 
+def _firms_again(record: Mapping[str, str], kept: Mapping[str, list[Finding]]) -> dict[str, list[Finding]]:
+    """With every further place of a firm whose legal form was seen: where a model saw nothing it is still that firm."""
+    firms = {
+        record[name][f.start : f.end]
+        for name, found in kept.items()
+        for f in found
+        if f.recognizer == "org.legal_form"
+    }
+    again: dict[str, list[Finding]] = {}
+    for name, text in record.items():
+        known = {(f.start, f.end) for f in kept[name]}
+        again[name] = [*kept[name]]
+        for firm in sorted(firms):
+            for match in re.finditer(rf"(?<!\w){re.escape(firm)}(?!\w)", text):
+                if match.span() not in known:
+                    again[name].append(
+                        Finding(*match.span(), "ORG", 0.85, "org.again", "a firm of the record")
+                    )
+    return again
+
+
 def _short_names_of_firms(
     record: Mapping[str, str], kept: Mapping[str, list[Finding]]
 ) -> dict[str, list[Finding]]:
@@ -430,9 +454,9 @@ def _short_names_of_firms(
 
     def firm(finding: Finding, text: str) -> bool:
         words = text[finding.start : finding.end].split()
-        by_model = finding.recognizer.startswith(("trained", "ner", "encoder"))
-        if by_model and places.ends_as_firm(text, finding.end):
+        if places.ends_as_firm(text, finding.end):  # also a rule's: "owner name: Trimbak Fuels LLP"
             return True
+        by_model = finding.recognizer.startswith(("trained", "ner", "encoder"))
         named = bool(words) and lexicon.is_given(words[0])
         return by_model and not named and any(f.startswith(" ".join(words) + " ") for f in firms)
 
