@@ -75,6 +75,8 @@ SHAPES: tuple[Shape, ...] = (
     _shape("rate", rf"\b(?:anything|anyone|everyone|everything|orders?|loans?|parcels?|packages?|payments?|transfers?|drones?|bags?)\s+(?P<v>(?:over|above|under|below|beyond)\s+{_VALUE}(?:\s?(?:grams?|kg|kilos?|feet|metres?))?)\s+(?:has|have|must|needs?|requires?|is|are|goes|counts?)\b", "prose"),
     _shape("statute", r"\b(?-i:[A-Z]{2,5}\s+(?:Code|Act|Rules))(?=\s+(?:requires?|says?|provides?|allows?|gives?|asks?|sets?|fix(?:es)?)\b)"),
     _shape("hours", r"\b(?:opens?|starts?|begins?|closes?)\s+at\s+(?P<v>\d{1,2}\s+sharp)\b", "prose"),
+    _shape("period", rf"\b(?:appeal|object|ask\s+for\s+a\s+review|challenge)\b{_GAP}{{0,80}}?\bwithin\s+(?P<v>{_TIME})"),
+    _shape("period", rf"\b(?:guidelines?|guidance|programme|task\s+force|college)\b[^.!?;\n]{{0,90}}?\b(?P<v>every\s+(?:{_NUMBER}|other)\s+(?:months?|years?))"),
     # what is capped, who is served from which age, how long something may last at most
     _shape("rate", rf"\b(?:still\s+)?caps?\s+(?:(?!at\b)[\w'’-]+\s+){{1,4}}at\s+(?P<v>{_VALUE})"),
     _shape("rate", r"\b(?:gives?|given|offer(?:s|ed)|pays?|invites?|covers?|free|open|limited)\b" + _GAP + r"{0,40}?\b(?:to|for)\s+(?:people|everyone|everybody|anyone|adults|women|men|children|those|residents)\s+(?P<v>(?:turning|aged|over|under|from|between)\s+\d{1,3}(?:\s(?:to|and)\s\d{1,3})?)"),

@@ -541,14 +541,14 @@ CLINICAL = _re(
     r"symptoms?|fever|cough|pain|rash|swelling|diagnos\w+|prescri\w+|allerg\w+|BP|afebrile|tender\w*|nausea|vomiting|headaches?|inhaler|ointment|physiotherap\w+|medications?|medicines?|blood\s+pressure)\b"
 )
 AGREED = _re(
-    r"\b(?:this\s+(?:agreement|contract|deed|letter|appointment|offer)|the\s+(?:employee|employer|company|parties|party)\s+(?:shall|will|agrees?|may|is\s+appointed|hereby)|your\s+(?:employment|appointment|probation|salary|notice\s+period|CTC|joining)|"
+    r"\b(?:this\s+(?:agreement|contract|deed|appointment|offer)|the\s+(?:employee|employer|company|parties|party)\s+(?:shall|will|agrees?|may|is\s+appointed|hereby)|your\s+(?:employment|appointment|probation|salary|notice\s+period|CTC|joining)|"
     r"either\s+party|hereinafter|you\s+(?:are|will\s+be)\s+(?:appointed|employed)|date\s+of\s+joining|gross\s+salary|annual\s+CTC|between\s+the\s+parties|notice\s+in\s+writing|confidential\s+information|(?:the\s+)?employee['’]s|"
     r"employment\s+(?:begins|starts|commences)|remuneration|offer\s+letter|joining\s+date|you\s+resigned|the\s+parties\s+settled|"
     r"(?:the|your|her|his)\s+(?:contract|agreement|clause|settlement|deed|bond)\s+(?:(?:that|which)\s+)?(?:says|calls|gives|sets|reads|binds|fines|provides|states|runs|asks|lets|you\s+signed|means)|"
     r"(?:promised|said|written|named)\s+in\s+(?:the|your|her|his)\s+(?:appointment\s+|offer\s+)?letter|terms?\s+of\s+the\s+contract|agreed\s+(?:with\s+you\s+)?in\s+writing|(?:in|under)\s+the\s+agreement)\b"
 )
 BY_STATUTE = _re(
-    r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|ESI|EPF|PF|provident|gratuity|GST|professional\s+tax|income\s+tax|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
+    r"\b(?:Acts?|Code|Rules|law|statut\w+|minimum|legal\w*|State\s+Insurance|(?:employee|employer)['’]s\s+(?:part|share|contribution)|ESI|EPF|PF|provident|gratuity|GST|professional\s+tax|income\s+tax|section|regulation|government|notified|ceiling|maternity|entitle[sd]?|bonus\s+under)\b"
 )
 PROGRAM = _re(
     r"\b(?:PIC(?:TURE)?|WORKING-STORAGE|PROCEDURE\s+DIVISION|PERFORM|COMPUTE|MOVE|COBOL|paragraph|def\s+\w+|import\s+\w+|return\s+\w+|loop|variable|function|array|list\s+comprehension|decimal\.?\w*|f-string|constant|"
