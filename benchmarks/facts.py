@@ -19,7 +19,7 @@ from typing import Any
 
 from statsmodels.stats.proportion import proportion_confint
 
-from curate.facts import find_facts, rules_version
+from curate.facts import read_facts, rules_version
 
 DATA = Path(__file__).parent / "data"
 FILES = {"volatile_facts_2": "new texts", "volatile_facts": "old texts"}  # and what the rows call them
@@ -50,7 +50,7 @@ def run(quick: bool) -> list[dict[str, Any]]:
     for file, name in FILES.items():
         lines = (DATA / f"{file}.jsonl").read_text("utf-8").splitlines()
         rows = [json.loads(line) for line in lines][:: 4 if quick else 1]
-        pairs = [(row, find_facts(row["text"], today=TODAY)) for row in rows]
+        pairs = list(zip(rows, read_facts([row["text"] for row in rows], today=TODAY), strict=True))
         out += [row | {"figure": f"{name}, {row['figure']}"} for row in _measured(pairs)]
     return out
 

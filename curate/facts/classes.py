@@ -21,7 +21,7 @@ import polars as pl
 
 from curate.contract import canonical_json, sha256_hex
 from curate.errors import NotFound, RefusedError, UsageError
-from curate.facts.radar import CLASSES, KINDS, find_facts, rules_version
+from curate.facts.radar import CLASSES, KINDS, read_facts, rules_version
 from curate.rules import settle
 from curate.store import Store, Tx, utcnow
 from curate.tasks import TaskPack
@@ -52,8 +52,9 @@ def export_for_scan(store: Store, task: str) -> pl.DataFrame:
 def scan_chunk(frame: pl.DataFrame, today: date) -> pl.DataFrame:
     """Read revisions: pair_id, rev, rules, and ``found``, JSON of places without their words."""
     rows = []
-    for row in frame.iter_rows(named=True):
-        found = find_facts(row["completion"] or "", prompt=row["prompt"] or "", today=today)
+    texts, prompts = ([text or "" for text in frame[name]] for name in ("completion", "prompt"))
+    read = read_facts(texts, prompts=prompts, today=today)
+    for row, found in zip(frame.iter_rows(named=True), read, strict=True):
         places = [{key: value for key, value in fact.items() if key != "span"} for fact in found]
         rows.append(
             {

@@ -1,7 +1,8 @@
 """The radar: where a text says something that will not stay true.
 
-Covers: `find_facts`, which marks prices, fees, rates, periods, statutes, dates, versions, opening hours, holders of
-offices, counts and words of the present, each with a suggested class. Pure: no store, no clock but the day given.
+Covers: `read_facts`, which marks prices, fees, rates, periods, statutes, dates, versions, opening hours, holders of
+offices, counts and words of the present, each with a suggested class, by rules and an encoder; `find_facts`, the same
+by the rules alone. Pure: no store, no clock but the day given.
 Does not cover: whether a fact is true now, facts without a trace in the words ("the red line ends at the harbour"),
 other languages; people decide on every finding (`curate.facts.classes`).
 
@@ -13,13 +14,14 @@ took it from there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from curate.contract import sha256_hex
+from curate.facts import learned
 from curate.facts import words as w
 from curate.facts.cases import of_one_case
 from curate.facts.rules import RULES, Hit, Sentence, Text
@@ -41,17 +43,46 @@ _STOP = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|\n+")
 
 
 def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> list[dict[str, Any]]:
-    """Facts of ``text`` that may expire, in its order, never overlapping.
+    """Facts of ``text`` that may expire by the rules alone, in its order, never overlapping.
 
     Each is ``{"kind", "span", "start", "end", "suggestion", "expires"}``: kind one of `KINDS`, ``text[start:end]`` is
     the span, suggestion one of "expires" and "slot" (what is timeless is not found), ``expires`` the ISO day on which
     the words themselves say that it stops being true, or None. ``today`` decides which years are history (the real day
     when absent). At most `words.LONGEST` characters are read. Never raises.
     """
+    read, prompt = text[: w.LONGEST], prompt[: w.LONGEST]
+    return _facts(read, prompt, _apart(_by_rules(read, prompt, today or date.today())))
+
+
+def read_facts(
+    texts: Sequence[str], *, prompts: Sequence[str] | None = None, today: date | None = None
+) -> list[list[dict[str, Any]]]:
+    """Facts of each text as in `find_facts`, by the rules and the encoder together (`curate.facts.learned`).
+
+    Raises `curate.privacy.findings.ModelMissing` where the encoder's base is not installed.
+    """
     day = today or date.today()
-    read = text[: w.LONGEST]
+    asked = prompts or [""] * len(texts)
+    cut = [text[: w.LONGEST] for text in texts]
+    found = []
+    for text, prompt, reading in zip(cut, asked, learned.read(cut), strict=True):
+        told = prompt[: w.LONGEST]
+        hits = [
+            hit for hit in _apart(_by_rules(text, told, day)) if reading.near(hit[1], hit[2]) >= learned.DOUBT
+        ]
+        hits += [
+            span
+            for span in reading.spans
+            if all(span[2] <= start or end <= span[1] for _, start, end in hits)
+        ]
+        found.append(_facts(text, told, sorted(hits, key=lambda hit: hit[1])))
+    return found
+
+
+def _by_rules(read: str, prompt: str, day: date) -> list[Hit]:
+    """What every rule marks, overlapping as it may."""
     about = Text(
-        prompt[: w.LONGEST],
+        prompt,
         day,
         clinical=len({m.group().casefold() for m in w.CLINICAL.finditer(read)}) >= 3
         or len(w.SOAP.findall(read)) >= 2,
@@ -60,18 +91,21 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
         program=len({m.group().casefold() for m in w.PROGRAM.finditer(read)}) >= 2,
         whole=read,
     )
-    hits: list[Hit] = []
-    for sentence in _sentences(read, day):
-        for rule in (*RULES, tied):
-            hits += [
-                (kind, sentence.start + start, sentence.start + end)
-                for kind, start, end in rule(sentence, about)
-                if end > start and not of_one_case(kind, sentence, about, start, end)
-            ]
+    return [
+        (kind, sentence.start + start, sentence.start + end)
+        for sentence in _sentences(read, day)
+        for rule in (*RULES, tied)
+        for kind, start, end in rule(sentence, about)
+        if end > start and not of_one_case(kind, sentence, about, start, end)
+    ]
+
+
+def _facts(read: str, prompt: str, hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Hits that lie apart as facts; without what only repeats the prompt."""
     found = []
-    for kind, start, end in _apart(hits):
+    for kind, start, end in hits:
         start, end = _trimmed(read, start, end)
-        if end <= start or _repeats(kind, read[start:end], about.prompt):
+        if end <= start or _repeats(kind, read[start:end], prompt):
             continue
         ends = _last_day(read, start, end) if kind == "date" else None
         found.append(
@@ -89,9 +123,10 @@ def find_facts(text: str, *, prompt: str = "", today: date | None = None) -> lis
 
 @cache
 def rules_version() -> str:
-    """Names the rules as they are: a text scanned by other ones is scanned again."""
+    """Names the rules and the encoder as they are: a text scanned by other ones is scanned again."""
     here, files = Path(__file__).parent, ("cases.py", "radar.py", "rules.py", "tied.py", "words.py")
-    return "radar-" + sha256_hex(b"".join((here / name).read_bytes() for name in files))[:12]
+    rules = b"".join((here / name).read_bytes() for name in files)
+    return "radar-" + sha256_hex(rules + learned.digest().encode())[:12]
 
 
 # --- sentences ----------------------------------------------------------------------------------------------
