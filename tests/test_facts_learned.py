@@ -54,6 +54,10 @@ def test_a_finding_of_the_rules_that_the_encoder_does_not_believe_is_left_out() 
     assert spans(text) == []
 
 
+def test_a_slot_is_no_fact_any_more() -> None:
+    assert spans("Express delivery costs {express_fee}. Anything else?") == []
+
+
 def test_what_the_prompt_gave_is_none_for_the_encoder_either() -> None:
     text = "Yes, express delivery costs Rs 129 at the moment."
     assert ("fee", "Rs 129") in spans(text) or ("price", "Rs 129") in spans(text)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from curate.privacy.encoder import Tagger
 
 ASSET = Path(__file__).with_name("encoder_model")
-SURE = 0.7  # mean probability of the words of a span that the encoder alone may mark
+SURE = 0.8  # mean probability of the words of a span that the encoder alone may mark
 DOUBT = 0.2  # highest probability at a finding of the rules under which it is left out
 AROUND = 20  # characters beside a finding that still speak for it
 BATCH = 1024  # word pieces that are read together

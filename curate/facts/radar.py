@@ -39,6 +39,7 @@ _NOT_A_STOP = re.compile(
     r"(?:\b(?:Rs|No|Nos|Dr|Mr|Mrs|Ms|St|vs|approx|sec|secs|art|ver|Inc|Ltd|Co|cl|Smt|Prof|Hon|Adv|viz|cf|est|[A-Z]|ext|rev|e\.g|i\.e|a\.m|p\.m|w\.e\.f|u\.s))\.$",
     re.IGNORECASE,
 )
+_SLOT = re.compile(r"\{[a-z][a-z0-9_]{0,39}\}")  # stands where a fact stood
 _STOP = re.compile(r"[.!?]+[\"'”’)\]]*(?=\s)|\n+")
 
 
@@ -70,10 +71,9 @@ def read_facts(
         hits = [
             hit for hit in _apart(_by_rules(text, told, day)) if reading.near(hit[1], hit[2]) >= learned.DOUBT
         ]
+        taken = [(start, end) for _, start, end in hits] + [slot.span() for slot in _SLOT.finditer(text)]
         hits += [
-            span
-            for span in reading.spans
-            if all(span[2] <= start or end <= span[1] for _, start, end in hits)
+            span for span in reading.spans if all(span[2] <= start or end <= span[1] for start, end in taken)
         ]
         found.append(_facts(text, told, sorted(hits, key=lambda hit: hit[1])))
     return found
