@@ -5,7 +5,7 @@ all pairs under two seeds, the fit to the smaller parts against the largest (`ev
 Does not cover: how often the interval holds, which takes many curves (`benchmarks.gates`, on synthetic ones); other
 packs, larger models.
 
-About twenty minutes on two cores.
+About half an hour on two cores.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="goldpair-curve-") as scratch:
         steps, snapshot = at_snapshot(Path(scratch), TASK)
         name = contract.load_manifest(snapshot).id
+        steps.job("baselines", "eval", task=TASK, snapshot=name)
+        steps.job("preflight", "preflight", snapshot=name)
         found = steps.job("curve", "curve", snapshot=name, seeds=SEEDS, points=POINTS, **bounded)
     for suite, told in found["suites"].items():
         measured = ", ".join(f"{one['pairs']}: {one['score']:.3f}" for one in told["points"])
