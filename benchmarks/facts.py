@@ -1,12 +1,10 @@
 """The radar of facts that expire, against completions that other hands wrote and labelled apart from the rules.
 
 Covers: two files, each with completions (does it hold a fact that goes stale, yes or no) and spans (each labelled one
-overlapped by a found one, each found one overlapping a labelled one), by kind and by domain, 95 % Wilson intervals.
-``volatile_facts_2.jsonl`` (340 texts, two authors) was scored once, after the rules were done; the older
-``volatile_facts.jsonl`` (341, one labeller) was scored again and again while rules were written, without opening a row
-of it (docs/facts.md lists every run). The rules were written with ``volatile_facts_dev.jsonl`` and
-``volatile_facts_dev_2.jsonl``. How far a second, blind labeller agrees with the authors of the newer file.
-Does not cover: whether a fact is true, other languages.
+overlapped by a found one, each found one overlapping a labelled one), by kind and by domain, 95 % Wilson intervals. No
+row of either was opened while rules and encoder were made (from ``volatile_facts_dev.jsonl`` and
+``volatile_facts_dev_2.jsonl``); both were scored more than once, and docs/facts.md lists every run.
+Does not cover: whether a fact is true, how labellers agree (`benchmarks/data/README.md`), other languages.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import train_pii_encoder as pii  # beside this script
 from torch.nn import functional
 
 from curate.facts import learned
@@ -32,7 +33,7 @@ KINDS = (
     "currency_of_statement", "availability",
 )  # fmt: skip
 Row = dict[str, Any]
-Item = tuple[encoder.Window, list[int]]
+RANK = 80  # of the changes that are kept: the wheel has room for three megabytes, not for ten
 
 
 def rows_of() -> list[Row]:
@@ -48,18 +49,6 @@ def targets(window: encoder.Window, facts: list[Row]) -> list[int]:
         inside = [n for n, (s, e) in enumerate(window.words) if s < fact["end"] and e > fact["start"]]
         for place, n in enumerate(inside):
             out[n] = number[f"{'I' if place else 'B'}-{fact['kind']}"]
-    return out
-
-
-def batches(items: list[Item], size: int, rng: random.Random) -> list[list[Item]]:
-    """Items of like length together, about ``size`` pieces a batch, in random order."""
-    ordered = sorted(items, key=lambda item: (len(item[0].ids), rng.random()))
-    out: list[list[Item]] = [[]]
-    for item in ordered:
-        if out[-1] and (len(out[-1]) + 1) * (len(item[0].ids) + 2) > size:
-            out.append([])
-        out[-1].append(item)
-    rng.shuffle(out)
     return out
 
 
@@ -83,10 +72,10 @@ def train(args: argparse.Namespace, rows: list[Row], tokenizer: Any) -> tuple[en
         for row in rows
         for window in encoder.windows(tokenizer, row["text"])
     ]
-    total, step, log = len(batches(items, args.pieces, random.Random(0))) * args.epochs, 0, []
+    total, step, log = len(pii.batches(items, args.pieces, random.Random(0))) * args.epochs, 0, []
     model.train()
     for epoch in range(args.epochs):
-        plan, losses = batches(items, args.pieces, rng), 0.0
+        plan, losses = pii.batches(items, args.pieces, rng), 0.0
         for batch in plan:
             step += 1
             falling = 0.5 * (1 + math.cos(math.pi * min(1.0, step / total)))
@@ -106,9 +95,7 @@ def train(args: argparse.Namespace, rows: list[Row], tokenizer: Any) -> tuple[en
             losses += float(loss.detach())
         log.append({"epoch": epoch + 1, "loss": round(losses / len(plan), 4)})
         print(json.dumps(log[-1]), f"{time.monotonic() - began:.0f} s", flush=True)
-    with torch.no_grad():
-        for live, mean in zip(weights, average, strict=True):
-            live.copy_(mean)
+    pii.swap_weights(weights, average)
     return model.eval(), log
 
 
@@ -150,7 +137,7 @@ def main() -> None:
     model, log = train(args, rows, tokenizer)
     args.out.mkdir(parents=True, exist_ok=True)
     folder = encoder_base.base_folder()
-    encoder.save_changes(model, encoder.base_encoder(folder), args.out / "changes.safetensors")
+    encoder.save_changes(model, encoder.base_encoder(folder), args.out / "changes.safetensors", RANK)
     card: dict[str, Any] = {"labels": list(KINDS), "texts": len(rows), "seed": args.seed, "epochs": log}
     if apart:
         # Measured on the weights as they are read back, eight-bit changes and all.

@@ -120,13 +120,10 @@ def drawn(
     return out
 
 
-Item = tuple[encoder.Window, list[int], list[float]]
-
-
-def batches(items: list[Item], size: int, rng: random.Random) -> list[list[Item]]:
-    """Items of like length together, about ``size`` pieces a batch, in random order."""
+def batches(items: list[Any], size: int, rng: random.Random) -> list[list[Any]]:
+    """Tuples that begin with their window: like lengths together, about ``size`` pieces a batch, in random order."""
     ordered = sorted(items, key=lambda item: (len(item[0].ids), rng.random()))
-    out: list[list[Item]] = [[]]
+    out: list[list[Any]] = [[]]
     for item in ordered:
         if out[-1] and (len(out[-1]) + 1) * (len(item[0].ids) + 2) > size:
             out.append([])

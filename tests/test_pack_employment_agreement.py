@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import evals
+from curate.privacy import Detector
 from curate.records import Bad, Row, read
 from curate.tasks import load_eval, load_pack
 from scripts.packs import employment_agreement as builder
@@ -171,3 +172,13 @@ def test_what_the_policy_keeps_is_no_open_finding() -> None:
     text = "Mr. Namdev Waghmare joined Deccan Sprocket Industries Private Limited, Pune, on 5 October 2026."
     kinds = {span["entity_type"] for span in open_spans(detector, {"prompt": text, "completion": ""}, [])}
     assert kinds == {"PERSON"}
+
+
+def test_a_firm_is_nobody_where_a_long_agreement_names_it_again(rows: dict[str, Row]) -> None:
+    """Its signature line had become a person, and the approved agreement no longer passed its scorer."""
+    record = {"prompt": rows["ea-084"].prompt, "completion": rows["ea-084"].completion or ""}
+    [scan] = Detector.from_policy(load_pack(FOLDER).privacy).scan_records([record])
+    text = record["completion"]
+    found = [(text[f.start : f.end], f.entity_type) for f in scan.findings["completion"]]
+    assert text.count("Trimbak Fuels LLP") == found.count(("Trimbak Fuels LLP", "ORG")) == 2
+    assert not any(kind == "PERSON" and "Trimbak" in words for words, kind in found)

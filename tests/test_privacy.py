@@ -441,15 +441,3 @@ def test_a_whole_name_never_shrinks_and_stays_in_the_text(text: str, start: int,
     end = min(len(text), start + length)
     low, high = people.whole(text, start, end)
     assert 0 <= low <= start and high >= end - 2 and high <= len(text)
-
-
-def test_a_firm_is_that_firm_wherever_the_record_names_it(detector: Detector) -> None:
-    record = {
-        "prompt": "Petrol pump attendant, Nashik. M/s owner name: Trimbak Fuels LLP. Attendant: Santosh Gaikwad.",
-        "completion": "The Management is Trimbak Fuels LLP at Nashik.\n\nSignatures:\n1. Trimbak Fuels LLP ____\n2. Santosh Gaikwad ____\n",
-    }
-    [scan] = detector.scan_records([record])
-    text = record["completion"]
-    found = [(text[f.start : f.end], f.entity_type) for f in scan.findings["completion"]]
-    assert found.count(("Trimbak Fuels LLP", "ORG")) == 2
-    assert not any(kind == "PERSON" and "Trimbak" in words for words, kind in found)

@@ -266,13 +266,14 @@ def test_decoded_spans_are_whole_words_in_order(count: int, seed: int) -> None:
     assert sum(e - s for s, e, *_ in leaning) >= sum(e - s for s, e, *_ in spans)
 
 
-def test_changes_read_back_give_the_same_tags(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("rank", [None, 1000])
+def test_changes_read_back_give_the_same_tags(base: Path, tmp_path: Path, rank: int | None) -> None:
     torch.manual_seed(2)
     model = encoder.Tagger(encoder.base_encoder(base), ["PERSON"])
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.02)
-    encoder.save_changes(model, encoder.base_encoder(base), tmp_path / "c.safetensors")
+    encoder.save_changes(model, encoder.base_encoder(base), tmp_path / "c.safetensors", rank)
     again = encoder.load_changed(encoder.base_encoder(base), ["PERSON"], tmp_path / "c.safetensors")
     batch = encoder.collate(encoder.windows(_TOKENIZER, "please ask Zork about the bus"), (2, 3))
     with torch.inference_mode():

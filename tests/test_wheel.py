@@ -125,7 +125,7 @@ def test_the_wheel_holds_every_file_of_the_rooms(installed: Installed) -> None:
         name for name in inside - wanted if not name.startswith(("curate/", "goldpair-")) or "test" in name
     }
     assert strangers == set()
-    assert installed.wheel.stat().st_size < 32 * 2**20
+    assert installed.wheel.stat().st_size < 20 * 2**20
 
 
 def test_the_checkout_cannot_be_imported_there(installed: Installed) -> None:

@@ -16,8 +16,8 @@ from curate.facts import words as w
 from curate.facts.rules import Sentence, Text
 
 
-def _re(pattern: str, *, case: bool = False) -> re.Pattern[str]:
-    return re.compile(pattern, 0 if case else re.IGNORECASE)
+def _re(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
 
 
 #: something that happened to one order, bill or account, or was done for one customer
@@ -80,9 +80,7 @@ _REFERENCE = _re(
     r"\b(?:ref|reference|order|docket|ticket|txn|transaction|invoice|UTR|AWB|tracking|no)\b[.:#\s]*(?:(?:no|number|id)\b[.:#\s]*)?$"
 )
 _DAY_OF_TICKET = _re(r"\b(?:this\s+(?:morning|afternoon|evening)|today|tomorrow|tonight)\b")
-_TRY = _re(
-    r"\b(?:unplug|plug\s+it|hold\s+(?:down\s+)?the|restart|reboot|press\s+and\s+hold)\b|\bstill\s+amber\b"
-)
+_TRY = _re(r"\b(?:unplug|plug\s+it|hold\s+(?:down\s+)?the|restart|reboot|press\s+and\s+hold)\b")
 _GOODS = _re(r"\b(?:package|parcel|order|shipment|flight|booking)\b")
 _VISIT_AT = _re(r"[\s-]+(?:baby\s+)?(?:visit|check)\b")
 _THING = _re(r"\byour\s+(?:\w+\s+)?(?:tag|card|pass|link|code|ticket|voucher|password|key)\b")

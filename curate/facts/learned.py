@@ -32,7 +32,6 @@ ASSET = Path(__file__).with_name("encoder_model")
 SURE = 0.8  # mean probability of the words of a span that the encoder alone may mark
 DOUBT = 0.2  # highest probability at a finding of the rules under which it is left out
 AROUND = 20  # characters beside a finding that still speak for it
-BATCH = 1024  # word pieces that are read together
 #: what the labels call a kind -> what the radar calls it
 KINDS = {
     "price": "price",
@@ -87,31 +86,12 @@ def load() -> tuple[Tagger, Tokenizer]:
 
 def read(texts: Sequence[str]) -> list[Reading]:
     """One reading a text, in order; texts of like length are read together."""
-    import torch
-
     from curate.privacy import encoder
     from curate.privacy.trained import SURROGATE
 
     model, tokenizer = load()
-    marks = encoder.marks_of(tokenizer)
     readable = [SURROGATE.sub("?", text) for text in texts]  # half a character cannot be encoded
-    cut = [(n, window) for n, text in enumerate(readable) for window in encoder.windows(tokenizer, text)]
-    cut.sort(key=lambda item: len(item[1].ids))
-    parts: list[list[tuple[encoder.Window, NDArray[Any]]]] = [[] for _ in texts]
-    low = 0
-    while low < len(cut):
-        high = low + 1
-        while high < len(cut) and (high + 1 - low) * (len(cut[high][1].ids) + 2) <= BATCH:
-            high += 1
-        batch = cut[low:high]
-        with torch.inference_mode():
-            logits = model(**encoder.collate([window for _, window in batch], marks)).numpy()
-        at = 0
-        for n, window in batch:
-            parts[n].append((window, logits[at : at + len(window.words)]))
-            at += len(window.words)
-        low = high
-    return [_reading(sorted(part, key=lambda item: item[0].words[:1]), model.labels) for part in parts]
+    return [_reading(part, model.labels) for part in encoder.logits_of(model, tokenizer, readable)]
 
 
 def _reading(part: Sequence[tuple[Any, NDArray[Any]]], labels: Sequence[str]) -> Reading:

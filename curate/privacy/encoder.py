@@ -216,32 +216,47 @@ def marks_of(tokenizer: Tokenizer) -> tuple[int, int]:
 
 
 @torch.inference_mode()
+def logits_of(
+    model: Tagger, tokenizer: Tokenizer, texts: Sequence[str], *, pieces: int = 1024
+) -> list[list[tuple[Window, np.ndarray]]]:
+    """The windows of each text, in order, each with float[words, tags]. ``pieces``: about so many a batch; windows of
+    like length go together."""
+    cut = [[(window, np.empty(0)) for window in windows(tokenizer, text)] for text in texts]
+    order = [(n, place) for n, part in enumerate(cut) for place in range(len(part))]
+    order.sort(key=lambda item: len(cut[item[0]][item[1]][0].ids))
+    marks = marks_of(tokenizer)
+    low = 0
+    while low < len(order):
+        batch: list[tuple[int, int]] = []
+        for n, place in order[low:]:
+            longest = len(cut[n][place][0].ids) + 2
+            if batch and (len(batch) + 1) * longest > pieces:
+                break
+            batch.append((n, place))
+        rows = model(**collate([cut[n][place][0] for n, place in batch], marks)).numpy()
+        at = 0
+        for n, place in batch:
+            window = cut[n][place][0]
+            cut[n][place] = (window, rows[at : at + len(window.words)])
+            at += len(window.words)
+        low += len(batch)
+    return cut
+
+
 def tag(
     model: Tagger, tokenizer: Tokenizer, texts: Iterable[str], *, lean: float = 0.0, pieces: int = 1024
 ) -> Iterator[list[tuple[int, int, str, float]]]:
-    """Spans of each text, in order. ``pieces``: about so many a batch; windows of like length go together."""
-    given = list(texts)
-    cut = [(n, w) for n, text in enumerate(given) for w in windows(tokenizer, text)]
-    cut.sort(key=lambda item: len(item[1].ids))
-    found: list[list[tuple[int, int, str, float]]] = [[] for _ in given]
-    marks = marks_of(tokenizer)
-    low = 0
-    while low < len(cut):
-        high = low + 1
-        while high < len(cut) and (high + 1 - low) * (len(cut[high][1].ids) + 2) <= pieces:
-            high += 1
-        part = cut[low:high]
-        rows = model(**collate([w for _, w in part], marks)).numpy()
-        offset = 0
-        for n, window in part:
-            found[n] += decode(rows[offset : offset + len(window.words)], window.words, model.labels, lean)
-            offset += len(window.words)
-        low = high
-    return iter([sorted(spans) for spans in found])
+    """Spans of each text, in order."""
+    for part in logits_of(model, tokenizer, list(texts), pieces=pieces):
+        yield sorted(span for window, rows in part for span in decode(rows, window.words, model.labels, lean))
 
 
-def save_changes(model: Tagger, base: nn.Module, path: Path) -> None:
-    """What training changed: matrices as eight-bit differences to ``base`` with a scale a row, the rest in full."""
+def save_changes(model: Tagger, base: nn.Module, path: Path, rank: int | None = None) -> None:
+    """What training changed: matrices as eight-bit differences to ``base`` with a scale a row, the rest in full.
+
+    With ``rank`` each matrix keeps its largest so many singular vectors, eight bits each with one strength: a third of
+    the bytes at 80.
+    """
     before = base.state_dict()
     tensors: dict[str, torch.Tensor] = {}
     for name, now in model.state_dict().items():
@@ -252,12 +267,19 @@ def save_changes(model: Tagger, base: nn.Module, path: Path) -> None:
         change = now - before[name.removeprefix("encoder.")].float()
         if not change.any():
             continue
-        if change.ndim == 2:
+        if change.ndim != 2:
+            tensors[f"{name}:change"] = change
+        elif rank is None:
             scale = change.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
             tensors[f"{name}:q"] = torch.round(change / scale).to(torch.int8)
             tensors[f"{name}:scale"] = scale.squeeze(1)
         else:
-            tensors[f"{name}:change"] = change
+            left, strength, right = torch.linalg.svd(change, full_matrices=False)
+            left, strength, right = left[:, :rank], strength[:rank], right[:rank]
+            across, down = (m.abs().amax(dim=n) / 127 for m, n in ((left, 0), (right, 1)))
+            tensors[f"{name}:left"] = torch.round(left / across).to(torch.int8).contiguous()
+            tensors[f"{name}:right"] = torch.round(right / down.unsqueeze(1)).to(torch.int8).contiguous()
+            tensors[f"{name}:strength"] = strength * across * down
     save_file(tensors, path)
 
 
@@ -272,6 +294,9 @@ def load_changed(encoder: nn.Module, labels: Sequence[str], path: Path) -> Tagge
             state[target] = value
         elif part == "q":
             state[target] = state[target] + value.float() * tensors[f"{target}:scale"].unsqueeze(1)
+        elif part == "left":
+            thin = value.float() * tensors[f"{target}:strength"]
+            state[target] = state[target] + thin @ tensors[f"{target}:right"].float()
         elif part == "change":
             state[target] = state[target] + value
     model.load_state_dict(state, strict=True)
