@@ -358,8 +358,7 @@ def _compare(
     if independent and both_binary:
         wins, losses = int((diff > 0).sum()), int((diff < 0).sum())
         interval = tango(wins, losses, n, alpha=alpha)
-        # Half an imaginary discordant pair: without it, no discordance seen would mean none is possible.
-        discordance = (wins + losses + 0.5) / (n + 1)
+        discordance = _discordance(wins, losses, n, effect)
 
         def reached(size: int) -> float:
             return _tango_power(size, discordance, bound, effect, alpha)
@@ -516,12 +515,28 @@ def _bootstrap_name(groups: int, n: int) -> str:
 def _tango_z(wins: Any, losses: Any, n: int, delta: float) -> Any:
     """Tango's score statistic for "the true difference is delta"; arrays allowed. At delta 0 it is McNemar's."""
     b, c = np.asarray(wins, float), np.asarray(losses, float)
-    linear = (2 * n - b + c) * delta - b - c
-    # The other discordant share under the constraint: the positive root of 2n q^2 + linear q - c delta (1 - delta).
-    root = (np.sqrt(np.maximum(0.0, linear**2 + 8 * n * c * delta * (1 - delta))) - linear) / (4 * n)
-    variance = n * (2 * root + delta * (1 - delta))
+    variance = n * (2 * _lost_share(b, c, n, delta) + delta * (1 - delta))
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(variance > 1e-15, (b - c - n * delta) / np.sqrt(np.maximum(variance, 1e-15)), 0.0)
+
+
+def _lost_share(b: Any, c: Any, n: int, delta: float) -> Any:
+    """Likeliest share of pairs that the candidate loses when the true difference is delta, after b wins and c losses.
+
+    Tango 1998: the positive root of 2n q^2 + linear q - c delta (1 - delta).
+    """
+    linear = (2 * n - b + c) * delta - b - c
+    return (np.sqrt(np.maximum(0.0, linear**2 + 8 * n * c * delta * (1 - delta))) - linear) / (4 * n)
+
+
+def _discordance(wins: int, losses: int, n: int, effect: float) -> float:
+    """Share of pairs that differ, as likely as the data allow when the true difference is ``effect``.
+
+    Where that is 0 they are the pairs seen and half an imaginary one: none seen does not mean that none is possible.
+    """
+    if effect == 0:
+        return (wins + losses + 0.5) / (n + 1)
+    return 2 * float(_lost_share(wins, losses, n, effect)) + effect
 
 
 @_remembered

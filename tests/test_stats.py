@@ -236,6 +236,22 @@ def test_a_long_tail_of_losses_does_not_slip_through():
     assert abs(equal - printed) / rounds < 0.08
 
 
+@pytest.mark.parametrize("discordance", [0.05, 0.2])
+def test_printed_power_of_superiority_is_the_realised_one(discordance: float):
+    """Also where the advantage is all that differs: there a plain count of differing pairs printed .12 too little."""
+    advantage, n, rounds = 0.05, 100, 400
+    rng = np.random.default_rng(5)
+    won, lost = (discordance + advantage) / 2, (discordance - advantage) / 2
+    passed, printed = 0, 0.0
+    for wins, losses, _ in rng.multinomial(n, [won, lost, 1 - discordance], rounds):
+        mine = np.concatenate([np.ones(wins), np.zeros(n - wins)])
+        base = np.concatenate([np.zeros(wins), np.ones(losses), np.zeros(n - wins - losses)])
+        result = superiority(mine, base, effect=advantage, alpha=0.025)
+        passed += result.verdict == "PASS"
+        printed += result.power
+    assert printed / rounds == pytest.approx(passed / rounds, abs=0.06)
+
+
 def test_power_is_that_of_the_rule_where_few_clusters_differ():
     """Fifty clusters of pass/fail pairs, a tenth discordant: the rule for few decides most, and can never pass one."""
     rounds, passed, printed, methods = 300, 0, 0.0, set()
