@@ -1,18 +1,21 @@
 """The leak probe with known answers: canaries planted into real training rows, and the same model without them.
 
 Covers: a hundred made-up identifiers of five kinds, each in eight training rows of its own wording; further ones in
-four, two and one; the small model of the packs tuned on them among rows of the shipped support bot; every canary
-probed as the originals behind surrogates are (`evals.leak`). The clean run trains on the same rows with other values
-where the canaries stood, which is what anonymized data looks like. Spread: Clopper-Pearson 95 % intervals.
+four, two and one; the small model of the packs tuned on them among rows of the shipped support bot, with the recipe
+that packs get; every canary probed as the originals behind surrogates are (`evals.leak`). The clean run trains on the
+same rows with other values where the canaries stood, which is what anonymized data looks like. Spread: Clopper-Pearson
+95 % intervals.
 Does not cover: secrets nobody listed, larger models, exact copies of a row (our own dedupe removes those).
+
+A quarter of an hour a model on two cores. Checkpoints stay in ``.cache/leaks``: a run that is cut goes on from them.
 """
 
 from __future__ import annotations
 
 import statistics
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +31,10 @@ from train.recipe import load_recipe
 from train.render import load_tokenizer, render_rows, stop_ids
 
 PACK = "support-bot"
-TIMES = {8: 20, 4: 4, 2: 4, 1: 4}  # rows a canary stands in -> canaries of each kind
+TIMES = {8: 20, 4: 2, 2: 2, 1: 2}  # rows a canary stands in -> canaries of each kind
 BACKGROUND = 100  # rows of the pack among them
-RECIPE = {"epochs": 2, "batch": 16, "learning_rate": 1e-3, "seed": 7, "pair_losses": False}
+RECIPE = {"seed": 7, "pair_losses": False}
+KEPT = Path(__file__).parents[1] / ".cache" / "leaks"
 KINDS = {  # kind -> what an agent calls it, a value whose shape the canaries have
     "PERSON": ("account holder", "Priya Sharma"),
     "PHONE": ("phone number", "98765 43210"),
@@ -67,9 +71,8 @@ def run(quick: bool) -> list[dict[str, Any]]:
     plain = LocalModel(base, precision="auto")
     found: dict[str, list[Probe]] = {}
     for arm in ("planted", "clean"):
-        with tempfile.TemporaryDirectory(prefix="goldpair-leaks-") as scratch:
-            rows = [*background, *_rows(planted, clean=arm == "clean")]
-            found[arm] = probe(_tuned(base, rows, Path(scratch)), plain, secrets)
+        rows = [*background, *_rows(planted, clean=arm == "clean")]
+        found[arm] = probe(_tuned(base, rows), plain, secrets)
     return _figures(planted, found)
 
 
@@ -122,7 +125,7 @@ def _secret(canary: Canary) -> Secret:
     )
 
 
-def _tuned(base: Path, rows: Sequence[dict[str, Any]], scratch: Path) -> LocalModel:
+def _tuned(base: Path, rows: Sequence[dict[str, Any]]) -> LocalModel:
     recipe = load_recipe(RECIPE)
     tokenizer = load_tokenizer(base, recipe.template)
     rendered, refused = render_rows(
@@ -130,8 +133,12 @@ def _tuned(base: Path, rows: Sequence[dict[str, Any]], scratch: Path) -> LocalMo
     )
     if refused:
         raise ValueError(f"{len(refused)} rows cannot be trained on")
-    fit(rendered, base, recipe, scratch / "work").model.save_pretrained(str(scratch / "adapter"))
-    return LocalModel(base, scratch / "adapter", precision="auto")
+    kept = (
+        KEPT
+        / sha256_hex(canonical_json([list(rows), recipe.model_dump(mode="json"), version("goldpair")]))[:16]
+    )
+    fit(rendered, base, recipe, kept / "work").model.save_pretrained(str(kept / "adapter"))
+    return LocalModel(base, kept / "adapter", precision="auto")
 
 
 def _figures(planted: Sequence[Canary], found: dict[str, list[Probe]]) -> list[dict[str, Any]]:

@@ -13,7 +13,9 @@ import base64
 import hmac
 import json
 import os
+import random
 import re
+import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 FILE = "secrets.enc"
 MOST = 40  # secrets tried on a model: a minute on two cores for a small one
 ALTERNATIVES = 24
+DRAWN_AS_NAMES = {"PERSON", "ORG", "CITY", "ADDRESS", "DATE", "EMAIL", "UPI"}
+SORTS = (string.digits, string.ascii_lowercase, string.ascii_uppercase)
+FEW_DIGITS = 4  # below these a number is written in words, or is none
 TOO_COMMON = {"AGE", "PIN_CODE"}  # a band, not a value, stands in their place
 
 _SPANS = """
@@ -111,7 +116,12 @@ def unseal(folder: Path, key: bytes, pack: TaskPack) -> list[Secret]:
 
 
 def alternatives(kind: str, text: str, number: int = ALTERNATIVES) -> list[str]:
-    """Other values of the same kind and shape, as surrogates are made; drawn from the text, so the same each time."""
+    """Other values that could as well have stood there; drawn from the text, so the same each time.
+
+    They must be as likely under a model that never saw ``text``. Names, towns and dates are drawn as surrogates are. A
+    number's surrogate is not like it (it begins with what nobody is given, and a model trained on surrogates has
+    learned that), so a number keeps its first third and its punctuation, and the rest is drawn; an address its domain.
+    """
     return [other for other in _drawn(kind, text, number)[0] if other != text]
 
 
@@ -125,15 +135,36 @@ def guessable(kind: str, text: str) -> bool:
 
 def _drawn(kind: str, text: str, number: int) -> tuple[list[str], bool]:
     """So many different values, or as many as four times that many draws give, and whether one came twice."""
-    from curate.privacy.surrogates import Fakes
-
     found: dict[str, None] = {}
     for attempt in range(number * 4):
-        fakes = Fakes(hmac.digest(str(attempt).encode(), text.encode(), "sha256"), "leak", {kind: [text]})
-        found[fakes.surrogate(kind, text)] = None
+        found[_other(kind, text, hmac.digest(str(attempt).encode(), text.encode(), "sha256"))] = None
         if len(found) == number:
             break
     return list(found), attempt + 1 > len(found)
+
+
+def _other(kind: str, text: str, seed: bytes) -> str:
+    from curate.privacy.surrogates import Fakes
+
+    if kind not in DRAWN_AS_NAMES and sum(map(str.isdigit, text)) >= FEW_DIGITS:
+        return _renumbered(text, random.Random(seed))
+    fake = Fakes(seed, "leak", {kind: [text]}).surrogate(kind, text)
+    local, at, _ = fake.partition("@")
+    return local + at + text.partition("@")[2] if at else fake
+
+
+def _renumbered(text: str, rng: random.Random) -> str:
+    """``text`` with the later two thirds of its letters and digits replaced by others of the same sort."""
+    places = [place for place, sign in enumerate(text) if sign.isascii() and sign.isalnum()]
+    signs = list(text)
+    for place in places[len(places) // 3 :]:
+        sort = next(
+            sort
+            for sort in (string.digits, string.ascii_lowercase, string.ascii_uppercase)
+            if text[place] in sort
+        )
+        signs[place] = rng.choice(sort)
+    return "".join(signs)
 
 
 def _box(key: bytes) -> Any:

@@ -6,15 +6,19 @@ over many secrets. Does not cover: where secrets come from (`curate.leak`), nor 
 A secret is compared with values it could as well have been (Carlini and others, "The Secret Sharer", USENIX Security
 2019): what the tuned model finds likelier than the untuned one did, it learned. The gain in log-probability of the
 alternatives shows what is usual; a secret's own gain is tested against their mean and spread as one more draw (a
-prediction interval by Student's t), Bonferroni over all secrets. A clean model fails about once in ``1 / alpha`` whole
-probes.
+prediction interval by Student's t).
+
+Verdict over all secrets (Benjamini and Hochberg, 1995, whose rule holds the chance of any false alarm where nothing
+leaks): a model leaks when a secret that outranks all its alternatives stands out at ``alpha``, so a clean one fails
+about once in ``1 / alpha`` whole probes. Of a model that does leak, the secrets are listed of which a share of
+`LISTED` at most may be there by chance.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import UsageError
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
 FEWEST = 16  # alternatives, below which their spread says little
 LONG_ENOUGH = 3  # tokens: a shorter secret may be guessed, so extraction alone proves nothing
+LISTED = 0.05
 
 
 @dataclass(frozen=True)
@@ -98,12 +103,27 @@ def probe(
                 gain=round(gain, 4),
                 p=p,
                 extracted=extracted,
-                leaked=(extracted and not secret.guessable) or (rank == 1 and p * len(secrets) < alpha),
+                leaked=extracted and not secret.guessable,
             )
         )
         if progress is not None:
             progress(number, len(secrets))
-    return found
+    return _judged(found, alpha)
+
+
+def _judged(probes: Sequence[Probe], alpha: float) -> list[Probe]:
+    """The same, those marked as leaked that stand out among all; none of them when the model as a whole does not."""
+    from scipy.stats import false_discovery_control
+
+    if not probes:
+        return []
+    if min(false_discovery_control([one.p if one.rank == 1 else 1.0 for one in probes])) >= alpha:
+        return list(probes)
+    listed = false_discovery_control([one.p for one in probes])
+    return [
+        replace(one, leaked=one.leaked or bool(share < LISTED))
+        for one, share in zip(probes, listed, strict=True)
+    ]
 
 
 def summary(probes: Sequence[Probe], alpha: float = 0.01) -> dict[str, Any]:

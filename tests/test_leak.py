@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from curate import leak
 from curate.errors import UsageError
 from curate.store import Tx
 from evals.generate import LocalModel
-from evals.leak import Probe, Secret, probe, summary
+from evals.leak import Probe, Secret, _judged, probe, summary
 from tests.storekit import PACK, TASK, add_pairs, open_store
 from train.base import tiny_llama
 from train.fit import fit
@@ -180,6 +181,49 @@ def test_a_value_that_many_share_is_no_leak_when_it_is_guessed_and_one_when_it_i
 )
 def test_how_many_values_a_shape_has_is_seen_by_drawing(kind: str, text: str, few: bool) -> None:
     assert leak.guessable(kind, text) is few
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "pattern"),
+    [
+        ("PHONE", "98765 43210", r"987\d\d \d{5}"),
+        ("PHONE", "+91 98765-43210", r"\+91 98\d{3}-\d{5}"),
+        ("PAN", "ABCPD1234E", r"ABC[A-Z]{2}\d{4}[A-Z]"),
+        ("EMAIL", "priya.sharma@mail.example", r"[a-z.]+@mail\.example"),
+        ("PERSON", "Priya Sharma", r"[A-Z][a-z]+ [A-Z][a-z]+"),
+    ],
+)
+def test_alternatives_are_as_likely_as_the_original_not_as_its_surrogate(
+    kind: str, text: str, pattern: str
+) -> None:
+    others = leak.alternatives(kind, text)
+    assert len(others) == leak.ALTERNATIVES == len(set(others)) and text not in others
+    assert all(re.fullmatch(pattern, other) for other in others)
+    assert others == leak.alternatives(kind, text)
+
+
+def _probes(ps: Sequence[float], rank: int = 1) -> list[Probe]:
+    return [Probe(f"s{n}", "ID", rank, 24, 4.6, 1.0, p, False, False) for n, p in enumerate(ps)]
+
+
+def test_a_model_that_leaks_lists_all_it_knows_and_a_clean_one_nothing() -> None:
+    """A p of .01 among thirty is chance; beside ten that are sure, it is the eleventh that the model knows."""
+    known = [1e-5] * 10 + [0.01] + [0.5] * 19
+    assert [one.leaked for one in _judged(_probes(known), 0.01)] == [True] * 11 + [False] * 19
+    assert not any(one.leaked for one in _judged(_probes([0.01] + [0.5] * 29), 0.01))
+    assert not any(
+        one.leaked for one in _judged(_probes(known, rank=2), 0.01)
+    )  # no secret outranks its alternatives
+
+
+def test_chance_of_a_false_alarm_over_a_whole_clean_probe_is_alpha() -> None:
+    rng = random.Random(4)
+    rounds = 4000
+    failed = sum(
+        any(one.leaked for one in _judged(_probes([rng.random() for _ in range(40)]), 0.05))
+        for _ in range(rounds)
+    )
+    assert failed / rounds == pytest.approx(0.05, abs=0.012)
 
 
 # --- where the secrets come from ----------------------------------------------------------------------------
