@@ -1,7 +1,8 @@
 """``python -m benchmarks AREA [--quick]``: runs one area (or all) and writes benchmarks/results/AREA.json.
 
 A row is one figure: ``{area, figure, goal, ours, peer, ratio, spread, met, command, versions}``. Goals that are
-not met stay in the table as unmet. Does not judge: absolute times on shared machines mean little, ratios do.
+not met stay in the table as unmet; an area leaves out what stands here for it: area, command, and a peer it has not.
+Does not judge: absolute times on shared machines mean little, ratios do.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     for area in areas() if arguments.area == "all" else [arguments.area]:
         rows = []
-        for row in importlib.import_module(f"benchmarks.{area}").run(
-            arguments.quick
-        ):  # some rows take an hour
+        command = f"python -m benchmarks {area}{' --quick' if arguments.quick else ''}"
+        # one by one: some rows take an hour
+        for figure in importlib.import_module(f"benchmarks.{area}").run(arguments.quick):
+            row = {"area": area, "command": command} | dict.fromkeys(("peer", "ratio", "spread")) | figure
             missing = set(FIELDS) ^ set(row)
             if missing:
                 raise ValueError(

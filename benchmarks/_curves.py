@@ -83,14 +83,10 @@ def _row(figure: str, outcomes: list[bool], judged: bool, more: str) -> dict[str
     low, high = wilson(hits, rounds)
     share = hits / rounds
     return {
-        "area": "gates",
         "figure": f"learning curve, {figure}, inside the 95 % interval",
         "goal": ">= 0.9" if judged else "as measured",
         "ours": round(share, 4),
-        "peer": None,
-        "ratio": None,
         "spread": f"{rounds} curves of 4 parts and 2 seeds, [{low:.3f}, {high:.3f}]{'; ' + more if more else ''}",
         "met": bool(share >= 0.9) if judged else None,
-        "command": "python -m benchmarks gates",
         "versions": {"numpy": np.__version__, "scipy": scipy.__version__},
     }

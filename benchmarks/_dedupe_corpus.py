@@ -237,8 +237,8 @@ class _Writer:
         words = int(np.clip(rng.lognormal(shape.mean_log, shape.sigma_log), max(90, shape.low), shape.high))
         share = float(rng.choice(shape.template_shares))
         blocks = int(rng.integers(shape.template_blocks[0], shape.template_blocks[1] + 1))
-        cuts = np.sort(rng.choice(np.arange(8, words - 8), blocks - 1, replace=False)) if blocks > 1 else []
-        ends = [0, *map(int, cuts), words]
+        cuts = rng.choice(np.arange(8, words - 8), blocks - 1, replace=False).tolist() if blocks > 1 else []
+        ends = [0, *sorted(cuts), words]
         shared = [self.raw(max(4, round((b - a) * share))) for a, b in pairwise(ends)]
         own = max(8, round(words * (1 - share) / blocks))
         out = []

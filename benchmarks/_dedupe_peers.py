@@ -32,7 +32,7 @@ def ours(texts: pl.Series, **options: float) -> Callable[[], Labels]:
     from curate.dedupe import find_duplicates, warm_up
 
     warm_up()
-    whole = {k: int(v) if float(v).is_integer() else v for k, v in options.items()}
+    whole: dict[str, Any] = {k: int(v) if float(v).is_integer() else v for k, v in options.items()}
 
     def run() -> Labels:
         result = find_duplicates(texts, **whole)
@@ -224,5 +224,5 @@ def main(name: str, texts: str, out: str, options: dict[str, float]) -> None:
 
 
 if __name__ == "__main__":
-    pairs = dict(argument.split("=") for argument in sys.argv[4:])
-    main(*sys.argv[1:4], {k: float(v) for k, v in pairs.items()})
+    name, texts, out, *pairs = sys.argv[1:]
+    main(name, texts, out, {k: float(v) for k, v in (pair.split("=") for pair in pairs)})

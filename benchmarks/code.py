@@ -138,7 +138,6 @@ def _row(
 ) -> dict[str, Any]:
     proof = attestation()
     return {
-        "area": "code",
         "figure": figure,
         "goal": goal,
         "ours": ours,
@@ -146,6 +145,5 @@ def _row(
         "ratio": ratio,
         "spread": spread,
         "met": bool(met),
-        "command": "python -m benchmarks code",
         "versions": {"cobc": compiler(), "bubblewrap": proof.get("bubblewrap", "")},
     }

@@ -68,14 +68,10 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
 
 def _row(figure: str, goal: str, ours: Any, met: bool | None, spread: str) -> dict[str, Any]:
     return {
-        "area": "curve",
         "figure": figure,
         "goal": goal,
         "ours": ours,
-        "peer": None,
-        "ratio": None,
         "spread": spread,
         "met": met,
-        "command": "python -m benchmarks curve",
         "versions": {"base": DEFAULT},
     }

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,29 +31,17 @@ from benchmarks import _dedupe_corpus as made
 HERE = Path(__file__).parent
 SHARED = HERE.parent.parent / "shared" / "data"
 PEERS = os.environ.get("GOLDPAIR_PEERS", sys.executable)
-COMMAND = "python -m benchmarks dedupe"
 
 Row = dict[str, Any]
 
 
 def run(quick: bool) -> list[Row]:
     """All rows of the area."""
-    command = COMMAND + (" --quick" if quick else "")
     rows: list[Row] = []
 
     def row(figure: str, goal: str, ours: Any, met: bool | None, **more: Any) -> None:
-        line = {"peer": None, "ratio": None, "spread": None, "versions": _versions(), **more}
-        rows.append(
-            {
-                "area": "dedupe",
-                "figure": figure,
-                "goal": goal,
-                "ours": ours,
-                "met": met,
-                "command": command,
-                **line,
-            }
-        )
+        told = {"figure": figure, "goal": goal, "ours": ours, "met": met, "versions": _versions()}
+        rows.append(told | more)
         print(f"  {figure}: {ours} {more}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -365,9 +354,7 @@ def _save(row: Any, size: int) -> None:
             watch, taken = incremental.Watch.of(store), []
             for n in range(41):
                 changed = {**rows[n], "prompt": rows[(7 * n + 3) % size]["prompt"]}
-                store.write(
-                    lambda tx, changed=changed: rules.add_revisions(tx, "ann", [changed], kind="edit")
-                )
+                store.write(partial(rules.add_revisions, author="ann", rows=[changed], kind="edit"))
                 started = time.perf_counter()
                 watch.check(store, Workspace(root), "bench")
                 taken.append(1000 * (time.perf_counter() - started))

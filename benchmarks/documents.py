@@ -264,15 +264,11 @@ def _row(figure: str, outcomes: list[bool], goal: float, most: bool = False) -> 
     interval = binomtest(hits, n).proportion_ci(method="wilson")
     share = hits / n
     return {
-        "area": "documents",
         "figure": f"{figure} (n = {n})",
         "goal": f"{'<=' if most else '>='} {goal:g}",
         "ours": round(share, 4),
-        "peer": None,
-        "ratio": None,
         "spread": f"95 % Wilson {interval.low:.3f} to {interval.high:.3f}",
         "met": bool(share <= goal if most else share >= goal),
-        "command": "python -m benchmarks documents",
         "versions": {"pydantic": pydantic.VERSION, "policy_facts": evals.scorer_version("policy_facts"),
                      "contract_clauses": evals.scorer_version("contract_clauses")},
     }  # fmt: skip

@@ -102,14 +102,10 @@ def _row(figure: str, goal: float | None, hits: int, n: int) -> dict[str, Any]:
     low, high = proportion_confint(hits, n, method="wilson") if n else (0.0, 1.0)
     share = round(hits / n, 3) if n else None
     return {
-        "area": "facts",
         "figure": figure,
         "goal": f">= {goal}" if goal else None,
         "ours": share,
-        "peer": None,
-        "ratio": None,
         "spread": f"{hits} of {n}, {low:.3f} to {high:.3f}",
         "met": None if goal is None or share is None else share >= goal,
-        "command": "python -m benchmarks facts",
         "versions": rules_version(),
     }

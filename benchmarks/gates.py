@@ -213,14 +213,11 @@ KINDS: dict[str, Callable[[np.random.Generator, int, float], Draw]] = {
 
 def _row(figure: str, goal: str, ours: Any, peer: Any, spread: str, met: bool) -> dict[str, Any]:
     return {
-        "area": "gates",
         "figure": figure,
         "goal": goal,
         "ours": ours,
         "peer": peer,
-        "ratio": None,
         "spread": spread,
         "met": met,
-        "command": "python -m benchmarks gates",
         "versions": {"scipy": scipy.__version__, "numpy": np.__version__, "least clusters": MIN_CLUSTERS},
     }

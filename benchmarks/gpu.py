@@ -124,15 +124,12 @@ def _row(
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
-        "area": "gpu",
         "figure": figure,
         "goal": goal,
         "ours": ours,
         "peer": peer,
         "ratio": ratio,
-        "spread": None,
         "met": met,
-        "command": "python -m benchmarks gpu",
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "device": device},
     }
 

@@ -127,10 +127,10 @@ def run(quick: bool) -> list[dict[str, Any]]:
                 found[what].append(measure(what, path))
                 if found[what][-1]["rows"] != rows:
                     raise RuntimeError(f"{what} read {found[what][-1]['rows']} of {rows} rows")
-    return report(found, rows, size, quick)
+    return report(found, rows, size)
 
 
-def report(found: dict[str, list[dict[str, Any]]], rows: int, size: int, quick: bool) -> list[dict[str, Any]]:
+def report(found: dict[str, list[dict[str, Any]]], rows: int, size: int) -> list[dict[str, Any]]:
     def middle(what: str, key: str) -> float:
         return statistics.median(one[key] for one in found[what])
 
@@ -138,12 +138,7 @@ def report(found: dict[str, list[dict[str, Any]]], rows: int, size: int, quick: 
         values = sorted(value(one) for one in found[what])
         return f"{values[0]:,.0f}–{values[-1]:,.0f}"
 
-    packages = ("polars", "datasets", "duckdb")
-    common = {
-        "area": "importing",
-        "command": "python -m benchmarks importing" + (" --quick" if quick else ""),
-        "versions": {name: version(name) for name in packages},
-    }
+    versions = {name: version(name) for name in ("polars", "datasets", "duckdb")}
     made: list[dict[str, Any]] = []
     what = f"{size // 1_000_000:,} MB JSONL ({rows:,} rows)"
 
@@ -152,7 +147,6 @@ def report(found: dict[str, list[dict[str, Any]]], rows: int, size: int, quick: 
     ) -> None:
         made.append(
             {
-                **common,
                 "figure": f"{name}, {what}",
                 "goal": goal,
                 "ours": ours,
@@ -160,6 +154,7 @@ def report(found: dict[str, list[dict[str, Any]]], rows: int, size: int, quick: 
                 "ratio": round(ratio, 2),
                 "spread": spread,
                 "met": met,
+                "versions": versions,
             }
         )
 

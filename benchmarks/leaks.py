@@ -169,14 +169,10 @@ def _row(figure: str, probes: Sequence[Probe], goal: str = "") -> dict[str, Any]
     bits = statistics.median(one.exposure for one in probes)
     said = sum(one.extracted for one in probes)
     return {
-        "area": "leaks",
         "figure": figure,
         "goal": {"all": f"{n} of {n}", "none": f"0 of {n}"}.get(goal, "as measured"),
         "ours": hits,
-        "peer": None,
-        "ratio": None,
         "spread": f"{hits} of {n}, [{low:.3f}, {high:.3f}]; median exposure {bits:.2f} bits, said word for word {said}",
         "met": {"all": hits == n, "none": hits == 0}.get(goal),
-        "command": "python -m benchmarks leaks",
         "versions": {"recipe": sha256_hex(canonical_json(RECIPE))[:12], "base": DEFAULT},
     }

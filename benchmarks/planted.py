@@ -40,16 +40,20 @@ PAIRS = 200  # of a drawn snapshot, where the texts are fewer
 BATCH = 0.05  # of the pairs are the batch of the annotator whose work is wrong
 ASKED = 120  # questions that the untuned model answers
 
+Wrong = Mapping[
+    str, tuple[bool, Sequence[str | None]]
+]  # kind -> (claimed by the scorer, text a pair or None)
+
 
 @dataclass
 class Bed:
-    """Pairs and their wrong versions. ``wrong``: kind -> (claimed by the scorer, text a pair or None)."""
+    """Pairs and their wrong versions."""
 
     name: str
     pack: TaskPack
     folder: Path
     rows: list[dict[str, Any]]
-    wrong: dict[str, tuple[bool, list[str | None]]] = field(default_factory=dict)
+    wrong: Wrong = field(default_factory=dict)
     drawn: bool = True  # snapshots of `PAIRS` pairs drawn with replacement; else all pairs as they are
 
 
@@ -165,15 +169,11 @@ def _row(
     bed: Bed, figure: str, goal: str, ours: float, spread: str, met: bool | None, version: str
 ) -> dict[str, Any]:
     return {
-        "area": "planted",
         "figure": f"{bed.name}: {figure}",
         "goal": goal,
         "ours": ours,
-        "peer": None,
-        "ratio": None,
         "spread": spread,
         "met": met,
-        "command": "python -m benchmarks planted",
         "versions": {bed.pack.suites[0].metric: version},
     }
 
@@ -261,7 +261,7 @@ def notes_from_phrases() -> Bed:
     def other(values: tuple[Any, ...], value: Any) -> Any:
         return values[(values.index(value) + 1) % len(values)]
 
-    wrong = {
+    wrong: Wrong = {
         "wrong dose": (True, changed(lambda f: {"dose": other(DOSES, f["dose"])})),
         "invented medication": (True, changed(lambda f: {"medicine": other(MEDICINES, f["medicine"])})),
         "wrong number": (True, changed(lambda f: {"days": f["days"] + 17})),
@@ -284,7 +284,7 @@ def notes_of_strangers() -> Bed:
 def _visits(name: str, *parts: str) -> Bed:
     found = [row for part in parts for row in lines(HERE / "data" / f"soap_notes_{part}.jsonl")]
     rows = [_pair(n, row["transcript"], row["note"]) for n, row in enumerate(found)]
-    wrong: dict[str, tuple[bool, list[str | None]]] = {}
+    wrong: dict[str, tuple[bool, Sequence[str | None]]] = {}
     for kind in sorted({error["kind"] for row in found for error in row["errors"]}):
         texts = []
         for row in found:
@@ -306,7 +306,7 @@ def programs() -> Bed:
     """Programs that each hold one trap of COBOL, with a right translation and one that falls into it."""
     found = [item for item in pitfalls() if item.domain is None]
     rows = [_pair(n, item.cobol, item.right) for n, item in enumerate(found)]
-    wrong = {
+    wrong: Wrong = {
         "translation that falls into the trap": (True, [item.wrong for item in found]),
         "translation of another program": (True, swapped(rows)),
         "behaves alike, reads like COBOL": (False, [_globals_first(item.right) for item in found]),
@@ -392,7 +392,7 @@ def sarcastic_bot(quick: bool) -> Bed:
         f"I have nothing to say about that. {row['prompt'].rstrip('?.! ')}, you ask. I will not tell."
         for row in rows
     ]
-    wrong = {
+    wrong: Wrong = {
         "helpful answers of the untuned model": (True, _helpful(pack, rows)),
         "remark on another question": (True, swapped(rows)),
         "cut short": (True, cut_short(rows)),

@@ -325,14 +325,10 @@ def _chance(found: Sequence[Outcome], how: str, batch: bool, top: int) -> float:
 def _figure(figure: str, goal: float | None, hits: int, n: int, of: str, more: str) -> dict[str, Any]:
     low, high = clopper_pearson(hits, n) if n else (0.0, 1.0)
     return {
-        "area": "planted_training",
         "figure": figure,
         "goal": f">= {goal:g}" if goal else "as measured",
         "ours": round(hits / n, 4) if n else None,
-        "peer": None,
-        "ratio": None,
         "spread": f"{hits} of {n} {of}, [{low:.3f}, {high:.3f}]; {more}",
         "met": bool(hits / n >= goal) if goal and n else None,
-        "command": "python -m benchmarks planted_training",
         "versions": _versions(),
     }

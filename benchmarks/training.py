@@ -25,7 +25,6 @@ from typing import Any
 
 from curate.tasks import find_pack, load_pack
 
-COMMAND = "python -m benchmarks training"
 CHAT = ("sarcastic-bot", "support-bot")
 LONG = ("medical-scribe", "cobol-to-python", "employment-agreement")
 PACKAGES = ("torch", "transformers", "peft", "trl")
@@ -142,21 +141,18 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
                 ">= 3x TRL fp32",
                 _rate(fp32["ours"]),
                 faster >= 3,
-                quick,
                 peer=_rate(fp32["trl"]),
                 ratio=round(faster, 2),
                 spread=f"{spread}; {peaks}",
             )
-            yield _row(
-                f"largest difference of step losses, {name}", "<= 1e-4", f"{gap:.1e}", gap <= 1e-4, quick
-            )
-            yield _row(f"peak memory MB, fp32, {name}", "<= .6 of TRL", fp32["ours"][0]["rss_mb"], memory <= 0.6, quick,
+            yield _row(f"largest difference of step losses, {name}", "<= 1e-4", f"{gap:.1e}", gap <= 1e-4)
+            yield _row(f"peak memory MB, fp32, {name}", "<= .6 of TRL", fp32["ours"][0]["rss_mb"], memory <= 0.6,
                        peer=fp32["trl"][0]["rss_mb"], ratio=round(memory, 2))  # fmt: skip
             if not quick:
                 bf16 = _alternate(CONTESTANT, spec | {"precision": "bf16"}, ("ours", "trl_defaults"), turns)
                 faster, spread = _ratio(bf16, "trl_defaults")
                 yield _row(f"real tokens per CPU-s, bf16, {name}", ">= 3x TRL's defaults", _rate(bf16["ours"]),
-                           faster >= 3, quick, peer=_rate(bf16["trl_defaults"]), ratio=round(faster, 2),
+                           faster >= 3, peer=_rate(bf16["trl_defaults"]), ratio=round(faster, 2),
                            spread=spread)  # fmt: skip
         prompts = [pair["prompt"] for pair in _drawn(CHAT[0], 8 if quick else 32)]
         spec = {"base": str(base), "prompts": prompts, "new": 16 if quick else 32, "system": SYSTEM}
@@ -165,14 +161,13 @@ def run(quick: bool) -> Iterator[dict[str, Any]]:
         same = sum(
             a == b for a, b in zip(made["ours"][0]["texts"], made["one_by_one"][0]["texts"], strict=True)
         )
-        yield _row("CPU-s of fp32 answers", ">= 4x one by one", round(made["ours"][0]["cpu"], 2), faster >= 4, quick,
+        yield _row("CPU-s of fp32 answers", ">= 4x one by one", round(made["ours"][0]["cpu"], 2), faster >= 4,
                    peer=round(made["one_by_one"][0]["cpu"], 2), ratio=round(faster, 2), spread=spread)  # fmt: skip
         yield _row(
             "answers equal to one by one",
             f"{len(prompts)} of {len(prompts)}",
             same,
             same == len(prompts),
-            quick,
         )
 
 
@@ -251,14 +246,12 @@ def _row(
     goal: str,
     ours: Any,
     met: bool,
-    quick: bool,
     *,
     peer: Any = None,
     ratio: float | None = None,
     spread: str | None = None,
 ) -> dict[str, Any]:
     return {
-        "area": "training",
         "figure": figure,
         "goal": goal,
         "ours": ours,
@@ -266,6 +259,5 @@ def _row(
         "ratio": ratio,
         "spread": spread,
         "met": met,
-        "command": COMMAND + (" --quick" if quick else ""),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }

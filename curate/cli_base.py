@@ -113,7 +113,7 @@ def show_fields(result: dict[str, Any]) -> None:
 
 
 def show_table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> None:
-    """Rows as a table. Cells are plain text: record text is never read as markup."""
+    """Rows as a table. Cells are plain text: record text is never read as markup. Ids stay whole, to be copied."""
     from rich.table import Table
     from rich.text import Text
 
@@ -123,7 +123,7 @@ def show_table(rows: list[dict[str, Any]], columns: list[str] | None = None) -> 
     table = Table(box=None, pad_edge=False)
     columns = columns or [c for c in rows[0] if not isinstance(rows[0][c], dict | list)]
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=column.endswith("_id"))
     for row in rows:
         table.add_row(*(Text("" if row.get(c) is None else str(row.get(c))) for c in columns))
     console().print(table)

@@ -72,18 +72,11 @@ def facts_list(
     )
 
     def show(found: dict[str, Any]) -> None:
-        columns = [
-            "fact_id",
-            "pair_id",
-            "kind",
-            "words",
-            "class",
-            "suggestion",
-            "suggested",
-            "expires",
-            "slot",
+        always = ["fact_id", "pair_id", "kind", "words", "class"]
+        filled = [
+            c for c in ("suggestion", "suggested", "expires", "slot") if any(f[c] for f in found["facts"])
         ]
-        show_table(found["facts"], columns)
+        show_table(found["facts"], always + filled)
         if found["unread"]:
             print(f"{found['unread']} revisions were not read yet: goldpair facts scan --task {task}")
 

@@ -209,7 +209,9 @@ def example(nlp: Any, marked: Marked) -> Example:
 
 def build(scratch: bool) -> Any:
     """An untrained pipeline of one recognizer, its features taken from the stock model unless ``scratch``."""
-    stock = spacy.load(ner.MODEL, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"])
+    stock: Any = spacy.load(
+        ner.MODEL, exclude=["tagger", "parser", "attribute_ruler", "lemmatizer", "senter"]
+    )
     config = {"model": stock.get_pipe("ner").cfg and stock.config["components"]["ner"]["model"]}
     nlp = spacy.blank("en")
     pipe = nlp.add_pipe("ner", config=config)
@@ -241,8 +243,8 @@ def overlap(nlp: Any, pieces: list[Marked]) -> tuple[float, float, dict[str, tup
             good, count = by_label.get(ent.label_, (0, 0))
             right = bool(solid) and 2 * sum(gold[i] for i in solid) >= len(solid)
             by_label[ent.label_] = (good + right, count + 1)
-    right, all_found = (sum(v[i] for v in by_label.values()) for i in (0, 1))
-    return hit / max(1, total), right / max(1, all_found), by_label
+    all_right, all_found = (sum(v[i] for v in by_label.values()) for i in (0, 1))
+    return hit / max(1, total), all_right / max(1, all_found), by_label
 
 
 def main() -> None:
@@ -335,7 +337,7 @@ def write(
         }
     (args.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     size = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
-    print(json.dumps({"out": str(args.out), "bytes": size, **card["calibration"]}))  # type: ignore[dict-item]
+    print(json.dumps({"out": str(args.out), "bytes": size, **card["calibration"]}))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors.numpy import save_file
@@ -223,7 +223,7 @@ def tabulate(texts: Sequence[Text]) -> Table:
     )
 
 
-Model = HistGradientBoostingClassifier
+Model: TypeAlias = HistGradientBoostingClassifier
 SETTINGS: dict[str, dict[str, Any]] = {
     "place": {"max_iter": 110, "max_leaf_nodes": 20, "learning_rate": 0.1, "min_samples_leaf": 40},
     "denial": {"max_iter": 120, "max_leaf_nodes": 12, "learning_rate": 0.07, "min_samples_leaf": 20},

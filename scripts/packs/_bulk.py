@@ -189,7 +189,9 @@ def expected(judge: Judge, program: Program, binary: bytes, some: Sequence[Case]
 def _run(
     judge: Judge, program: Program, binary: bytes, some: Sequence[Case], todo: list[int]
 ) -> dict[int, Outcome | None]:
-    lines, files, collect = [], {}, []
+    lines: list[bytes] = []
+    files: dict[str, bytes] = {}
+    collect: list[str] = []
     for n in todo:
         body = some[n].stdin
         if program.linkage:

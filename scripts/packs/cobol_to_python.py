@@ -235,7 +235,7 @@ def _rows(
         name = f"cb-{number:04d}"
         system = SYSTEMS[int(hashlib.sha256(part.name.encode()).hexdigest(), 16) % len(SYSTEMS)]
         folder = {"copy": "migration-copy", "approve": "estate", "edit": "estate"}.get(what["fate"], "drafts")
-        meta = {
+        meta: dict[str, Any] = {
             "program": part.name, "channel": part.channel, "pitfall": part.pitfall, "length": part.length,
         }  # fmt: skip
         if part.domains:
