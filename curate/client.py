@@ -129,11 +129,14 @@ class Client:
 
     def wait(self, job_id: str, progress: Progress | None = None, every_s: float = 0.3) -> dict[str, Any]:
         """Wait until a job has finished and its output is in the store. Raises when it did not succeed."""
+        from curate.jobs import working
+
         folder = self.workspace.jobs / job_id
         while True:
             if progress:
                 progress(_read_progress(folder))
-            if (folder / "exit.json").exists() or not _worker_alive(folder):
+            # a step of a long training says nothing for a minute, and the store is not opened for that
+            if (folder / "exit.json").exists() or not working(folder):
                 status = self.call("jobs.status", job=job_id)
                 if status["state"] in FINISHED:
                     break
@@ -153,10 +156,3 @@ def _read_progress(folder: Path) -> dict[str, Any]:
         return json.loads((folder / "progress.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-
-
-def _worker_alive(folder: Path) -> bool:
-    """Whether the worker has beaten within the last seconds; a new job counts as alive for a while."""
-    stamp = folder / "progress.json"
-    newest = (stamp if stamp.exists() else folder).stat().st_mtime
-    return time.time() - newest < 3

@@ -397,6 +397,12 @@ def _spawn(store: Store, job: dict[str, Any], folder: Path) -> bool:
     return True
 
 
+def working(folder: Path) -> bool:
+    """Whether the worker that wrote itself down in this job's folder lives. Asks no store."""
+    worker = read_json(folder / "worker.json")
+    return bool(worker) and _runs(worker["pid"], worker["started"])
+
+
 def _alive(folder: Path, job: dict[str, Any]) -> bool:
     """Whether a worker of this job runs: the one started here or, after a restart, by pid and start time."""
     child = _children.get(job["job_id"])

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from curate import jobs, jobworker
+from curate.client import Client
 from curate.errors import NotFound, PermissionDenied, UsageError
 from curate.store import Store
 from curate.users import Actor, create_user
@@ -104,6 +105,32 @@ def test_a_job_runs_apart_and_its_chunks_come_in_once(store: Store, workspace: W
     assert [row["job_id"] for row in jobs.list_jobs(store)] == [job]
     jobs.tick(store, workspace)
     assert ingested(store, job) == 30
+
+
+def test_waiting_for_a_silent_worker_asks_no_store(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of a long training writes no progress for a minute; the store is opened only when the worker is gone."""
+    folder = workspace.jobs / "j-silent"
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_text("{}", "utf-8")
+    os.utime(folder / "progress.json", (0, 0))
+    me = psutil.Process()
+    jobs.write_json(folder / "worker.json", {"pid": me.pid, "started": me.create_time()})
+    client, asked, looked = Client(workspace, "admin"), [], []
+
+    def call(operation: str, **fields: Any) -> dict[str, Any]:
+        asked.append(operation)
+        return {"state": "done", "kind": "test"}
+
+    def progress(_: dict[str, Any]) -> None:
+        looked.append(len(asked))
+        if len(looked) == 5:
+            jobs.write_json(folder / "worker.json", {"pid": me.pid, "started": me.create_time() - 60})
+
+    monkeypatch.setattr(client, "call", call)
+    client.wait("j-silent", progress, every_s=0.01)
+    assert looked[:5] == [0] * 5 and asked == ["jobs.status"]
 
 
 def test_nothing_to_do_is_done(store: Store, workspace: Workspace) -> None:
