@@ -27,7 +27,7 @@ from evals.stats import MIN_CLUSTERS, Comparison, noninferiority, superiority
 MARGIN, ALPHA = 0.03, 0.05
 ADVANTAGE, BETTER_ALPHA = 0.05, 0.025
 SIZES = (50, 100, 200, 400, 1000)
-RESAMPLES = 499  # of each draw; 9 999 by default elsewhere, where an interval must repeat to the third digit
+RESAMPLES = 1999  # of each draw; 9 999 by default elsewhere, where an interval must repeat to the third digit
 Draw = tuple[np.ndarray, np.ndarray, "np.ndarray | None"]
 
 

@@ -45,7 +45,7 @@ class _Demo:
         self.own: dict[str, Any] = (
             self.state.setdefault("short", {"seconds": {}}) if self.short else self.state
         )
-        if "train" not in self.own:
+        if "train" not in self.own and not self._goes_on("train"):
             self.own.pop("preflight", None)  # the other run may have written another one since
         if "suites" not in self.own.get("gate", {}):
             for name in ("gate", "report"):
@@ -62,7 +62,7 @@ class _Demo:
         seconds = round(time.monotonic() - started, 1)
         kept[name] = result
         kept["seconds"][name] = seconds
-        self.path.write_text(json.dumps(self.state, indent=1, ensure_ascii=False), "utf-8")
+        self._save()
         self.say(f"{name:10} {_words(name, result)}  ({seconds:.0f} s)")
         return result
 
@@ -85,12 +85,28 @@ class _Demo:
             print(text, flush=True)
 
     def job(self, title: str, operation: str, **fields: Any) -> dict[str, Any]:
+        """Start a job and wait for it; go on waiting for the one that a demo which was cut had started."""
         from curate.cli_base import Bar
 
-        started = self.client.call(operation, **fields)
+        begun = self.own.setdefault("begun", {})
+        if not self._goes_on(title):
+            begun[title] = self.client.call(operation, **fields)
+            self._save()
+        started = begun[title]
         with Bar(title, quiet=self.quiet) as bar:
             status = self.client.wait(started["job"], bar)
+        del begun[title]
         return {**started, **(status.get("result") or {})}
+
+    def _goes_on(self, title: str) -> bool:
+        """Whether a job of that title was started by a run that was cut, and has not failed since."""
+        started = self.own.get("begun", {}).get(title)
+        if started is None:
+            return False
+        return self.client.call("jobs.status", job=started["job"])["state"] in ("queued", "running", "done")
+
+    def _save(self) -> None:
+        self.path.write_text(json.dumps(self.state, indent=1, ensure_ascii=False), "utf-8")
 
 
 def run(

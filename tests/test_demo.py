@@ -298,6 +298,37 @@ def test_both_resume_and_the_command_prints_json(both):
         }
 
 
+def test_a_demo_that_was_cut_goes_on_with_the_job_it_had_started(tmp_path, monkeypatch):
+    """Else a training that was cut at its last step would be begun again, beside the one that its worker ends."""
+    from curate import demo, users
+    from curate.store import Store
+    from curate.workspace import Workspace
+
+    workspace = Workspace.create(tmp_path / "ws")
+    store = Store.open(workspace.store)
+    users.ensure_owner(store, demo.LEAD)
+    store.close()
+
+    def state():
+        return demo._Demo("sarcastic-bot", workspace, True, True)
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Client, "wait", cut)
+        with pytest.raises(KeyboardInterrupt):
+            state().job("look", "scan", task="sarcastic-bot")
+    went_on = state()
+    assert went_on._goes_on("look") and not went_on._goes_on("train")
+    went_on.job("look", "scan", task="sarcastic-bot")
+    assert len(went_on.client.call("jobs.list")["jobs"]) == 1
+    went_on.job(
+        "look", "scan", task="sarcastic-bot"
+    )  # that one was waited for: asked again, it is done again
+    assert len(went_on.client.call("jobs.list")["jobs"]) == 2
+
+
 @pytest.mark.slow
 def test_result_files_hold_no_path_and_make_the_page(both):
     from scripts.results import page
