@@ -31,13 +31,15 @@ ARMS = ("zero_shot", "few_shot", "retrieval", "retrieval_few_shot", "tuned")
 
 def result_of(summary: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
     """A result file's content: a demo's summary without texts, and on what it ran (``run``: the model's record)."""
+    # a demo that was cut waits only for what is left of its training
+    seconds = {**summary["seconds"], "train": max(summary["seconds"]["train"], run["wall_seconds"])}
     return {
         "format": FORMAT,
         **{name: summary[name] for name in FIELDS},
         # paths are of one machine
         "suites": [{key: value for key, value in s.items() if key != "report"} for s in summary["suites"]],
         "date": run["created"][:10],
-        "minutes": round(sum(summary["seconds"].values()) / 60, 1),
+        "minutes": round(sum(seconds.values()) / 60, 1),
         "base": run["base"]["name"],
         "training": {key: run[key] for key in ("steps", "planned_steps", "ended", "wall_seconds")},
         "device": {key: run["hardware"][key] for key in ("device", "name", "cores", "threads", "dtype")},
