@@ -63,6 +63,19 @@ def suite_of(report: Mapping[str, Any]) -> dict[str, Any]:
             item["arm"]: {"mean": item["estimate"], "interval": item["interval"]}
             for item in report["differences"]
         },
+        "changed": _changed(report["scorer_numbers"]),
+    }
+
+
+def _changed(numbers: Mapping[str, Any]) -> dict[str, list[float]]:
+    """What training changed, good or bad: the scorer's numbers that differ, of the untuned and the tuned model."""
+    before, after = (
+        numbers["rows"].get(arm, [None] * len(numbers["names"])) for arm in ("zero_shot", "tuned")
+    )
+    return {
+        name: [round(a, 4), round(b, 4)]
+        for name, a, b in zip(numbers["names"], before, after, strict=True)
+        if a is not None and b is not None and round(a, 4) != round(b, 4)
     }
 
 

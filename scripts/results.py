@@ -22,6 +22,7 @@ HEAD = """\
 Generated from `data/results/*.json` by `python -m scripts.results`; `goldpair demo --task TASK --result FILE` writes
 such a file. Means on the frozen eval set with 95 % intervals; "2 of 4 shots" says how many examples fitted the context.
 A short demo runs under the override that its pack declares: its verdict is INCONCLUSIVE whatever the numbers say.
+Where the small base cannot do the task, the last line of a suite shows what it did learn, for better or worse.
 """
 
 
@@ -66,6 +67,9 @@ def _about(result: Mapping[str, Any]) -> Iterator[str]:
         if agreement.get("kappa") is not None:
             yield f"Scorer against blind labels: kappa {agreement['kappa']:.2f} over {agreement['n']} answers."
         yield from (f"- {reason}" for reason in suite["reasons"])
+        if suite.get("changed"):
+            numbers = (f"{name} {a:g} → {b:g}" for name, (a, b) in suite["changed"].items())
+            yield f"\nWhat training changed, zero shot to tuned, by the scorer's numbers: {'; '.join(numbers)}."
 
 
 def main(argv: list[str] | None = None) -> int:

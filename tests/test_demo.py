@@ -298,6 +298,14 @@ def test_both_resume_and_the_command_prints_json(both):
         }
 
 
+def test_a_result_says_what_training_changed_for_better_and_worse():
+    names = ["voice", "wrong_time", "same", "unknown"]
+    rows = {"zero_shot": [0.369565, 16, 1.0, None], "few_shot": [0.5, 1, 1.0, 2], "tuned": [1.0, 50, 1.0, 3]}
+    changed = {"voice": [0.3696, 1.0], "wrong_time": [16, 50]}
+    assert results._changed({"names": names, "rows": rows}) == changed
+    assert results._changed({"names": names, "rows": {"tuned": rows["tuned"]}}) == {}
+
+
 def test_a_demo_that_was_cut_goes_on_with_the_job_it_had_started(tmp_path, monkeypatch):
     """Else a training that was cut at its last step would be begun again, beside the one that its worker ends."""
     from curate import demo, users
