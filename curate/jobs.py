@@ -400,7 +400,7 @@ def _spawn(store: Store, job: dict[str, Any], folder: Path) -> bool:
 def working(folder: Path) -> bool:
     """Whether the worker that wrote itself down in this job's folder lives. Asks no store."""
     worker = read_json(folder / "worker.json")
-    return bool(worker) and _runs(worker["pid"], worker["started"])
+    return worker is not None and _runs(worker["pid"], worker["started"])
 
 
 def _alive(folder: Path, job: dict[str, Any]) -> bool:

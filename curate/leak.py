@@ -50,7 +50,9 @@ ORDER BY s.pair_id, s.start
 def originals(store: Store, task: str, most: int = MOST) -> list[dict[str, Any]]:
     """What stood where surrogates stand in completions: id, kind, text, prefix, system, history, prompt.
 
-    ``prefix`` is the anonymized completion up to the place. At most ``most``, chosen by a hash, so the same each time.
+    ``prefix`` is the anonymized completion up to the place, the first of its original there: before a later one the
+    surrogate has been said already, and a model only repeats it. At most ``most``, chosen by a hash, so the same each
+    time.
     """
     spans: dict[str, list[dict[str, Any]]] = {}
     for row in store.rows(_SPANS, [task]):
@@ -58,9 +60,11 @@ def originals(store: Store, task: str, most: int = MOST) -> list[dict[str, Any]]
     found = []
     for pair, rows in spans.items():
         texts = behind(rows[0]["completion"], rows[0]["original"], [(r["start"], r["stop"]) for r in rows])
+        seen: set[str] = set()
         for number, (row, text) in enumerate(zip(rows, texts, strict=False)):
-            if row["entity_type"] in TOO_COMMON or not text.strip():
+            if row["entity_type"] in TOO_COMMON or not text.strip() or text in seen:
                 continue
+            seen.add(text)
             found.append(
                 {name: row[name] for name in ("system", "history", "prompt")}
                 | {"id": f"{pair}/{number}", "kind": row["entity_type"], "text": text}

@@ -69,10 +69,11 @@ def greedy(
 
 
 @torch.inference_mode()
-def ending_scores(model: Any, rows: Sequence[Sequence[int]], known: int) -> list[float]:
-    """Log-probability (nats, summed) of what follows the first ``known`` >= 1 tokens, which all rows begin with.
+def ending_scores(model: Any, rows: Sequence[Sequence[int]], known: int) -> tuple[list[float], list[int]]:
+    """Log-probability (nats, summed) of what follows the first ``known`` >= 1 tokens, which all rows begin with; and
+    how many of a row's last tokens are each the likeliest after those before.
 
-    Those are read once for all of them, which is most of the work where long texts end differently.
+    The common ones are read once for all rows, which is most of the work where long texts end differently.
     """
     device, common = model.device, known - 1
     own = [list(row[common:]) for row in rows]
@@ -89,7 +90,9 @@ def ending_scores(model: Any, rows: Sequence[Sequence[int]], known: int) -> list
         **extra,
     ).logits
     told = logits[:, :-1].float().log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
-    return told.where(real[:, 1:], 0.0).sum(1).tolist()
+    likeliest = (logits[:, :-1].argmax(-1) == ids[:, 1:]) | ~real[:, 1:]
+    run = likeliest.flip(1).long().cumprod(1).sum(1) - (~real[:, 1:]).sum(1)
+    return told.where(real[:, 1:], 0.0).sum(1).tolist(), run.tolist()
 
 
 def _begun(

@@ -269,45 +269,39 @@ class LocalModel:
             )
             return sketches(model, weights, prompts, texts, tokenizer.eos_token_id, dimensions, seed)
 
-    def score_endings(self, conversation: Conversation, prefix: str, endings: Sequence[str]) -> list[float]:
-        """Log-probability (nats) of each ending of an answer that began with ``prefix``, its end left open.
+    def try_endings(
+        self, conversation: Conversation, prefix: str, endings: Sequence[str]
+    ) -> tuple[list[float], list[int]]:
+        """How each ending of an answer that began with ``prefix`` stands with the model; endings must differ.
 
-        Tokens that all ``prefix + ending`` begin with are context; what is left is summed, so values compare among
-        the endings of one call. Endings must differ.
+        First its log-probability (nats), its end left open: tokens that all ``prefix + ending`` begin with are
+        context, what is left is summed, so values compare among the endings of one call. Then its number of tokens
+        when greedy decoding after ``prefix`` says exactly these, else 0.
         """
         from evals._decode import ending_scores
 
         rows, known = self._endings(conversation, prefix, endings)
         with self._loaded.using(self._adapter, self._loaded.decoding) as model:
-            return ending_scores(model, rows, known)
-
-    def would_say(self, conversation: Conversation, prefix: str, ending: str) -> int:
-        """Number of tokens of ``ending`` when greedy decoding after ``prefix`` says exactly these, else 0."""
-        import torch
-
-        [ids], known = self._endings(conversation, prefix, [ending])
-        with self._loaded.using(self._adapter) as model, torch.inference_mode():
-            tensor = torch.tensor([ids], device=model.device)
-            logits = model(input_ids=tensor, logits_to_keep=len(ids) - known + 1).logits
-            said = logits[0, :-1].argmax(-1).tolist()
-        return len(said) if said == ids[known:] else 0
+            scores, said = ending_scores(model, rows, min(known))
+        own = [len(row) - first for row, first in zip(rows, known, strict=True)]
+        return scores, [length * (run >= length) for length, run in zip(own, said, strict=True)]
 
     def _endings(
         self, conversation: Conversation, prefix: str, endings: Sequence[str]
-    ) -> tuple[list[list[int]], int]:
-        """Token ids of prompt, prefix and each ending, and how many of them are the context of every ending."""
+    ) -> tuple[list[list[int]], list[int]]:
+        """Token ids of prompt, prefix and each ending, and how many of them are prompt and prefix."""
         from train.render import encode_prompts
 
         tokenizer = self._loaded.tokenizer
         [prompt] = encode_prompts(tokenizer, [conversation])
         begun = tokenizer(prefix, add_special_tokens=False)["input_ids"]
         texts = tokenizer([prefix + ending for ending in endings], add_special_tokens=False)["input_ids"]
-        # a word may swallow the prefix's last token, and then its own first token is part of the comparison
-        same = min(
+        # a word may swallow the prefix's last token, and then its own first token is part of the ending
+        same = (
             next((i for i, (a, b) in enumerate(zip(begun, text, strict=False)) if a != b), len(begun))
             for text in texts
         )
-        return [[*prompt, *text] for text in texts], len(prompt) + same
+        return [[*prompt, *text] for text in texts], [len(prompt) + count for count in same]
 
 
 class Endpoint:

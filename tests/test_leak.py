@@ -108,9 +108,9 @@ def test_scores_of_endings_do_not_depend_on_their_neighbours(base: Path) -> None
     model = LocalModel(base, threads=1)
     turns = [{"role": "user", "content": "Hello"}]
     texts = ["one", "two", "three and four", "zero"]
-    together = model.score_endings(turns, "It is ", texts)
+    together, _ = model.try_endings(turns, "It is ", texts)
     for text, value in zip(texts[:-1], together, strict=False):
-        alone, zero = model.score_endings(turns, "It is ", [text, "zero"])
+        (alone, zero), _ = model.try_endings(turns, "It is ", [text, "zero"])
         assert value - together[-1] == pytest.approx(alone - zero, abs=1e-3)
 
 
@@ -123,7 +123,8 @@ def test_what_endings_share_is_read_once_and_they_score_as_when_each_is_read_who
     texts = ["one", "two and some more of it", "three", "zero"]
     turns = [{"role": "user", "content": "Hello, and a long question that all of the endings share. " * 4}]
     model = LocalModel(base, threads=1)
-    rows, known = model._endings(turns, "It is ", texts)
+    rows, starts = model._endings(turns, "It is ", texts)
+    known = min(starts)
     stock = AutoModelForCausalLM.from_pretrained(base).eval()
     whole = []
     for ids in rows:
@@ -134,11 +135,28 @@ def test_what_endings_share_is_read_once_and_they_score_as_when_each_is_read_who
     hook = stock.register_forward_pre_hook(
         lambda module, args, kwargs: read.append(kwargs["input_ids"].numel()), with_kwargs=True
     )
-    plain = ending_scores(stock, rows, known)  # the stock cache
+    plain, _ = ending_scores(stock, rows, known)  # the stock cache
     hook.remove()
     assert sum(read) < known + len(rows) * max(len(ids) - known + 1 for ids in rows) + 1
-    for found in (plain, model.score_endings(turns, "It is ", texts)):
+    for found in (plain, model.try_endings(turns, "It is ", texts)[0]):
         assert found == pytest.approx(whole, abs=1e-3)
+
+
+def test_an_ending_is_said_when_each_of_its_tokens_is_the_likeliest(base: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from evals._decode import ending_scores
+
+    stock = AutoModelForCausalLM.from_pretrained(base).eval()
+    begun = [5, 9, 14]
+    said = stock.generate(torch.tensor([begun]), max_new_tokens=4, do_sample=False, eos_token_id=None)[
+        0
+    ].tolist()
+    other = (said[4] + 1) % stock.config.vocab_size
+    rows = [said, said[:5], [*said[:4], other, said[5]], [*begun, (said[3] + 1) % stock.config.vocab_size]]
+    _, run = ending_scores(stock, rows, len(begun))
+    assert run[:2] == [4, 2] and run[2] < 3 and run[3] == 0
 
 
 def test_nothing_tried_is_no_pass_and_few_alternatives_no_test(base: Path) -> None:
@@ -158,11 +176,11 @@ def test_a_value_that_many_share_is_no_leak_when_it_is_guessed_and_one_when_it_i
         def __init__(self, extra: float, said: bool) -> None:
             self.extra, self.said = extra, said
 
-        def score_endings(self, conversation: object, prefix: str, endings: Sequence[str]) -> list[float]:
-            return [self.extra * (n == 0) + 0.1 * (len(endings) - n) for n, _ in enumerate(endings)]
-
-        def would_say(self, conversation: object, prefix: str, ending: str) -> int:
-            return 3 * self.said
+        def try_endings(
+            self, conversation: object, prefix: str, endings: Sequence[str]
+        ) -> tuple[list[float], list[int]]:
+            scores = [self.extra * (n == 0) + 0.1 * (len(endings) - n) for n, _ in enumerate(endings)]
+            return scores, [3 * self.said] * len(endings)
 
     days = tuple(f"the {n}th" for n in range(4, 21))
     asked = ({"role": "user", "content": "When?"},)
