@@ -46,7 +46,9 @@ class _Demo:
             self.state.setdefault("short", {"seconds": {}}) if self.short else self.state
         )
         if "train" not in self.own and not self._goes_on("train"):
-            self.own.pop("preflight", None)  # the other run may have written another one since
+            # the other run may have written another one since
+            self.own.pop("preflight", None)
+            self.own.get("begun", {}).pop("preflight", None)
         if "suites" not in self.own.get("gate", {}):
             for name in ("gate", "report"):
                 self.own.pop(name, None)  # of an earlier Goldpair, which decided on the first suite alone
@@ -103,7 +105,14 @@ class _Demo:
         started = self.own.get("begun", {}).get(title)
         if started is None:
             return False
-        return self.client.call("jobs.status", job=started["job"])["state"] in ("queued", "running", "done")
+        try:
+            return self.client.call("jobs.status", job=started["job"])["state"] in (
+                "queued",
+                "running",
+                "done",
+            )
+        except NotFound:  # of a store that is no more
+            return False
 
     def _save(self) -> None:
         self.path.write_text(json.dumps(self.state, indent=1, ensure_ascii=False), "utf-8")

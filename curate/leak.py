@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from evals.leak import Secret
 
 FILE = "secrets.enc"
-MOST = 40  # secrets tried on a model: a minute on two cores for a small one
+MOST = (
+    40  # secrets tried on a model: on two cores and a small one, a minute for chats, some for long documents
+)
 ALTERNATIVES = 24
 DRAWN_AS_NAMES = {"PERSON", "ORG", "CITY", "ADDRESS", "DATE", "EMAIL", "UPI"}
 SORTS = (string.digits, string.ascii_lowercase, string.ascii_uppercase)

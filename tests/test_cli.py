@@ -307,6 +307,16 @@ def test_3_a_gate_refuses_with_its_reasons(
 # --- printing -----------------------------------------------------------------------------------------------
 
 
+def test_ids_stay_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    pair = "p-" + "0123456789abcdef" * 2
+    show_table([{"fact_id": "b834a427540aea98", "pair_id": pair, "words": "delivery is free on every order"}])
+    out = capsys.readouterr().out
+    assert pair in out and "b834a427540aea98" in out and "delivery is free on every order" not in out
+
+
 def test_texts_of_records_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     show_table([{"prompt": "[bold]loud[/bold] :smile: [link=x]y[/link]"}])
     assert "[bold]loud[/bold] :smile: [link=x]y[/link]" in capsys.readouterr().out

@@ -331,10 +331,13 @@ def test_a_demo_that_was_cut_goes_on_with_the_job_it_had_started(tmp_path, monke
     assert went_on._goes_on("look") and not went_on._goes_on("train")
     went_on.job("look", "scan", task="sarcastic-bot")
     assert len(went_on.client.call("jobs.list")["jobs"]) == 1
-    went_on.job(
-        "look", "scan", task="sarcastic-bot"
-    )  # that one was waited for: asked again, it is done again
+    # that one was waited for: asked again, it is done again
+    went_on.job("look", "scan", task="sarcastic-bot")
     assert len(went_on.client.call("jobs.list")["jobs"]) == 2
+    went_on.own["begun"] = {"preflight": {"job": "j-of-the-other-run"}, "train": {"job": "j-nowhere"}}
+    went_on._save()
+    # a job that the store does not know is begun anew, and so is a preflight: the other run may have made one since
+    assert not state()._goes_on("train") and "preflight" not in state().own["begun"]
 
 
 @pytest.mark.slow

@@ -229,9 +229,8 @@ def test_a_model_that_leaks_lists_all_it_knows_and_a_clean_one_nothing() -> None
     known = [1e-5] * 10 + [0.01] + [0.5] * 19
     assert [one.leaked for one in _judged(_probes(known), 0.01)] == [True] * 11 + [False] * 19
     assert not any(one.leaked for one in _judged(_probes([0.01] + [0.5] * 29), 0.01))
-    assert not any(
-        one.leaked for one in _judged(_probes(known, rank=2), 0.01)
-    )  # no secret outranks its alternatives
+    second = _probes(known, rank=2)  # no secret outranks its alternatives
+    assert not any(one.leaked for one in _judged(second, 0.01))
 
 
 def test_chance_of_a_false_alarm_over_a_whole_clean_probe_is_alpha() -> None:
@@ -264,14 +263,18 @@ def test_originals_are_what_stood_where_surrogates_stand(
 
 def test_originals_travel_sealed_and_get_alternatives_of_their_shape(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
-        [pair] = add_pairs(store, [("Who calls?", "Priya Sharma calls from 98765 43210.")])
-        surrogates = [("Meera Nair", "PERSON"), ("91234 56789", "PHONE")]
-        replaced = "Meera Nair calls from 91234 56789."
+        [pair] = add_pairs(
+            store, [("Who calls?", "Priya Sharma calls from 98765 43210. Thank Priya Sharma!")]
+        )
+        surrogates = [("Meera Nair", "PERSON"), ("91234 56789", "PHONE"), ("Meera Nair", "PERSON")]
+        replaced = "Meera Nair calls from 91234 56789. Thank Meera Nair!"
 
         def write(tx: Tx) -> None:
             tx.execute("UPDATE revision_text SET completion = ? WHERE pair_id = ?", [replaced, pair])
+            end = 0
             for text, kind in surrogates:
-                at = replaced.index(text)
+                at = replaced.index(text, end)
+                end = at + len(text)
                 tx.execute(
                     "INSERT INTO surrogates VALUES (?, 1, 'completion', ?, ?, ?, ?)",
                     [pair, at, at + len(text), kind, text],
@@ -283,6 +286,7 @@ def test_originals_travel_sealed_and_get_alternatives_of_their_shape(tmp_path: P
     leak.seal(tmp_path, key, found)
     assert b"Priya" not in (tmp_path / leak.FILE).read_bytes()
     secrets = sorted(leak.unseal(tmp_path, key, PACK), key=lambda s: s.kind)
+    # the name once, where it stands first: later its surrogate has been said already
     assert [(s.kind, s.text, s.prefix) for s in secrets] == [
         ("PERSON", "Priya Sharma", ""),
         ("PHONE", "98765 43210", "Meera Nair calls from "),
