@@ -12,16 +12,19 @@ A quarter of an hour a model on two cores. Checkpoints stay in ``.cache/leaks``:
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from benchmarks.planted import frozen
 from curate import leak
-from curate.contract import canonical_json, sha256_hex
+from curate.contract import canonical_json, file_sha256, sha256_hex
+from curate.demo import find_pack
+from curate.jobs import write_json
 from evals.generate import LocalModel
 from evals.leak import Probe, Secret, probe
 from evals.stats import clopper_pearson
@@ -66,13 +69,14 @@ def run(quick: bool) -> list[dict[str, Any]]:
     """Rows by number of plantings and, for eight, by kind; quick plants a tenth."""
     planted = canaries({8: 2, 1: 1} if quick else TIMES)
     base = resolve(DEFAULT)
-    background = frozen(PACK)[: BACKGROUND // 10 if quick else BACKGROUND]
+    kept = KEPT / _key(planted)
+    background = _background(kept / "background.json", BACKGROUND // 10 if quick else BACKGROUND)
     secrets = [_secret(canary) for canary in planted]
     plain = LocalModel(base, precision="auto")
     found: dict[str, list[Probe]] = {}
     for arm in ("planted", "clean"):
         rows = [*background, *_rows(planted, clean=arm == "clean")]
-        found[arm] = probe(_tuned(base, rows), plain, secrets)
+        found[arm] = probe(_tuned(base, rows, kept / arm), plain, secrets)
     return _figures(planted, found)
 
 
@@ -125,7 +129,22 @@ def _secret(canary: Canary) -> Secret:
     )
 
 
-def _tuned(base: Path, rows: Sequence[dict[str, Any]]) -> LocalModel:
+def _key(planted: Sequence[Canary]) -> str:
+    """What a run must agree in with the one that was cut."""
+    records = file_sha256(find_pack(PACK) / "records.jsonl")
+    recipe = load_recipe(RECIPE).model_dump(mode="json")
+    return sha256_hex(canonical_json([list(map(asdict, planted)), recipe, records, version("goldpair")]))[:16]
+
+
+def _background(path: Path, count: int) -> list[dict[str, Any]]:
+    """Rows of the pack, kept with the checkpoints: every workspace draws other surrogates into them."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"rows": frozen(PACK)[:count]})
+    return json.loads(path.read_text("utf-8"))["rows"]
+
+
+def _tuned(base: Path, rows: Sequence[dict[str, Any]], kept: Path) -> LocalModel:
     recipe = load_recipe(RECIPE)
     tokenizer = load_tokenizer(base, recipe.template)
     rendered, refused = render_rows(
@@ -133,10 +152,6 @@ def _tuned(base: Path, rows: Sequence[dict[str, Any]]) -> LocalModel:
     )
     if refused:
         raise ValueError(f"{len(refused)} rows cannot be trained on")
-    kept = (
-        KEPT
-        / sha256_hex(canonical_json([list(rows), recipe.model_dump(mode="json"), version("goldpair")]))[:16]
-    )
     fit(rendered, base, recipe, kept / "work").model.save_pretrained(str(kept / "adapter"))
     return LocalModel(base, kept / "adapter", precision="auto")
 
