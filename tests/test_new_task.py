@@ -165,6 +165,7 @@ def test_results_of_the_workspace_come_before_the_committed_ones(workspace, monk
     report = {
         "suite": "tone", "metric": "tone", "primary": "joint", "verdict": "FAIL", "worth_it": "No.", "reasons": [],
         "agreement": None, "eval": {"rows": 3, "of": 9}, "arms": [arm], "differences": [],
+        "scorer_numbers": {"names": ["joint"], "rows": {"tuned": [0.5]}},
     }  # fmt: skip
     committed = {
         "task": "sarcastic-bot", "full": True, "date": "2026-11-22", "minutes": 9, "base": "b", "verdict": "PASS",
