@@ -2,7 +2,7 @@
 """Errors planted in clean visit notes, each with the place where a scorer must point.
 
 Covers: invented and swapped medication, wrong dose, wrong number, flipped negation, wrong side, content under the
-wrong heading, a section left out. Does not cover: whether a planted error could be true by chance beyond the checks
+wrong heading, a section left out; and whether a wrong value stands in the talk. Does not cover: whether a planted error could be true by chance beyond the checks
 named at each planter; they know nothing of the scorer's rules but its lists of section headings and medications.
 """
 
@@ -13,8 +13,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from evals.metrics.soap_note.candidates import days_in, sides_in, substances
 from evals.metrics.soap_note.medications import NAMES, SUBSTANCE
 from evals.metrics.soap_note.sections import find_sections
+from evals.metrics.soap_note.source import Source, tokens
 
 _GENERIC = [line.split()[0] for line in NAMES.strip().splitlines() if "-" not in line.split()[0]]
 _DOSE = re.compile(
@@ -163,3 +165,34 @@ PLANTERS: dict[str, Callable[[str, str, random.Random], Planted | None]] = {
     "wrong section": wrong_section,
     "dropped section": dropped_section,
 }
+
+
+def said(transcript: str, old: str, new: str, what: str) -> bool:
+    """Whether every value that ``new`` has and ``old`` has not can be heard somewhere in the talk.
+
+    ``what``: medication, allergen, dose, number, date or side. A medication or allergen that no list knows counts by its
+    longer words. Where no value is new, as where two are swapped or put together otherwise, all are said.
+    """
+    talk = Source(transcript)
+    values = _values(new, what) - _values(old, what)
+    heard = _values(transcript, what) | ({m.value for m in talk.mentions} if what in _NUMERIC else set())
+    if what in ("medication", "allergen") and not values:
+        values = {word for word in _long(new) - _long(old)}
+        heard = _long(transcript)
+    return values <= heard
+
+
+_NUMERIC = ("dose", "number", "date")
+
+
+def _values(text: str, what: str) -> set[object]:
+    if what in ("medication", "allergen"):
+        return {name for name, _, _ in substances(text)}
+    if what == "side":
+        return {side for side, _, _ in sides_in(text)}
+    numbers: set[object] = {float(t.text) for t in tokens(text) if t.text.replace(".", "", 1).isdecimal()}
+    return numbers | ({(kind, value) for kind, value, _, _ in days_in(text)} if what == "date" else set())
+
+
+def _long(text: str) -> set[object]:
+    return {token.text for token in tokens(text) if len(token.text) >= 6}

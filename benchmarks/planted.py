@@ -2,11 +2,12 @@
 
 Covers: the shipped sarcastic bot as frozen by its recorded decisions, visit notes from phrases, visit notes written by
 hand (the rules of their scorer were written beside some, and know nothing of others), support answers and employment
-agreements (``documents_data``), COBOL programs with a trap each; wrong labels of kinds that the scorers claim to see
-and of kinds that they do not, in 2, 5, 10 and 25 % of the pairs, scattered, and on the sarcastic bot also as one
-annotator's batch. Every text is judged once by the real scorer as preflight judges it (`curate.preflight.judge_gold`);
-a run is a draw of which pairs are wrong, decided by the real rule (`curate.preflight.decide_gold`). The share of runs
-stopped has its Clopper-Pearson interval over draws; it says nothing about texts other than these.
+agreements (``documents_data``), COBOL programs with a trap each; wrong labels of kinds that the scorers' cards claim to
+see and of kinds that they do not (`evals.claims`), in 2, 5, 10 and 25 % of the pairs, scattered, and on the sarcastic
+bot also as one annotator's batch. Every text is judged once by the real scorer as preflight judges it
+(`curate.preflight.judge_gold`); a run is a draw of which pairs are wrong, decided by the real rule
+(`curate.preflight.decide_gold`). The share of runs stopped has its Clopper-Pearson interval over draws; it says nothing
+about texts other than these.
 Does not cover: retraining, the other checks of preflight (an empty completion never reaches the scorer: freezing and
 the tokenising check refuse it), whether such mistakes are as frequent in life.
 
@@ -25,7 +26,7 @@ from typing import Any
 
 import evals
 from benchmarks import documents
-from benchmarks._plant import PLANTERS
+from benchmarks._plant import PLANTERS, said
 from benchmarks._shipped import at_snapshot
 from benchmarks.scorers import lines
 from curate import contract
@@ -40,9 +41,16 @@ PAIRS = 200  # of a drawn snapshot, where the texts are fewer
 BATCH = 0.05  # of the pairs are the batch of the annotator whose work is wrong
 ASKED = 120  # questions that the untuned model answers
 
-Wrong = Mapping[
-    str, tuple[bool, Sequence[str | None]]
-]  # kind -> (claimed by the scorer, text a pair or None)
+# kind of the scorer's card, with how it was made after a comma -> a wrong text for each pair, None where there is none
+Wrong = Mapping[str, Sequence[str | None]]
+VALUES = {
+    "unsupported_medication": "medication",
+    "wrong_allergy": "allergen",
+    "wrong_date": "date",
+    "wrong_dose": "dose",
+    "wrong_laterality": "side",
+    "wrong_number": "number",
+}
 
 
 @dataclass
@@ -87,7 +95,11 @@ def _measured(bed: Bed, rounds: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
     passed = sum(_verdict(bed, _clean(bed, clean, kept, r)) == "PASS" for r in range(rounds))
     rows.append(_rate(bed, "a clean snapshot passes, those seen to", passed, rounds, 0.8, version))
-    for kind, (claimed, texts) in bed.wrong.items():
+    claims = evals.claims(suite.metric)
+    for kind, texts in bed.wrong.items():
+        claimed = kind.split(", ")[0] in claims.sees
+        if not claimed and kind.split(", ")[0] not in claims.misses:
+            raise ValueError(f"The card of {suite.metric} says nothing of {kind!r}.")
         able = [number for number in kept if texts[number] is not None]
         judged = dict(zip(able, _judge(bed, [texts[n] or "" for n in able], able), strict=True))
         fails = sum(item["fails"] for item in judged.values())
@@ -262,11 +274,11 @@ def notes_from_phrases() -> Bed:
         return values[(values.index(value) + 1) % len(values)]
 
     wrong: Wrong = {
-        "wrong dose": (True, changed(lambda f: {"dose": other(DOSES, f["dose"])})),
-        "invented medication": (True, changed(lambda f: {"medicine": other(MEDICINES, f["medicine"])})),
-        "wrong number": (True, changed(lambda f: {"days": f["days"] + 17})),
-        "note of another visit": (True, swapped(rows)),
-        "other course, well said": (False, changed(lambda _: {"course": "has been the same all along"})),
+        "dose said by nobody": changed(lambda f: {"dose": other(DOSES, f["dose"])}),
+        "medication said by nobody": changed(lambda f: {"medicine": other(MEDICINES, f["medicine"])}),
+        "number said by nobody": changed(lambda f: {"days": f["days"] + 17}),
+        "note of another visit": swapped(rows),
+        "course of a complaint": changed(lambda _: {"course": "has been the same all along"}),
     }
     return Bed("visit notes from phrases", _pack("soap_note", SOAP), HERE, rows, wrong)
 
@@ -277,29 +289,40 @@ def notes_by_hand() -> Bed:
 
 
 def notes_of_strangers() -> Bed:
-    """Thirty-two visits by an author who knew nothing of the scorer, and whose mistakes hide among what was said."""
-    return _visits("visit notes of an author who knew no rules", "sealed_4")
+    """248 visits by seven authors who knew nothing of the rules, whose mistakes hide among what was said."""
+    return _visits("visit notes of authors who knew no rules", "dev_3", "sealed_4")
 
 
 def _visits(name: str, *parts: str) -> Bed:
     found = [row for part in parts for row in lines(HERE / "data" / f"soap_notes_{part}.jsonl")]
     rows = [_pair(n, row["transcript"], row["note"]) for n, row in enumerate(found)]
-    wrong: dict[str, tuple[bool, Sequence[str | None]]] = {}
-    for kind in sorted({error["kind"] for row in found for error in row["errors"]}):
-        texts = []
-        for row in found:
-            mine = [error for error in row["errors"] if error["kind"] == kind and "in" not in error]
-            texts.append(row["note"].replace(mine[0]["old"], mine[0]["new"], 1) if mine else None)
-        wrong[f"{kind.replace('_', ' ')}, by hand"] = (True, texts)
+    wrong: dict[str, list[str | None]] = {}
+    for number, row in enumerate(found):
+        for error in row["errors"]:
+            if "in" in error:
+                continue  # of the rephrased note
+            kind = _kind_of(error, row["transcript"])
+            texts = wrong.setdefault(f"{kind}, by hand", [None] * len(found))
+            texts[number] = texts[number] or row["note"].replace(error["old"], error["new"], 1)
+    wrong = dict(sorted(wrong.items()))
     for kind in ("invented medication", "swapped medication"):
         planted = [
             PLANTERS[kind](row["note"], row["transcript"], random.Random(f"{kind}/{n}"))
             for n, row in enumerate(found)
         ]
-        wrong[f"{kind}, by rule"] = (True, [one.text if one else None for one in planted])
-    wrong["note of another visit"] = (True, swapped(rows))
-    wrong["a sentence left out"] = (False, [_without_a_sentence(row["note"]) for row in found])
+        made = kind.removesuffix(" medication")
+        wrong[f"medication said by nobody, {made} by rule"] = [one.text if one else None for one in planted]
+    wrong["note of another visit"] = swapped(rows)
+    wrong["sentence left out"] = [_without_a_sentence(row["note"]) for row in found]
     return Bed(name, _pack("soap_note", SOAP), HERE, rows, wrong)
+
+
+def _kind_of(error: Mapping[str, str], transcript: str) -> str:
+    """The kind of the scorer's card: a value may be said of something else, or by nobody."""
+    what = VALUES.get(error["kind"])
+    if what is None:
+        return error["kind"].replace("_", " ")
+    return f"{what} said {'of something else' if said(transcript, error['old'], error['new'], what) else 'by nobody'}"
 
 
 def programs() -> Bed:
@@ -307,9 +330,9 @@ def programs() -> Bed:
     found = [item for item in pitfalls() if item.domain is None]
     rows = [_pair(n, item.cobol, item.right) for n, item in enumerate(found)]
     wrong: Wrong = {
-        "translation that falls into the trap": (True, [item.wrong for item in found]),
-        "translation of another program": (True, swapped(rows)),
-        "behaves alike, reads like COBOL": (False, [_globals_first(item.right) for item in found]),
+        "translation that falls into the trap": [item.wrong for item in found],
+        "translation of another program": swapped(rows),
+        "reads like COBOL": [_globals_first(item.right) for item in found],
     }
     pack = _pack("code_equivalence", ["violation"], mutants=0, search=40, fresh=40)
     pack.suites[0].gold.min = 1.0  # a program that is not equal has no other fault to be told by
@@ -329,11 +352,8 @@ def support_answers() -> Bed:
     now = [item for item in items if item.marks["sheet"] == "2026_10"]
     rows = [_pair(n, item.question, item.text) for n, item in enumerate(now)]
     wrong = _by_kind(now, documents.plant_answer)
-    wrong["answer to another question"] = (False, swapped(rows))
-    wrong["blames the customer"] = (
-        False,
-        [f"{row['completion'].rstrip()} It is your own fault." for row in rows],
-    )
+    wrong["answer to another question"] = swapped(rows)
+    wrong["blames the customer"] = [f"{row['completion'].rstrip()} It is your own fault." for row in rows]
     from evals.metrics.policy_facts.policy_facts import CRITICAL
 
     pack = _pack("policy_facts", CRITICAL, policies=[[older, sheet]], as_of="2026-11-01")
@@ -349,14 +369,11 @@ def agreements() -> Bed:
     ]
     rows = [_pair(n, item.question, item.text) for n, item in enumerate(items)]
     wrong = _by_kind(items, documents.plant_agreement)
-    wrong["agreement of another request"] = (True, swapped(rows))
-    wrong["shall becomes may"] = (
-        False,
-        [
-            text if (text := row["completion"].replace(" shall ", " may ")) != row["completion"] else None
-            for row in rows
-        ],
-    )
+    wrong["agreement of another request"] = swapped(rows)
+    wrong["shall becomes may"] = [
+        text if (text := row["completion"].replace(" shall ", " may ")) != row["completion"] else None
+        for row in rows
+    ]
     from evals.metrics.contract_clauses.contract_clauses import COUNTERS
 
     critical = [kind for kind in COUNTERS if kind != "clause_order"]
@@ -365,14 +382,14 @@ def agreements() -> Bed:
 
 def _by_kind(
     items: Sequence[documents.Item], plant: Callable[[documents.Item], Iterable[documents.Plant]]
-) -> dict[str, tuple[bool, list[str | None]]]:
+) -> dict[str, Sequence[str | None]]:
     """Planted errors by the first part of their name; of several of one kind in a text, the first."""
     found: dict[str, list[str | None]] = {}
     for number, item in enumerate(items):
         for name, text, _ in plant(item):
             texts = found.setdefault(name.split(":")[0], [None] * len(items))
             texts[number] = texts[number] or text
-    return {name: (True, texts) for name, texts in found.items()}
+    return dict(found)
 
 
 # --- the shipped pack -----------------------------------------------------------------------------------------------
@@ -393,11 +410,11 @@ def sarcastic_bot(quick: bool) -> Bed:
         for row in rows
     ]
     wrong: Wrong = {
-        "helpful answers of the untuned model": (True, _helpful(pack, rows)),
-        "remark on another question": (True, swapped(rows)),
-        "cut short": (True, cut_short(rows)),
-        "cruel": (False, insult),
-        "refuses without wit": (False, dull),
+        "helpful answers of the untuned model": _helpful(pack, rows),
+        "remark on another question": swapped(rows),
+        "cut short": cut_short(rows),
+        "cruel": insult,
+        "refuses without wit": dull,
     }
     return Bed("sarcastic bot", pack, folder, rows, wrong, drawn=False)
 

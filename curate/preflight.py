@@ -315,8 +315,11 @@ def decide_gold(judged: Sequence[Judged], pack: TaskPack, suite: Suite) -> Check
     """The check on the approved completions from what the scorer said of each.
 
     It fails for one that fails critically, for more failures than ``share`` allows, and for failures that pile up in
-    one group of `GROUPS`: the share is for the scorer's own errors, and those are nobody's in particular.
+    one group of `GROUPS`: the share is for the scorer's own errors, and those are nobody's in particular. Where it
+    passes, it says what the scorer's card does not claim to see.
     """
+    import evals
+
     name = _gold_name(suite)
     unjudged = [item["pair_id"] for item in judged if item["error"]]
     waived = {item for waiver in pack.waivers if waiver.check == name for item in waiver.pairs}
@@ -340,6 +343,9 @@ def decide_gold(judged: Sequence[Judged], pack: TaskPack, suite: Suite) -> Check
     )
     if piles:
         detail += ". They pile up: " + "; ".join(piles)
+    misses = evals.claims(suite.metric).misses
+    if ok and misses:
+        detail += f". It does not claim to see: {'; '.join(misses)}"
     if not ok:
         shown = [*critical, *(item for item in open_ if not item["critical"])][:5]
         detail += ": " + "; ".join(f"{i['pair_id']} {i['problem']} {i['detail']}".strip() for i in shown)

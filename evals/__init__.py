@@ -4,7 +4,7 @@ Lives here: scorers (`evals.metrics`, one Hugging Face ``evaluate`` module a fol
 arms, the statistics, the gate, the report. Does not live here: anything that opens the store or trains; this room
 knows a snapshot folder, a model folder and an eval file.
 
-Public names: `metric`, `metric_names`, `scorer_version`.
+Public names: `metric`, `metric_names`, `scorer_version`, `claims`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from curate.errors import NotFound
 
@@ -53,6 +53,30 @@ def scorer_version(name: str) -> str:
     names, whose installed version counts). Its card (``*.md``) does not count: better words are not a new scorer.
     """
     return _load(name)[1]
+
+
+class Claims(NamedTuple):
+    """Kinds of error, in words: those a scorer can be relied on to see, and those it is known to miss."""
+
+    sees: tuple[str, ...]
+    misses: tuple[str, ...]
+
+
+def claims(name: str) -> Claims:
+    """What the scorer's card claims: the points under its headings "Claims to see" and "Does not claim to see".
+
+    ``python -m benchmarks planted`` measures every claim. Raises `NotFound` naming the known scorers.
+    """
+    if name not in metric_names():
+        raise NotFound(f"No scorer {name!r}. Known scorers: {', '.join(metric_names())}.")
+    card = (METRICS / name / "README.md").read_text("utf-8")
+    return Claims(_points(card, "Claims to see"), _points(card, "Does not claim to see"))
+
+
+def _points(card: str, heading: str) -> tuple[str, ...]:
+    _, _, after = card.partition(f"\n## {heading}\n")
+    section = after.partition("\n## ")[0]
+    return tuple(line.removeprefix("- ").strip() for line in section.splitlines() if line.startswith("- "))
 
 
 @cache

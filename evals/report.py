@@ -486,6 +486,10 @@ def _basis(body: Mapping[str, Any]) -> list[str]:
         f"Decoding: {json.dumps(body['decoding'], sort_keys=True)}",
         f"Gate sha256 {body['hashes']['gate_sha256'][:16]}, task pack sha256 {body['hashes']['pack_sha256'][:16]}",
     ]
+    if s.get("misses"):
+        lines.append(
+            f"The scorer does not claim to see: {'; '.join(s['misses'])}. A good score says nothing of these"
+        )
     if body["agreement"]:
         a = body["agreement"]
         lines.append(

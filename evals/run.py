@@ -188,6 +188,7 @@ def run_suite(
             "primary": suite.primary,
             "counters": _counters(suite.metric),
             "sandboxed": bool(_declared(evals.metric(suite.metric), "SANDBOX")),
+            "misses": evals.claims(suite.metric).misses,
         },
         "decoding": decoding,
         "arms": described,

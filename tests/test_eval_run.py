@@ -461,6 +461,14 @@ def test_scorers_load_from_anywhere_without_a_network(tmp_path):
     assert left == [], "no copy of a scorer may be left in the home folder"
 
 
+def test_every_card_says_what_its_scorer_is_known_to_miss():
+    for name in evals.metric_names():
+        sees, misses = evals.claims(name)
+        assert misses and not set(sees) & set(misses), name
+    with pytest.raises(NotFound, match="soap_note"):
+        evals.claims("vibes")
+
+
 def test_scorer_version_follows_code_and_not_the_card(tmp_path, monkeypatch):
     folder = tmp_path / "metrics" / "demo"
     folder.mkdir(parents=True)

@@ -3,7 +3,9 @@
 Does not cover: the figures (python -m benchmarks planted).
 """
 
+import evals
 from benchmarks import planted, planted_training
+from benchmarks._plant import said
 from curate import contract
 from tests.train_helpers import snapshot
 
@@ -11,7 +13,7 @@ from tests.train_helpers import snapshot
 def small(count=24):
     bed = planted.notes_from_phrases()
     bed.rows = bed.rows[:count]
-    bed.wrong = {kind: (claimed, texts[:count]) for kind, (claimed, texts) in bed.wrong.items()}
+    bed.wrong = {kind: texts[:count] for kind, texts in bed.wrong.items()}
     return bed
 
 
@@ -20,23 +22,54 @@ def test_a_claimed_mistake_stops_a_drawn_snapshot_and_one_that_nobody_claims_doe
     clean = planted._judge(bed, [row["completion"] for row in bed.rows])
     kept = list(range(len(bed.rows)))
     assert planted._verdict(bed, planted._clean(bed, clean, kept, 0)) == "PASS"
-    for kind, stopped in (("wrong dose", True), ("other course, well said", False)):
-        _, texts = bed.wrong[kind]
-        wrong = dict(enumerate(planted._judge(bed, texts)))
+    for kind, stopped in (("dose said by nobody", True), ("course of a complaint", False)):
+        wrong = dict(enumerate(planted._judge(bed, bed.wrong[kind])))
         for seed in range(5):
             assert planted._stopped(bed, clean, wrong, kept, 0.02, True, seed) is stopped, kind
 
 
+def test_the_cards_name_every_kind_that_is_planted():
+    beds = (
+        planted.notes_by_hand(),
+        planted.notes_of_strangers(),
+        planted.support_answers(),
+        planted.agreements(),
+    )
+    for bed in (small(), *beds, planted.programs()):
+        claims = evals.claims(bed.pack.suites[0].metric)
+        kinds = {kind.split(", ")[0] for kind in bed.wrong}
+        assert kinds <= {*claims.sees, *claims.misses}, bed.name
+        assert not set(claims.sees) & set(claims.misses)
+        if bed.name != "visit notes from phrases":
+            assert kinds >= set(claims.sees), "a claim that nobody measures"
+
+
+def test_a_value_said_of_something_else_is_told_from_one_that_nobody_said():
+    talk = "You take ten of lisinopril. Your left knee, since Monday? Two paracetamol tablets. My sister has Truvadax."
+    for old, new, what, there in (
+        ("lisinopril 10 mg", "lisinopril 2 mg", "dose", True),
+        ("lisinopril 10 mg", "lisinopril 40 mg", "dose", False),
+        ("since Monday", "since Friday", "date", False),
+        ("L knee", "R knee", "side", False),
+        ("Lisinopril daily", "Paracetamol daily", "medication", True),
+        ("Lisinopril daily", "Metformin daily", "medication", False),
+        ("Lisinopril daily", "Truvadax daily", "medication", True),
+        ("Lisinopril daily", "Tobradexal daily", "medication", False),
+        ("BP 120 (was 110)", "BP 110 (was 120)", "number", True),  # nothing new: swapped
+    ):
+        assert said(talk, old, new, what) is there, (new, what)
+
+
 def test_a_snapshot_that_is_stopped_anyway_counts_as_no_catch():
     bed = small()
-    wrong = dict(enumerate(planted._judge(bed, bed.wrong["wrong dose"][1])))
+    wrong = dict(enumerate(planted._judge(bed, bed.wrong["dose said by nobody"])))
     dirty = list(wrong.values())
     assert not planted._stopped(bed, dirty, wrong, list(range(len(dirty))), 0.25, True, 0)
 
 
 def test_wrong_texts_differ_from_the_right_ones():
     for bed in (small(), planted.notes_by_hand(), planted.support_answers(), planted.agreements()):
-        for kind, (_, texts) in bed.wrong.items():
+        for kind, texts in bed.wrong.items():
             same = sum(text == row["completion"] for text, row in zip(texts, bed.rows, strict=True))
             # a phrase book may draw the same answer twice, and a stale answer is wrong by its date alone
             assert same <= (len(texts) // 10 if "another" in kind else 0), (bed.name, kind)

@@ -55,6 +55,7 @@ def test_clean_gold_passes(tmp_path, scribe, base):
     made, check = judge(tmp_path, pack, folder, base)
     assert check["verdict"] == "PASS" and check["pairs"] == [], check
     assert made["verdict"] == "PASS", made["checks"]
+    assert "does not claim to see" in check["detail"] and "flipped negation" in check["detail"]
 
 
 def test_one_wrong_dose_among_the_approved_completions_stops_training(tmp_path, scribe, base):

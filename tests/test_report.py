@@ -77,6 +77,7 @@ def test_page_holds_what_a_reader_needs(made, tmp_path):
         "What the gate checked", "Paired differences", "Fixed", "Broken", "Slices", "p (Holm)", "Answers side by side",
         "look number 1".capitalize(), "kappa 0.71", "labelled blind by reviewer-a", "Snapshot", "2 rejected", "own (6)",
         "vendor on row-009", "greedy", "Not part of this run".lower(), run.meta["scorer"]["version"],
+        "Scorer does not claim to see", *run.meta["scorer"]["misses"],
     ):  # fmt: skip
         assert words in text, words
     assert page.count("<article") >= 6 and page.count("<svg") == 3
