@@ -276,12 +276,11 @@ def _row(figure: str, outcomes: list[bool], goal: float, most: bool = False) -> 
 
 # --- generated texts ------------------------------------------------------------------------------------------------
 
-_PEOPLE = "Anil Kapadia, Sunita Gowda, Irfan Ansari, Pallavi Hegde, Mohan Pillai, Zoya Mirza, Kiran "
-"Thakur, Neha Bansal"
-_FIRMS = "Copperleaf Textiles, Monsoon Robotics, Quiet Harbour Foods, Bluestem Media, Cedarline "
-"Motors, Lanternfish Labs"
-_JOBS = "Quality Engineer, Accounts Executive, Design Lead, Sales Manager, Data Engineer, Store "
-"Manager, Trainer"
+_PEOPLE = "Anil Kapadia, Sunita Gowda, Irfan Ansari, Pallavi Hegde, Mohan Pillai, Zoya Mirza, Kiran Thakur, Neha Bansal"
+_FIRMS = "Copperleaf Textiles, Monsoon Robotics, Quiet Harbour Foods, Bluestem Media, Cedarline Motors, Lanternfish Labs"
+_JOBS = (
+    "Quality Engineer, Accounts Executive, Design Lead, Sales Manager, Data Engineer, Store Manager, Trainer"
+)
 _PLACES = (
     ("Bengaluru", "Karnataka Shops and Commercial Establishments Act, 1961"),
     (
