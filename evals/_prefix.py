@@ -15,6 +15,8 @@ import torch
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache, DynamicLayer
 
+from evals import _own_part
+
 ATTENTION = "goldpair_prefix"
 SCORES = 2**24  # attention weights in memory at once while prompts are read: 64 MB
 
@@ -125,11 +127,16 @@ def prefix_attention(
             flat = part.transpose(0, 1).reshape(kv, -1, dim)
             found = flat @ before_k.transpose(1, 2)
             weights[..., :before] = found.view(kv, n, group * tokens, before).transpose(0, 1)
-        scores = weights[..., before:]
-        scores.copy_(part @ key[a : a + many].transpose(2, 3))
-        scores.view(n, kv, group, tokens, own).add_(attention_mask[a : a + many, :, None])
+        k, v, mask = key[a : a + many], value[a : a + many], attention_mask[a : a + many]
+        alone = tokens == 1 and _own_part.fits(part, k, v)
+        if alone:
+            _own_part.scores(part, k, mask[:, 0, 0], weights, before)
+        else:
+            scores = weights[..., before:]
+            scores.copy_(part @ k.transpose(2, 3))
+            scores.view(n, kv, group, tokens, own).add_(mask[:, :, None])
         weights = weights.softmax(-1).to(value.dtype)
-        said = weights[..., before:] @ value[a : a + many]
+        said = _own_part.weighted(weights, v, mask[:, 0, 0], before) if alone else weights[..., before:] @ v
         if before:
             flat = weights[..., :before].transpose(0, 1).reshape(kv, -1, before)
             said += (flat @ before_v).view(kv, n, group * tokens, -1).transpose(0, 1)

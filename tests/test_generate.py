@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from curate.errors import NotFound, UsageError
+from evals import _own_part
 from evals._decode import batches
 from evals.generate import CachedGenerator, Endpoint, GenerationError, LocalModel
 from train.base import tiny_llama
@@ -144,6 +145,27 @@ def test_what_rows_share_is_read_once_and_changes_no_token(model, alike: bool, m
             found.append([answer.tokens for answer in answers])
     assert found[0] == found[1]
     assert len(read) == 1 and (read[0] > 40) == alike
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1, 8), (3, 2, 4, 9, 16), (5, 3, 3, 33, 64)])
+def test_one_token_attends_to_its_rows_own_part_as_a_product_would(shape) -> None:
+    """Padding is left out, what stands behind a row's tokens in its buffer is not read, and what is shared stays."""
+    rows, heads, group, own, dim = shape
+    torch.manual_seed(own)
+    query, (keys, values) = torch.randn(rows, heads, group, dim), torch.randn(2, rows, heads, own + 7, dim)
+    key, value = keys[:, :, :own], values[:, :, :own]
+    mask = torch.zeros(rows, own)
+    for row in range(1, rows):
+        mask[row, : own // (row + 1)] = float("-inf")
+    assert _own_part.fits(query, key, value) and not _own_part.fits(query, key.bfloat16(), value)
+    found = torch.full((rows, heads, group, 5 + own), 9.0)
+    _own_part.scores(query, key, mask, found, 5)
+    torch.testing.assert_close(found[..., 5:], query @ key.transpose(2, 3) + mask[:, None, None])
+    assert bool((found[..., :5] == 9).all())
+    weights = found.softmax(-1)
+    torch.testing.assert_close(
+        _own_part.weighted(weights, value, mask, 5), weights[..., 5:].nan_to_num() @ value
+    )
 
 
 def test_adapters_share_one_base_and_do_not_leak_into_it(base, model, adapters) -> None:
