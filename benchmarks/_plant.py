@@ -2,8 +2,9 @@
 """Errors planted in clean visit notes, each with the place where a scorer must point.
 
 Covers: invented and swapped medication, wrong dose, wrong number, flipped negation, wrong side, content under the
-wrong heading, a section left out; and whether a wrong value stands in the talk. Does not cover: whether a planted error could be true by chance beyond the checks
-named at each planter; they know nothing of the scorer's rules but its lists of section headings and medications.
+wrong heading, a section left out; and whether a wrong value stands in the talk. Does not cover: whether a planted error
+could be true by chance beyond the checks named at each planter. What is here knows nothing of how the scorer judges: it
+takes its lists of headings and medications, and how it reads numbers, days and sides.
 """
 
 from __future__ import annotations
@@ -177,8 +178,7 @@ def said(transcript: str, old: str, new: str, what: str) -> bool:
     values = _values(new, what) - _values(old, what)
     heard = _values(transcript, what) | ({m.value for m in talk.mentions} if what in _NUMERIC else set())
     if what in ("medication", "allergen") and not values:
-        values = {word for word in _long(new) - _long(old)}
-        heard = _long(transcript)
+        values, heard = _long(new) - _long(old), _long(transcript)
     return values <= heard
 
 
