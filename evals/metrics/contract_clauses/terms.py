@@ -33,7 +33,7 @@ _COMMON = (
         "march april may june july august "
         "september october november december monday tuesday wednesday thursday friday saturday "
         "sunday english hindi authorised "
-        "authorized signatory signature witness mr ms mrs dr shri smt dear board directors chief "
+        "authorized signatory signature witness mr ms mrs dr shri smt dear directors chief "
         "executive financial officer human "
         "resources hr department policy policies handbook i you we our your the this that any all "
         "each either every no nothing if on "
@@ -55,6 +55,8 @@ _COMMON = (
     | NO_NAME
     | {"rs", "inr"}
 )
+#: of those, nouns that head a term where another capitalised word stands before them: Work Product, Clinical Data
+_HEADS = frozenset("data product products project projects software property properties".split())
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,18 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
     """
     known = {_stem(term.name) for term in definitions(text)}
     heads = {word for name in known for word in name.split()}
-    said = {_stem(word) for word in re.findall(r"[A-Za-z]+", request + " " + " ".join(_names(text)))}
+    said = {_stem(word) for word in re.findall(r"\b[a-z]+", request)}
+    # names in their own form only: "the Estate" is not the name Ironwood Estates
+    names = " ".join([request, *_names(text)])
+    named = {word.casefold() for word in re.findall(r"\b[A-Z][A-Za-z]*", names)}
     titled = " ".join(_stem(word) for word in re.findall(r"[A-Za-z]+", titles))
     blocked = [(m.start, m.end) for m in find_statutes(text)]
     blocked += [(m.start(), m.end()) for m in COMPANY.finditer(text)]
     blocked += [
         (m.start(), m.end())
-        for m in re.finditer(r"[\"“][^\"“”\n]{1,80}[\"”]|\[[^\]\n]*\]|<<[^>\n]*>>|\{[^}\n]*\}", text)
+        for m in re.finditer(
+            r"\bBoard of [A-Z][a-z]+|[\"“][^\"“”\n]{1,80}[\"”]|\[[^\]\n]*\]|<<[^>\n]*>>|\{[^}\n]*\}", text
+        )
     ]
     blocked.sort()
     found: dict[str, Term] = {}
@@ -120,7 +127,11 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
         while words and words[0].casefold() in _COMMON:
             start += len(words.pop(0)) + 1
             inside = True
-        while words and words[-1].casefold() in _COMMON:
+        while (
+            words
+            and words[-1].casefold() in _COMMON
+            and not (len(words) > 1 and words[-1].casefold() in _HEADS)
+        ):
             words.pop()
         # at the start of a sentence the first capital says nothing, a second one does
         if not words or (not inside and len(words) < 2):
@@ -134,6 +145,7 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
             part
             for part, word in zip(parts, re.split(r"[ -]", whole), strict=True)
             if part not in said
+            and word.casefold() not in named
             and word.casefold() not in _COMMON
             and part not in heads
             and part not in STATE_OF
