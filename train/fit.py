@@ -23,7 +23,7 @@ from curate.errors import UsageError
 from train.capabilities import capabilities, quiet, use_threads
 from train.fused import fuse_lora, projected_head
 from train.memory import SHARE, estimate, free_memory_mb
-from train.packed import ATTENTION, inputs_of, pack
+from train.packed import ATTENTION
 from train.processes import local_device, sharded, world_size
 from train.recipe import Recipe
 from train.render import Rendered
@@ -153,7 +153,7 @@ def fit(
     if recipe.sample_steps is not None:
         callbacks.append(Sampler(validation or rows, base, recipe, work))
     found = checkpoints(work)
-    with nullcontext() if sharded() else projected_head(model, inputs_of(pack([(0, rows[0])]))) as head:
+    with nullcontext() if sharded() else projected_head(model, _few_tokens(rows[0])) as head:
         trainer = PackedTrainer(
             model=model,
             args=_arguments(recipe, work, capabilities().device),
@@ -186,6 +186,13 @@ def fit(
         checkpointing=checkpointing,
         kept=kept,
     )
+
+
+def _few_tokens(row: Rendered) -> dict[str, Any]:
+    """Inputs of a model for what a row begins with: to try the projection on, the row itself takes seconds."""
+    ids = torch.tensor([row.input_ids[:16]])
+    count = ids.shape[1]
+    return {"input_ids": ids, "position_ids": torch.arange(count)[None], "cu": [0, count], "use_cache": False}
 
 
 def _keep_best(trainer: PackedTrainer, work: Path) -> dict[str, Any] | None:
