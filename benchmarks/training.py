@@ -151,74 +151,73 @@ print(json.dumps({"cpu": time.process_time() - start, "texts": texts}))
 """
 
 
-def run(quick: bool) -> Iterator[dict[str, Any]]:
-    """All rows of the area. Needs `trl` (extra dev) and, unless quick, the default base model."""
+def run(quick: bool, only: str = "") -> Iterator[dict[str, Any]]:
+    """All rows of the area, or those of the beds that have ``only`` in their name.
+
+    Needs `trl` (extra dev) and, unless quick, the default base model.
+    """
     from train.base import DEFAULT, resolve, tiny_llama
 
     rounds = 1 if quick else 3
     with tempfile.TemporaryDirectory() as scratch:
         base = tiny_llama(Path(scratch) / "tiny", hidden=128, layers=4) if quick else resolve(DEFAULT)
-        beds = {task: _drawn(task, 16) for task in (CHAT[:1] if quick else CHAT)}
-        beds["equal lengths"] = _equal()
-        beds |= {} if quick else {task: _drawn(task, 4) for task in LONG}
-        for name, pairs in beds.items():
-            spec = {"base": str(base), "rows": pairs, "batch": len(pairs), "steps": 2, "work": scratch}
-            turns = rounds if len(pairs) == 16 else 1
-            fp32 = _alternate(CONTESTANT, spec | {"precision": "fp32"}, ("ours", "trl"), turns)
-            gap = max(
-                abs(a - b) for a, b in zip(fp32["ours"][0]["losses"], fp32["trl"][0]["losses"], strict=True)
-            )
-            faster, spread = _ratio(fp32, "trl")
-            memory = fp32["ours"][0]["rss_mb"] / fp32["trl"][0]["rss_mb"]
-            peaks = "{:.0%} of the matmul peak, TRL {:.0%}".format(
-                *(fp32[who][0]["share"] for who in ("ours", "trl"))
-            )
-            yield _row(
-                f"real tokens per CPU-s, fp32, {name}",
-                ">= 3x TRL fp32",
-                _rate(fp32["ours"]),
-                faster >= 3,
-                peer=_rate(fp32["trl"]),
-                ratio=round(faster, 2),
-                spread=f"{spread}; {peaks}",
-            )
-            yield _row(f"largest difference of step losses, {name}", "<= 1e-4", f"{gap:.1e}", gap <= 1e-4)
-            yield _row(f"peak memory MB, fp32, {name}", "<= .6 of TRL", fp32["ours"][0]["rss_mb"], memory <= 0.6,
-                       peer=fp32["trl"][0]["rss_mb"], ratio=round(memory, 2))  # fmt: skip
-            if not quick:
-                bf16 = _alternate(CONTESTANT, spec | {"precision": "bf16"}, ("ours", "trl_defaults"), turns)
-                faster, spread = _ratio(bf16, "trl_defaults")
-                yield _row(f"real tokens per CPU-s, bf16, {name}", ">= 3x TRL's defaults", _rate(bf16["ours"]),
-                           faster >= 3, peer=_rate(bf16["trl_defaults"]), ratio=round(faster, 2),
-                           spread=spread)  # fmt: skip
-        pairs = beds[CHAT[0]]
-        spec = {"base": str(base), "rows": pairs, "batch": len(pairs), "work": scratch, "precision": "bf16"}
-        started = _alternate(STARTING, spec, ("ours", "trl"), rounds)
-        faster, spread = _ratio(started, "trl")
-        ours, theirs = (statistics.median(run["cpu"] for run in started[who]) for who in ("ours", "trl"))
-        yield _row(f"CPU-s from import to the first step, {CHAT[0]}", "as measured", round(ours, 1), None,
-                   peer=round(theirs, 1), ratio=round(faster, 2), spread=spread)  # fmt: skip
-        asked = {
-            "answers": [pair["prompt"] for pair in _drawn(CHAT[0], 8 if quick else 32)],
-            "answers to long prompts": [] if quick else _long_prompts(12),
-        }
+        common = {"base": str(base), "work": scratch}
+        trained = {task: _drawn(task, 16) for task in (CHAT[:1] if quick else CHAT)}
+        trained["equal lengths"] = _equal()
+        trained |= {} if quick else {task: _drawn(task, 4) for task in LONG}
+        asked = {"answers": [pair["prompt"] for pair in _drawn(CHAT[0], 8 if quick else 32)]}
+        asked |= {} if quick else {"answers to long prompts": _long_prompts(12)}
+        for name, pairs in trained.items():
+            if only in name:
+                turns = rounds if len(pairs) == 16 else 1
+                yield from _steps(
+                    name, common | {"rows": pairs, "batch": len(pairs), "steps": 2}, turns, quick
+                )
+        if only in "first step":
+            yield _start(common | {"rows": _drawn(CHAT[0], 16), "batch": 16, "precision": "bf16"}, rounds)
         for name, prompts in asked.items():
-            if not prompts:
-                continue
-            spec = {"base": str(base), "prompts": prompts, "new": 16 if quick else 32, "system": SYSTEM}
-            made = _alternate(ANSWERING, spec, ("ours", "one_by_one"), rounds)
-            faster, spread = _ratio(made, "one_by_one")
-            texts, theirs = (made[who][0]["texts"] for who in ("ours", "one_by_one"))
-            same = sum(a == b for a, b in zip(texts, theirs, strict=True))
-            yield _row(f"CPU-s of fp32 {name}", ">= 4x one by one" if name == "answers" else "as measured",
-                       round(made["ours"][0]["cpu"], 2), faster >= 4 if name == "answers" else None,
-                       peer=round(made["one_by_one"][0]["cpu"], 2), ratio=round(faster, 2), spread=spread)  # fmt: skip
-            yield _row(
-                f"{name} equal to one by one",
-                f"{len(prompts)} of {len(prompts)}",
-                same,
-                same == len(prompts),
-            )
+            if only in name:
+                spec = {"base": str(base), "prompts": prompts, "new": 16 if quick else 32, "system": SYSTEM}
+                yield from _answers(name, spec, rounds)
+
+
+def _steps(name: str, spec: dict[str, Any], rounds: int, quick: bool) -> Iterator[dict[str, Any]]:
+    fp32 = _alternate(CONTESTANT, spec | {"precision": "fp32"}, ("ours", "trl"), rounds)
+    gap = max(abs(a - b) for a, b in zip(fp32["ours"][0]["losses"], fp32["trl"][0]["losses"], strict=True))
+    faster, spread = _ratio(fp32, "trl")
+    memory = fp32["ours"][0]["rss_mb"] / fp32["trl"][0]["rss_mb"]
+    peaks = "{:.0%} of the matmul peak, TRL {:.0%}".format(
+        *(fp32[who][0]["share"] for who in ("ours", "trl"))
+    )
+    yield _row(f"real tokens per CPU-s, fp32, {name}", ">= 3x TRL fp32", _rate(fp32["ours"]), faster >= 3,
+               peer=_rate(fp32["trl"]), ratio=round(faster, 2), spread=f"{spread}; {peaks}")  # fmt: skip
+    yield _row(f"largest difference of step losses, {name}", "<= 1e-4", f"{gap:.1e}", gap <= 1e-4)
+    yield _row(f"peak memory MB, fp32, {name}", "<= .6 of TRL", fp32["ours"][0]["rss_mb"], memory <= 0.6,
+               peer=fp32["trl"][0]["rss_mb"], ratio=round(memory, 2))  # fmt: skip
+    if not quick:
+        bf16 = _alternate(CONTESTANT, spec | {"precision": "bf16"}, ("ours", "trl_defaults"), rounds)
+        faster, spread = _ratio(bf16, "trl_defaults")
+        yield _row(f"real tokens per CPU-s, bf16, {name}", ">= 3x TRL's defaults", _rate(bf16["ours"]),
+                   faster >= 3, peer=_rate(bf16["trl_defaults"]), ratio=round(faster, 2), spread=spread)  # fmt: skip
+
+
+def _start(spec: dict[str, Any], rounds: int) -> dict[str, Any]:
+    started = _alternate(STARTING, spec, ("ours", "trl"), rounds)
+    faster, spread = _ratio(started, "trl")
+    ours, theirs = (statistics.median(run["cpu"] for run in started[who]) for who in ("ours", "trl"))
+    return _row(f"CPU-s from import to the first step, {CHAT[0]}", "as measured", round(ours, 1), None,
+                peer=round(theirs, 1), ratio=round(faster, 2), spread=spread)  # fmt: skip
+
+
+def _answers(name: str, spec: dict[str, Any], rounds: int) -> Iterator[dict[str, Any]]:
+    made = _alternate(ANSWERING, spec, ("ours", "one_by_one"), rounds)
+    faster, spread = _ratio(made, "one_by_one")
+    texts, theirs = (made[who][0]["texts"] for who in ("ours", "one_by_one"))
+    same = sum(a == b for a, b in zip(texts, theirs, strict=True))
+    yield _row(f"CPU-s of fp32 {name}", ">= 4x one by one" if name == "answers" else "as measured",
+               round(made["ours"][0]["cpu"], 2), faster >= 4 if name == "answers" else None,
+               peer=round(made["one_by_one"][0]["cpu"], 2), ratio=round(faster, 2), spread=spread)  # fmt: skip
+    yield _row(f"{name} equal to one by one", f"{len(texts)} of {len(texts)}", same, same == len(texts))
 
 
 def _long_prompts(count: int) -> list[str]:
