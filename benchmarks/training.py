@@ -80,13 +80,15 @@ else:
 [cpu] = spent
 losses = [entry["loss"] for entry in log if "loss" in entry]
 rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-# What the step cannot do without: two products for every frozen weight, three for every LoRA weight and token, and
-# the vocabulary's for supervised tokens alone.
+# What the step cannot do without: two products for every frozen weight, three for every LoRA weight and token, what
+# all rows begin with once, and the vocabulary's for supervised tokens alone.
+from train.packed import pack
+least = pack(list(enumerate(rows)))["input_ids"].numel()
 head = model.get_output_embeddings().weight.numel()
 lora = sum(p.numel() for p in model.parameters() if p.requires_grad)
 body = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "lora" not in n and "embed" not in n)
 body -= 0 if model.config.tie_word_embeddings else head
-work = 2 * len(losses) * (tokens * (2 * body + 3 * lora) + 2 * head * sum(r.supervised for r in rows))
+work = 2 * len(losses) * (least * (2 * body + 3 * lora) + 2 * head * sum(r.supervised for r in rows))
 square = torch.rand(2048, 2048)
 square @ square
 start = time.process_time()
