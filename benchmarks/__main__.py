@@ -57,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{state:6}{row['figure']}: {row['ours']} ({beside})", flush=True)
             rows.append(row)
             _write(path, merged(before, rows), arguments.quick)
+        if not rows and part:
+            parser.error(f"no bed of {area} has {arguments.only!r} in its name.")
         _write(path, merged(before, rows) if part else rows, arguments.quick)
     return 0
 

@@ -51,9 +51,14 @@ def test_a_part_is_measured_alone_where_the_area_can(tmp_path, monkeypatch, caps
     command.main(["training"])
     command.main(["training", "--only", "b"])
     assert measured(tmp_path, "training") == {"a": 0, "b": 1}
-    with pytest.raises(SystemExit) as refused:
-        command.main(["code", "--only", "b"])
-    assert refused.value.code == 2 and "leave --only out" in capsys.readouterr().err
+    for arguments, said in (
+        (["code", "--only", "b"], "leave --only out"),
+        (["training", "--only", "c"], "no bed of training"),
+    ):
+        with pytest.raises(SystemExit) as refused:
+            command.main(arguments)
+        assert refused.value.code == 2 and said in capsys.readouterr().err
+    assert measured(tmp_path, "training") == {"a": 0, "b": 1}
 
 
 def test_quick_rows_and_whole_ones_do_not_mix(tmp_path, monkeypatch) -> None:

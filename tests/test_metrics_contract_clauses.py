@@ -133,7 +133,7 @@ def test_good_agreements_have_no_hit(scorer):
         ("courts at Bengaluru", "courts at Mumbai", ("court_elsewhere", "Mumbai")),
         ("All work belongs", "All Foreground Material belongs", ("undefined_term", "Foreground Material")),
         ("All work belongs", "Clinical Data belongs", ("undefined_term", "Clinical Data")),
-        ("All work belongs", "All of the Estate belongs", ("undefined_term", "Estate")),
+        ("All work belongs", "All of the System belongs", ("undefined_term", "System")),  # of Blue Kite Systems
         ("All work belongs", "The Board says what belongs", ("undefined_term", "Board")),
         ("Old Trade Secrets stay secret.", "", ("unused_term", "Trade Secrets")),
         ("All work belongs to the Company.", "", ("empty_clause", "Intellectual property")),
@@ -144,6 +144,14 @@ def test_planted_errors_are_found_where_they_stand(scorer, old, new, expected):
     result, hits = judged(scorer, GOOD.replace(old, new))
     assert expected in hits, hits
     assert result["scores"][0] < 1.0
+
+
+@pytest.mark.parametrize(
+    "said", ["The Board of Directors decides.", "Blue Kite decides.", "The Engineers of the Company decide."]
+)
+def test_a_proper_name_and_a_post_are_no_terms(scorer, said):
+    _, hits = judged(scorer, GOOD.replace("All work belongs", f"{said} All work belongs"))
+    assert not hits, hits
 
 
 @pytest.mark.parametrize(

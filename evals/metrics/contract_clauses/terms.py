@@ -104,10 +104,14 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
     """
     known = {_stem(term.name) for term in definitions(text)}
     heads = {word for name in known for word in name.split()}
-    said = {_stem(word) for word in re.findall(r"\b[a-z]+", request)}
-    # names in their own form only: "the Estate" is not the name Ironwood Estates
-    names = " ".join([request, *_names(text)])
-    named = {word.casefold() for word in re.findall(r"\b[A-Z][A-Za-z]*", names)}
+    names = [m["name"] for pattern in PERSON for m in pattern.finditer(text)]
+    people = [name for name in names if not COMPANY.search(name)]
+    said = {
+        _stem(word) for word in re.findall(r"[A-Za-z]+", COMPANY.sub(" ", request) + " " + " ".join(people))
+    }
+    # a firm's words in their own form only: "the Estate" is not the name Ironwood Estates
+    firms = " ".join(m.group() for source in (request, text) for m in COMPANY.finditer(source))
+    named = set(re.findall(r"[a-z]+", firms.casefold()))
     titled = " ".join(_stem(word) for word in re.findall(r"[A-Za-z]+", titles))
     blocked = [(m.start, m.end) for m in find_statutes(text)]
     blocked += [(m.start(), m.end()) for m in COMPANY.finditer(text)]
@@ -156,11 +160,6 @@ def undefined(text: str, titles: str, request: str) -> list[Term]:
             continue
         found.setdefault(plain, Term(whole, start, start + len(whole)))
     return list(found.values())
-
-
-def _names(text: str) -> list[str]:
-    people = [m["name"] for pattern in PERSON for m in pattern.finditer(text)]
-    return people + [m.group() for m in COMPANY.finditer(text)]
 
 
 def _inside(text: str, start: int) -> bool:
