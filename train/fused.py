@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
 KEEP_BYTES = 4 * 2**20  # attention weights kept for backward, per layer
-QUERIES = 128  # of one row whose attention weights exist at once
-HEAD_ROWS = 64  # positions whose logits exist at once: 12 MB for a vocabulary of 49,152
+QUERIES = 64  # of one row whose attention weights exist at once
+HEAD_ROWS = 128  # positions whose logits exist at once: 25 MB for a vocabulary of 49,152
 
 
 class LoraLinear(torch.autograd.Function):
@@ -112,9 +112,9 @@ class PackedAttention(torch.autograd.Function):
 
     q (1, heads, tokens, dim), k and v (1, key heads, tokens, dim), ``bounds`` the row offsets. The first ``shared``
     tokens stand before every row (see `train.packed.pack`): they attend to themselves, and each row attends to
-    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input. `QUERIES` of
-    one row at a time stay in the processor's cache, which beats padded batches of rows by half; and what lies after
-    the last of them is never computed.
+    them and to itself. Returns (1, tokens, heads, dim). Scores are computed in fp32 whatever the input; the other
+    products in the input's number format. `QUERIES` of one row at a time stay in the processor's cache, which beats
+    padded batches of rows by half; and what lies after the last of them is never computed.
     """
 
     @staticmethod
@@ -130,14 +130,14 @@ class PackedAttention(torch.autograd.Function):
         spans = [*([(0, shared)] if shared else []), *itertools.pairwise(bounds)]
         _, heads, tokens, dim = q.shape
         out = q.new_empty(1, tokens, heads, dim)
-        size = 4 * heads * sum((b - a) * (b - a + (shared if a else 0)) for a, b in spans)
+        size = q.element_size() * heads * sum((b - a) * (b - a + (shared if a else 0)) for a, b in spans)
         kept = []
         for a, b in spans:
             before = shared if a else 0
-            ki, vi = (_with_shared(source, a, b, before) for source in (k, v))
+            ki, vi = _with_shared(k, a, b, before), _with_shared(v, a, b, before, v.dtype)
             for s, e in _cuts(a, b):
                 last = before + e - a
-                p = _weights(_queries(q, s, e, scale), ki[:, :last])
+                p = _weights(_queries(q, s, e, scale), ki[:, :last]).to(v.dtype)
                 out[0, s:e] = (p @ vi[:, :last]).view(heads, e - s, dim).transpose(0, 1)
                 if size <= KEEP_BYTES:  # long rows: computed again in backward instead
                     kept.append(p)
@@ -149,7 +149,7 @@ class PackedAttention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         q, k, v, out, *kept = ctx.saved_tensors
-        known = iter(kept[::-1])
+        known, low = iter(kept[::-1]), q.dtype
         _, heads, tokens, dim = q.shape
         kv = k.shape[1]
         # laid out as the projections before them, so that no copy follows
@@ -157,23 +157,25 @@ class PackedAttention(torch.autograd.Function):
         shared_dk, shared_dv = (
             torch.zeros(kv, ctx.shared, dim, dtype=torch.float32, device=q.device) for _ in range(2)
         )
+        # sum(dp * p) over the keys is sum(do * out) over dim, which is far smaller
+        mean = (grad.float() * out).sum(-1)[0].t()  # (heads, tokens)
         for a, b in reversed(ctx.spans):
             before = ctx.shared if a else 0
-            ki, vi = (_with_shared(source, a, b, before) for source in (k, v))
+            ki, vi = (_with_shared(source, a, b, before, low) for source in (k, v))
+            exact = ki if kept or low == torch.float32 else _with_shared(k, a, b, before)
             for s, e in reversed(_cuts(a, b)):
                 last = before + e - a
                 qi = _queries(q, s, e, ctx.scale)
-                p = next(known) if kept else _weights(qi, ki[:, :last])
-                do, said = (t[0, s:e].transpose(0, 1).float().reshape(kv, -1, dim) for t in (grad, out))
+                p = next(known) if kept else _weights(qi, exact[:, :last]).to(low)
+                do = grad[0, s:e].transpose(0, 1).to(low).reshape(kv, -1, dim)
                 dp = do @ vi[:, :last].transpose(1, 2)
-                # sum(dp * p) over the keys is sum(do * out) over dim, which is far smaller
-                ds = dp.sub_((do * said).sum(-1, keepdim=True)).mul_(p)
-                by_key, to_key = ds.transpose(1, 2), p.transpose(1, 2)
+                ds = dp.sub_(mean[:, s:e].reshape(kv, -1, 1)).mul_(p)
+                by_key, to_key = ds.transpose(1, 2) @ qi.view(kv, -1, dim).to(low), p.transpose(1, 2) @ do
                 if e == b:  # the last of its queries see all of a row
-                    dki, dvi = by_key @ qi.view(kv, -1, dim), to_key @ do
+                    dki, dvi = by_key.float(), to_key.float()
                 else:
-                    dki[:, :last].baddbmm_(by_key, qi.view(kv, -1, dim))
-                    dvi[:, :last].baddbmm_(to_key, do)
+                    dki[:, :last] += by_key
+                    dvi[:, :last] += to_key
                 dq[0, s:e] = (ds @ ki[:, :last]).mul_(ctx.scale).view(heads, e - s, dim).transpose(0, 1)
             dk[0, a:b] = dki[:, before:].transpose(0, 1)
             dv[0, a:b] = dvi[:, before:].transpose(0, 1)
@@ -191,11 +193,11 @@ def _cuts(a: int, b: int) -> list[tuple[int, int]]:
     return [(s, min(s + QUERIES, b)) for s in range(a, b, QUERIES)]
 
 
-def _with_shared(source: torch.Tensor, a: int, b: int, before: int) -> torch.Tensor:
-    """A fresh fp32 copy of the keys or values of the first ``before`` tokens and of a:b, (key heads, tokens, dim)."""
-    out = torch.empty(
-        source.shape[1], before + b - a, source.shape[-1], dtype=torch.float32, device=source.device
-    )
+def _with_shared(
+    source: torch.Tensor, a: int, b: int, before: int, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """A fresh copy of the keys or values of the first ``before`` tokens and of a:b, (key heads, tokens, dim)."""
+    out = torch.empty(source.shape[1], before + b - a, source.shape[-1], dtype=dtype, device=source.device)
     out[:, :before] = source[0, :, :before]
     out[:, before:] = source[0, :, a:b]
     return out
@@ -228,7 +230,8 @@ class ProjectedLoss(torch.autograd.Function):
     """Cross-entropy of ``hidden @ weight.T`` without ever holding all its logits; gradient for ``hidden`` only.
 
     hidden (n, dim), weight (vocabulary, dim) frozen, target (n,). Returns (n,) losses in nats, fp32. The gradient is
-    made chunk by chunk in forward, where the logits are still in the cache, and scaled in backward.
+    made chunk by chunk in forward, where the logits are still in the cache, and scaled in backward: the mean of the
+    weight's rows by their probability, less the target's row.
     """
 
     @staticmethod
@@ -237,16 +240,14 @@ class ProjectedLoss(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         gradient = torch.empty_like(hidden) if wanted else None
         for a in range(0, len(hidden), HEAD_ROWS):
-            part, goal = hidden[a : a + HEAD_ROWS], target[a : a + HEAD_ROWS, None]
+            part, goal = hidden[a : a + HEAD_ROWS], target[a : a + HEAD_ROWS]
             logits = (part @ weight.t()).float()
             logits -= logits.amax(1, keepdim=True)
-            chosen = logits.gather(1, goal)
+            chosen = logits.gather(1, goal[:, None])
             total = logits.exp_().sum(1, keepdim=True)
             losses[a : a + HEAD_ROWS] = (total.log() - chosen).squeeze(1)
             if gradient is not None:
-                logits /= total
-                logits.scatter_add_(1, goal, -torch.ones_like(chosen))
-                gradient[a : a + HEAD_ROWS] = logits.to(hidden.dtype) @ weight
+                gradient[a : a + HEAD_ROWS] = (logits.to(weight.dtype) @ weight) / total - weight[goal]
         ctx.save_for_backward(gradient)
         return losses
 
