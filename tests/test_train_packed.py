@@ -159,6 +159,23 @@ def test_attention_equals_the_loop_forward_and_backward(shared: int, heads: tupl
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_attention_in_bf16_is_within_its_rounding_of_fp32(kept: bool, monkeypatch) -> None:
+    monkeypatch.setattr("train.fused.KEEP_BYTES", 2**30 if kept else 0)
+    torch.manual_seed(0)
+    tokens = 5 + 2 * QUERIES + 3
+    exact = [torch.randn(1, h, tokens, 8).bfloat16().float().requires_grad_() for h in (4, 2, 2)]
+    rounded = [t.detach().bfloat16().requires_grad_() for t in exact]
+    weight = torch.randn(1, tokens, 4, 8).bfloat16()
+    results = []
+    for given in (exact, rounded):
+        out = PackedAttention.apply(*given, [5, 12, tokens], 5, 0.3)
+        gradients = torch.autograd.grad((out * weight.to(out.dtype)).sum(), given)
+        results.append([t.float() for t in (out, *gradients)])
+    for fp32, bf16 in zip(*results, strict=True):
+        assert float((fp32 - bf16).norm() / fp32.norm()) < 0.01  # bf16 keeps eight bits: 0.004 a number
+
+
 def test_attention_gradient_is_that_of_finite_differences() -> None:
     torch.manual_seed(1)
     q, k, v = (torch.randn(1, h, 6, 4, dtype=torch.float64, requires_grad=True) for h in (2, 1, 1))
