@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch.autograd.function import once_differentiable
 
-KEEP_BYTES = 4 * 2**20  # attention weights kept for backward, per layer
+KEEP_BYTES = 32 * 2**20  # attention weights kept for backward, per layer
 QUERIES = 64  # of one row whose attention weights exist at once
 HEAD_ROWS = 128  # positions whose logits exist at once: 25 MB for a vocabulary of 49,152
 
