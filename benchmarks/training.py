@@ -6,7 +6,8 @@ per-step losses they print are compared, so equal work is measured. "Real tokens
 counted and what rows share counted for every row. Rows are drawn from the shipped packs' records with the pack's
 system message, 16 a step of the chat packs and 4 of the long ones (16 do not fit TRL's step into 24 GB), and beside
 them 16 of one length, which leaves padding out of it. Steps are timed from the end of the first one on, since the first
-fills caches and memory; what comes before it is timed apart: from import to the first step. Quick mode: a tiny random Llama, one pack, one round.
+fills caches and memory; what comes before it is timed apart: from import to the first step. Quick mode: a tiny random
+Llama, one pack, one round.
 Does not cover: accelerators, where TRL drops padding and projections too and parity is the honest goal.
 """
 

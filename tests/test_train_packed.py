@@ -168,9 +168,9 @@ def test_attention_in_bf16_is_within_its_rounding_of_fp32(kept: bool, monkeypatc
     rounded = [t.detach().bfloat16().requires_grad_() for t in exact]
     weight = torch.randn(1, tokens, 4, 8).bfloat16()
     results = []
-    for given in (exact, rounded):
-        out = PackedAttention.apply(*given, [5, 12, tokens], 5, 0.3)
-        gradients = torch.autograd.grad((out * weight.to(out.dtype)).sum(), given)
+    for taken in (exact, rounded):
+        out = PackedAttention.apply(*taken, [5, 12, tokens], 5, 0.3)
+        gradients = torch.autograd.grad((out * weight.to(out.dtype)).sum(), taken)
         results.append([t.float() for t in (out, *gradients)])
     for fp32, bf16 in zip(*results, strict=True):
         assert float((fp32 - bf16).norm() / fp32.norm()) < 0.01  # bf16 keeps eight bits: 0.004 a number
