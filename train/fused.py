@@ -230,8 +230,7 @@ class ProjectedLoss(torch.autograd.Function):
     """Cross-entropy of ``hidden @ weight.T`` without ever holding all its logits; gradient for ``hidden`` only.
 
     hidden (n, dim), weight (vocabulary, dim) frozen, target (n,). Returns (n,) losses in nats, fp32. The gradient is
-    made chunk by chunk in forward, where the logits are still in the cache, and scaled in backward: the mean of the
-    weight's rows by their probability, less the target's row.
+    made chunk by chunk in forward, where the logits are still in the cache, and scaled in backward.
     """
 
     @staticmethod
@@ -240,14 +239,15 @@ class ProjectedLoss(torch.autograd.Function):
         wanted = ctx.needs_input_grad[0]
         gradient = torch.empty_like(hidden) if wanted else None
         for a in range(0, len(hidden), HEAD_ROWS):
-            part, goal = hidden[a : a + HEAD_ROWS], target[a : a + HEAD_ROWS]
+            part, goal = hidden[a : a + HEAD_ROWS], target[a : a + HEAD_ROWS, None]
             logits = (part @ weight.t()).float()
             logits -= logits.amax(1, keepdim=True)
-            chosen = logits.gather(1, goal[:, None])
+            chosen = logits.gather(1, goal)
             total = logits.exp_().sum(1, keepdim=True)
             losses[a : a + HEAD_ROWS] = (total.log() - chosen).squeeze(1)
             if gradient is not None:
-                gradient[a : a + HEAD_ROWS] = (logits.to(weight.dtype) @ weight) / total - weight[goal]
+                logits.scatter_add_(1, goal, -total)  # before rounding, or a learned token's gradient is noise
+                gradient[a : a + HEAD_ROWS] = (logits.to(weight.dtype) @ weight) / total
         ctx.save_for_backward(gradient)
         return losses
 
