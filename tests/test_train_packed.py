@@ -220,7 +220,9 @@ def test_gradient_of_a_token_learned_already_is_no_rounding_noise_in_bf16() -> N
     (wanted,) = torch.autograd.grad(losses.sum(), exact)
     (found,) = torch.autograd.grad(ProjectedLoss.apply(hidden, weight, target).sum(), hidden)
     apart = (found.double() - wanted).norm(dim=1) / wanted.norm(dim=1)
-    assert float(apart.median()) < 0.05  # its logits are rounded to bf16, which moves a small chance by this much
+    assert (
+        float(apart.median()) < 0.05
+    )  # its logits are rounded to bf16, which moves a small chance by this much
 
 
 def test_the_projected_head_is_used_only_where_it_is_the_same(base) -> None:

@@ -246,7 +246,9 @@ class ProjectedLoss(torch.autograd.Function):
             total = logits.exp_().sum(1, keepdim=True)
             losses[a : a + HEAD_ROWS] = (total.log() - chosen).squeeze(1)
             if gradient is not None:
-                logits.scatter_add_(1, goal, -total)  # before rounding, or a learned token's gradient is noise
+                logits.scatter_add_(
+                    1, goal, -total
+                )  # before rounding, or a learned token's gradient is noise
                 gradient[a : a + HEAD_ROWS] = (logits.to(weight.dtype) @ weight) / total
         ctx.save_for_backward(gradient)
         return losses
