@@ -18,9 +18,10 @@ from transformers.cache_utils import Cache, DynamicLayer
 from evals import _own_part
 
 ATTENTION = "goldpair_prefix"
-SCORES = 2**24  # attention weights in memory at once while prompts are read: 64 MB
+BLOCK = 64  # tokens of a prompt whose scores are computed together
 
-Shared = list[tuple[torch.Tensor, torch.Tensor]]  # per layer: keys and values, (key heads, tokens, dim)
+Part = tuple[torch.Tensor, torch.Tensor]  # keys and values, (key heads, tokens, dim)
+Shared = list[Part]  # by layer
 
 
 def fits(model: Any) -> bool:
@@ -107,41 +108,72 @@ def prefix_attention(
     """Softmax attention of each row over the shared tokens, which all of it may see, and its own, by the mask.
 
     ``query`` (rows, heads, tokens, dim), ``key`` and ``value`` (rows, key heads, own tokens, dim), ``attention_mask``
-    as `mask_of` makes it. Returns (rows, tokens, heads, dim). Scores are in fp32.
+    as `mask_of` makes it. Returns (rows, tokens, heads, dim), noughts for padding on the left. Scores are in fp32.
     """
     rows, heads, tokens, dim = query.shape
     kv, own = key.shape[1:3]
     group = heads // kv
     scale = dim**-0.5 if scaling is None else scaling
     layer: Any = module.layer_idx
-    before_k, before_v = shared[layer] if shared else (key[0, :, :0], value[0, :, :0])
-    before = before_k.shape[1]
-    q = query.reshape(rows, kv, group * tokens, dim).mul(scale)  # queries of one key head lie together
-    out = query.new_empty(rows, tokens, heads, value.shape[-1])
-    many = max(1, SCORES // (heads * tokens * (before + own)))
-    for a in range(0, rows, many):
-        part = q[a : a + many]
-        n = len(part)
-        weights = torch.empty(n, kv, group * tokens, before + own)
-        if before:
-            flat = part.transpose(0, 1).reshape(kv, -1, dim)
-            found = flat @ before_k.transpose(1, 2)
-            weights[..., :before] = found.view(kv, n, group * tokens, before).transpose(0, 1)
-        k, v, mask = key[a : a + many], value[a : a + many], attention_mask[a : a + many]
-        alone = tokens == 1 and _own_part.fits(part, k, v)
-        if alone:
-            _own_part.scores(part, k, mask[:, 0, 0], weights, before)
-        else:
-            scores = weights[..., before:]
-            scores.copy_(part @ k.transpose(2, 3))
-            scores.view(n, kv, group, tokens, own).add_(mask[:, :, None])
-        weights = weights.softmax(-1).to(value.dtype)
-        said = _own_part.weighted(weights, v, mask[:, 0, 0], before) if alone else weights[..., before:] @ v
-        if before:
-            flat = weights[..., :before].transpose(0, 1).reshape(kv, -1, before)
-            said += (flat @ before_v).view(kv, n, group * tokens, -1).transpose(0, 1)
-        out[a : a + many] = said.view(n, heads, tokens, -1).transpose(1, 2)
+    before = shared[layer] if shared else (key[0, :, :0], value[0, :, :0])
+    q = query.mul(scale).view(rows, kv, group, tokens, dim)
+    if tokens == 1:
+        said = _next(q.squeeze(3), key, value, attention_mask[:, 0, 0], before)
+        return said.view(rows, 1, heads, -1), None
+    out = query.new_zeros(rows, tokens, heads, value.shape[-1])
+    first = (attention_mask[:, 0, -1] == 0).int().argmax(-1).tolist()  # padding on the left is not read
+    for row, low in enumerate(first):
+        skipped = max(0, low - (own - tokens))
+        part = q[row, :, :, skipped:]
+        said = _read(part, key[row, :, low:], value[row, :, low:], before)
+        out[row, skipped:] = said.transpose(0, 1).reshape(tokens - skipped, heads, -1)
     return out, None
+
+
+def _read(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, before: Part) -> torch.Tensor:
+    """Of one row: ``query`` (key heads, group, tokens, dim) are its last tokens, each of which sees what is shared,
+    those ahead of it and itself. Returns (key heads x group, tokens, dim).
+
+    A block of tokens at a time, so that its scores stay in the processor's cache, and none of a token yet to come.
+    """
+    kv, group, tokens, dim = query.shape
+    keys, values = (torch.cat(pair, 1) for pair in zip(before, (key, value), strict=True))
+    out = query.new_empty(kv, group, tokens, value.shape[-1])
+    for low in range(0, tokens, BLOCK):
+        part = query[:, :, low : low + BLOCK]
+        size = part.shape[2]
+        seen = keys.shape[1] - tokens + low + size
+        scores = (part.reshape(kv, group * size, dim) @ keys[:, :seen].transpose(1, 2)).float()
+        ahead = torch.ones(size, size, dtype=torch.bool).triu_(1)
+        scores.view(kv, group, size, seen)[..., seen - size :].masked_fill_(ahead, float("-inf"))
+        said = scores.softmax(-1).to(values.dtype) @ values[:, :seen]
+        out[:, :, low : low + size] = said.view(kv, group, size, -1)
+    return out.view(kv * group, tokens, -1)
+
+
+def _next(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, before: Part
+) -> torch.Tensor:
+    """One token of each row: ``query`` and what is returned (rows, key heads, group, dim), ``mask`` (rows, own)."""
+    rows, kv, group, dim = query.shape
+    before_k, before_v = before
+    size = before_k.shape[1]
+    weights = torch.empty(rows, kv, group, size + key.shape[2])
+    if size:
+        found = query.transpose(0, 1).reshape(kv, -1, dim) @ before_k.transpose(1, 2)
+        weights[..., :size] = found.view(kv, rows, group, size).transpose(0, 1)
+    alone = _own_part.fits(query, key, value)
+    if alone:
+        _own_part.scores(query, key, mask, weights, size)
+    else:
+        weights[..., size:] = query @ key.transpose(2, 3)
+        weights[..., size:] += mask[:, None, None]
+    weights = weights.softmax(-1).to(value.dtype)
+    said = _own_part.weighted(weights, value, mask, size) if alone else weights[..., size:] @ value
+    if size:
+        flat = weights[..., :size].transpose(0, 1).reshape(kv, -1, size)
+        said += (flat @ before_v).view(kv, rows, group, -1).transpose(0, 1)
+    return said
 
 
 AttentionInterface.register(ATTENTION, prefix_attention)

@@ -132,7 +132,7 @@ def test_what_rows_share_is_read_once_and_changes_no_token(model, alike: bool, m
     turns = [{"role": "system", "content": "Say it short, say it twice, and never say please. " * 6}]
     asked = [(turns if alike else turns[:0]) + list(conversation) for conversation in ASKED[:-1]]
     prompts = encode_prompts(model._loaded.tokenizer, asked)
-    monkeypatch.setattr(_prefix, "SCORES", 5000)  # so that prompts are read a few rows at a time
+    monkeypatch.setattr(_prefix, "BLOCK", 7)  # so that prompts are read in several blocks
     read: list[int] = []
     whole = _decode.read_shared
     monkeypatch.setattr(_decode, "read_shared", lambda m, ids: (read.append(len(ids)), whole(m, ids))[1])
